@@ -1,0 +1,73 @@
+# stoker: build, test and try it. Two commands do everything on a fresh machine:
+#   make demo   brings a real cluster up on this machine and runs the first scenario on it
+#   make test   runs all tests, those on the real cluster included
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BIN     := bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# Modules with a go.mod of their own: go test ./... does not visit them.
+NESTED  := gpu/plugin scenarios/workload
+# go-nvml's header marks functions as deprecated that it wraps all the same.
+export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
+
+.PHONY: help demo test setup build build-static plugin workload tools lint unit race e2e golden bench check clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+setup: ## install what is missing on a Debian machine; does nothing when all is there
+	@bash .ci/setup
+
+build: setup plugin workload build-static ## build bin/stoker and all that the lab needs
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/stoker .
+
+build-static: setup ## build bin/stoker-static: without NVML, runs on any Linux
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/stoker-static .
+
+plugin: setup ## build the Nomad device plugin
+	cd gpu/plugin && go build -trimpath -ldflags '-s -w' -o $(CURDIR)/$(BIN)/stoker-device-gpu .
+
+workload: setup ## build the reference workload
+	cd scenarios/workload && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(CURDIR)/$(BIN)/workload .
+
+tools: build ## find nomad and vault, or build them once (about 10 minutes on two cores)
+	$(BIN)/stoker lab tools
+
+demo: build ## bring the lab up and run the first scenario on it
+	$(BIN)/stoker demo
+
+test: lint unit e2e ## run everything: lint, unit tests, and the tests on the lab
+
+lint: setup ## formatting, vet and staticcheck of every module
+	@out=$$(go tool gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted (make fmt):"; echo "$$out"; exit 1; fi
+	go vet ./... && go tool staticcheck ./...
+	CGO_ENABLED=0 go vet ./...
+	@for m in $(NESTED); do echo "lint $$m"; (cd $$m && go vet ./...) || exit 1; done
+
+fmt: setup ## format all Go files
+	go tool gofumpt -w $$(git ls-files '*.go')
+
+unit: setup ## unit tests of every module
+	go test ./...
+	@for m in $(NESTED); do echo "test $$m"; (cd $$m && go test ./...) || exit 1; done
+
+race: setup ## unit tests under the race detector
+	go test -race ./...
+	@for m in $(NESTED); do echo "race $$m"; (cd $$m && go test -race ./...) || exit 1; done
+
+e2e: build tools ## tests on a real cluster: lab, commands, screens in tmux
+	STOKER_E2E=1 STOKER_BIN=$(CURDIR)/$(BIN) go test -count=1 -timeout 40m -v ./cluster/lab ./tui/e2e
+
+golden: setup ## write the golden screens anew; review the difference as pictures
+	go test ./tui/... -update
+
+bench: setup ## benchmarks, with allocations
+	go test -run '^$$' -bench . -benchmem ./...
+
+check: lint race e2e ## what CI runs
+
+clean: ## remove what was built (not the cached nomad and vault)
+	rm -rf $(BIN)

@@ -1,0 +1,291 @@
+package contexts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"stoker/secrets"
+)
+
+// The official default addresses.
+const (
+	DefaultNomad = "http://127.0.0.1:4646"
+	DefaultVault = "https://127.0.0.1:8200"
+)
+
+// Context is one cluster as somebody named it.
+type Context struct {
+	Name       string `yaml:"name"`
+	Production bool   `yaml:"production"` // names must be typed before a change
+	ReadOnly   bool   `yaml:"read_only"`
+	Nomad      Nomad  `yaml:"nomad"`
+	Vault      Vault  `yaml:"vault"`
+	Agents     Agents `yaml:"agents"`
+	// PackVars are values for the variables of packs that have them, such as
+	// the driver or where Vault is: what is the same for all jobs of a cluster.
+	PackVars map[string]string `yaml:"pack_vars"`
+
+	// Configured is false when nothing named a cluster: the official default
+	// address is then only a guess.
+	Configured bool `yaml:"-"`
+}
+
+// Nomad is where a Nomad is, by the names of its own variables.
+type Nomad struct {
+	Address       string `yaml:"address"`
+	Region        string `yaml:"region"`
+	Namespace     string `yaml:"namespace"`
+	TokenFile     string `yaml:"token_file"`
+	CACert        string `yaml:"ca_cert"`
+	CAPath        string `yaml:"ca_path"`
+	ClientCert    string `yaml:"client_cert"`
+	ClientKey     string `yaml:"client_key"`
+	TLSServerName string `yaml:"tls_server_name"`
+	SkipVerify    bool   `yaml:"tls_skip_verify"`
+
+	token string
+}
+
+// Vault is where a Vault is. An empty Address means that none is configured.
+type Vault struct {
+	Address       string `yaml:"address"`
+	Namespace     string `yaml:"namespace"`
+	TokenFile     string `yaml:"token_file"`
+	CACert        string `yaml:"ca_cert"`
+	CAPath        string `yaml:"ca_path"`
+	ClientCert    string `yaml:"client_cert"`
+	ClientKey     string `yaml:"client_key"`
+	TLSServerName string `yaml:"tls_server_name"`
+	SkipVerify    bool   `yaml:"tls_skip_verify"`
+	Transit       string `yaml:"transit"` // mount of the Transit engine, "transit" unless set
+
+	token string
+}
+
+// Agents says which services are trusted as stoker agents: those that this job
+// registered in this namespace. Anyone may register a service of that name.
+type Agents struct {
+	Namespace string `yaml:"namespace"`
+	Job       string `yaml:"job"`
+	TokenFile string `yaml:"token_file"`
+}
+
+// System is what is read of the machine.
+type System struct {
+	Getenv func(string) string
+	Home   string
+}
+
+// ConfigPath is $XDG_CONFIG_HOME/stoker/config.yaml, or STOKER_CONFIG.
+func (s System) ConfigPath() string {
+	if p := s.Getenv("STOKER_CONFIG"); p != "" {
+		return p
+	}
+	return filepath.Join(s.xdg("XDG_CONFIG_HOME", ".config"), "stoker", "config.yaml")
+}
+
+// StateDir is $XDG_STATE_HOME/stoker: labs, the audit file, logs.
+func (s System) StateDir() string {
+	return filepath.Join(s.xdg("XDG_STATE_HOME", ".local/state"), "stoker")
+}
+
+// CacheDir is $XDG_CACHE_HOME/stoker.
+func (s System) CacheDir() string {
+	return filepath.Join(s.xdg("XDG_CACHE_HOME", ".cache"), "stoker")
+}
+
+func (s System) xdg(name, fallback string) string {
+	if p := s.Getenv(name); p != "" {
+		return p
+	}
+	return filepath.Join(s.Home, fallback)
+}
+
+// file is the whole config file.
+type file struct {
+	Current  string             `yaml:"current"`
+	Contexts map[string]Context `yaml:"contexts"`
+}
+
+// All returns every named context, sorted by name. A broken file is an error
+// that names the line.
+func All(sys System) ([]Context, string, error) {
+	f, err := readConfig(sys.ConfigPath())
+	if err != nil {
+		return nil, "", err
+	}
+	labs, err := filepath.Glob(filepath.Join(sys.StateDir(), "*", "context.yaml"))
+	if err != nil {
+		return nil, "", err
+	}
+	for _, path := range labs {
+		var c Context
+		if err := readYAML(path, &c); err != nil {
+			return nil, "", err
+		}
+		if _, taken := f.Contexts[c.Name]; !taken && c.Name != "" {
+			f.Contexts[c.Name] = c
+		}
+	}
+	var out []Context
+	for name, c := range f.Contexts {
+		c.Name, c.Configured = name, true
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b Context) int { return strings.Compare(a.Name, b.Name) })
+	return out, f.Current, nil
+}
+
+func readConfig(path string) (file, error) {
+	f := file{Contexts: map[string]Context{}}
+	err := readYAML(path, &f)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if f.Contexts == nil {
+		f.Contexts = map[string]Context{}
+	}
+	return f, err
+}
+
+func readYAML(path string, into any) error {
+	raw, err := os.ReadFile(path) //nolint:gosec // the user's own file
+	if err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil
+	}
+	if err := yaml.UnmarshalWithOptions(raw, into, yaml.Strict()); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// ErrUnknown is returned by Resolve for a name that no context has.
+var ErrUnknown = errors.New("no such context")
+
+// Resolve picks a context: by name, else STOKER_CONTEXT, else the file's
+// current one unless NOMAD_ADDR is set, else what the environment says.
+func Resolve(sys System, name string) (Context, error) {
+	all, current, err := All(sys)
+	if err != nil {
+		return Context{}, err
+	}
+	if name == "" {
+		name = sys.Getenv("STOKER_CONTEXT")
+	}
+	if name == "" && sys.Getenv("NOMAD_ADDR") == "" {
+		name = current
+	}
+	var c Context
+	if name != "" {
+		i := slices.IndexFunc(all, func(c Context) bool { return c.Name == name })
+		if i < 0 {
+			return Context{}, fmt.Errorf("%w: %q (known: %s)", ErrUnknown, name, names(all))
+		}
+		c = all[i]
+	} else {
+		c = Context{Name: "default", Configured: sys.Getenv("NOMAD_ADDR") != ""}
+	}
+	c.fill(sys)
+	return c, nil
+}
+
+func names(all []Context) string {
+	if len(all) == 0 {
+		return "none; stoker lab up makes one called lab"
+	}
+	var out []string
+	for _, c := range all {
+		out = append(out, c.Name)
+	}
+	return strings.Join(out, ", ")
+}
+
+// fill completes a context from the official variables and their defaults.
+func (c *Context) fill(sys System) {
+	n, v := &c.Nomad, &c.Vault
+	// A token belongs to the address it was made for: where the context names
+	// the server, the environment's token is meant for another.
+	if n.Address == "" && n.TokenFile == "" {
+		n.token = sys.Getenv("NOMAD_TOKEN")
+	}
+	env := func(into *string, name, fallback string) {
+		if *into == "" {
+			*into = sys.Getenv(name)
+		}
+		if *into == "" {
+			*into = fallback
+		}
+	}
+	named := n.Address != ""
+	env(&n.Address, "NOMAD_ADDR", DefaultNomad)
+	if !named {
+		env(&n.Region, "NOMAD_REGION", "")
+		env(&n.Namespace, "NOMAD_NAMESPACE", "")
+		env(&n.CACert, "NOMAD_CACERT", "")
+		env(&n.CAPath, "NOMAD_CAPATH", "")
+		env(&n.ClientCert, "NOMAD_CLIENT_CERT", "")
+		env(&n.ClientKey, "NOMAD_CLIENT_KEY", "")
+		env(&n.TLSServerName, "NOMAD_TLS_SERVER_NAME", "")
+		n.SkipVerify = n.SkipVerify || truth(sys.Getenv("NOMAD_SKIP_VERIFY"))
+	}
+	if v.Address == "" && !named {
+		v.token = sys.Getenv("VAULT_TOKEN")
+		env(&v.Address, "VAULT_ADDR", "")
+		env(&v.Namespace, "VAULT_NAMESPACE", "")
+		env(&v.CACert, "VAULT_CACERT", "")
+		env(&v.CAPath, "VAULT_CAPATH", "")
+		env(&v.ClientCert, "VAULT_CLIENT_CERT", "")
+		env(&v.ClientKey, "VAULT_CLIENT_KEY", "")
+		env(&v.TLSServerName, "VAULT_TLS_SERVER_NAME", "")
+		v.SkipVerify = v.SkipVerify || truth(sys.Getenv("VAULT_SKIP_VERIFY"))
+	}
+	if v.TokenFile == "" && v.token == "" {
+		v.TokenFile = filepath.Join(sys.Home, ".vault-token")
+	}
+	if v.Transit == "" {
+		v.Transit = "transit"
+	}
+	if c.Agents.Namespace == "" {
+		c.Agents.Namespace = "default"
+	}
+	if c.Agents.Job == "" {
+		c.Agents.Job = "stoker-agent"
+	}
+}
+
+func truth(s string) bool { return s == "1" || strings.EqualFold(s, "true") }
+
+// Token is Nomad's token source: empty means anonymous.
+func (n Nomad) Token(context.Context) (secrets.Secret, error) { return token(n.token, n.TokenFile) }
+
+// Token is Vault's token source.
+func (v Vault) Token(context.Context) (secrets.Secret, error) { return token(v.token, v.TokenFile) }
+
+// Token is the bearer token for agents; empty sends none.
+func (a Agents) Token(context.Context) (secrets.Secret, error) { return token("", a.TokenFile) }
+
+func token(value, path string) (secrets.Secret, error) {
+	if value != "" || path == "" {
+		return secrets.New(value), nil
+	}
+	raw, err := os.ReadFile(path) //nolint:gosec // the user's own file
+	if errors.Is(err, fs.ErrNotExist) {
+		return secrets.New(""), nil
+	}
+	if err != nil {
+		return secrets.Secret{}, fmt.Errorf("token file: %w", err)
+	}
+	return secrets.New(strings.TrimSpace(string(raw))), nil
+}

@@ -1,0 +1,250 @@
+package facts
+
+import (
+	"time"
+
+	"stoker/cluster"
+)
+
+func jobsView() View {
+	return View{
+		Name: "jobs", Aliases: []string{"job"}, Help: "jobs: what runs, what waits, what they hold", Needs: []string{"nomad"},
+		Columns: columns(
+			Column{Name: "namespace", Title: "NAMESPACE"}, Column{Name: "job", Title: "JOB"}, Column{Name: "type", Title: "TYPE"},
+			Column{Name: "kind", Title: "KIND"}, Column{Name: "model", Title: "MODEL"}, Column{Name: "model_version", Title: "VERSION"},
+			Column{Name: "status", Title: "STATUS"}, Column{Name: "desired", Title: "WANT"},
+			Column{Name: "running", Title: "RUN"}, Column{Name: "starting", Title: "START"},
+			Column{Name: "failed", Title: "FAILED"}, Column{Name: "gpus_held", Title: "GPUS"},
+			Column{Name: "waiting", Title: "WAITING"}, Column{Name: "waiting_since"}, Column{Name: "gpus_wanted"},
+			Column{Name: "deployment", Title: "DEPLOYMENT", Wide: true}, Column{Name: "priority", Title: "PRIO", Wide: true},
+			Column{Name: "job_version", Title: "REV", Wide: true}, Column{Name: "submitted", Title: "SUBMITTED"},
+		),
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for i := range s.Jobs {
+				out = append(out, jobRow(s, &s.Jobs[i]))
+			}
+			return out
+		},
+	}
+}
+
+func jobRow(s *cluster.Snapshot, j *cluster.Job) Row {
+	status := j.Status
+	if j.Stopped {
+		status = "stopped"
+	}
+	var since, wanted, deployment any
+	if w := j.Waiting; w != nil {
+		since, wanted = w.Since, w.GPUs
+	}
+	if d := s.JobDeployment(j.ID); d != nil {
+		deployment = d.Status
+	}
+	var desired any
+	if j.Groups != nil {
+		desired = j.Desired()
+	}
+	return line(j.Place, "nomad", nomadAsOf(s, "nomad"), j.ID.Namespace, j.ID.Name, j.Type, word(string(j.Kind)), word(j.Model), word(j.ModelVer),
+		status, desired, j.Running, j.Starting, j.Failed, j.GPUsHeld, j.Waiting != nil, since, wanted, deployment, j.Priority, j.Version, j.Submitted)
+}
+
+func allocsView() View {
+	return View{
+		Name: "allocs", Aliases: []string{"alloc", "allocations"}, Help: "allocations: where each instance runs", Needs: []string{"nomad"},
+		Columns: columns(
+			Column{Name: "namespace", Title: "NAMESPACE", Wide: true}, Column{Name: "alloc", Title: "ALLOC"}, Column{Name: "id"},
+			Column{Name: "job"}, Column{Name: "group"}, Column{Name: "node", Title: "NODE"},
+			Column{Name: "desired", Title: "DESIRED"}, Column{Name: "status", Title: "STATUS"}, Column{Name: "healthy", Title: "HEALTHY"},
+			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpu_uuids"}, Column{Name: "restarts", Title: "RESTARTS"},
+			Column{Name: "job_version", Title: "REV", Wide: true}, Column{Name: "created", Title: "CREATED"},
+			Column{Name: "modified", Title: "CHANGED", Wide: true}, Column{Name: "last_event", Title: "LAST EVENT"},
+		),
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for i := range s.Allocs {
+				out = append(out, allocRow(s, &s.Allocs[i]))
+			}
+			return out
+		},
+	}
+}
+
+func allocRow(s *cluster.Snapshot, a *cluster.Alloc) Row {
+	restarts := 0
+	var last cluster.TaskEvent
+	var said any
+	for _, t := range a.Tasks {
+		restarts += t.Restarts
+		for _, e := range t.Events {
+			if !e.At.Before(last.At) {
+				last, said = e, word(t.Name+": "+e.Text)
+			}
+		}
+	}
+	var uuids []string
+	for _, g := range a.GPUs {
+		uuids = append(uuids, string(g))
+	}
+	return line(a.Place, "nomad", nomadAsOf(s, "nomad"), a.Job.Namespace, a.Name, string(a.ID), a.Job.Name, a.Group, word(a.NodeName),
+		a.Desired, a.Client, num(a.Healthy), len(a.GPUs), list(uuids), restarts, a.JobVersion, a.Created, a.Modified, said)
+}
+
+func modelsView() View {
+	return View{
+		Name: "models", Aliases: []string{"model"}, Help: "served models: rate, errors, latency, GPU", Needs: []string{"nomad", "agents", "agent", "metrics"},
+		Columns: columns(
+			Column{Name: "namespace", Title: "NAMESPACE", Wide: true}, Column{Name: "job", Title: "JOB"},
+			Column{Name: "model", Title: "MODEL"}, Column{Name: "version", Title: "VERSION"},
+			Column{Name: "replicas_ready", Title: "UP"}, Column{Name: "replicas_desired", Title: "WANT"},
+			Column{Name: "requests_per_second", Title: "REQ/S"},
+			Column{Name: "error_ratio", Title: "ERR %"}, Column{Name: "rejected_ratio", Title: "4XX %", Wide: true},
+			Column{Name: "latency_p50_seconds", Title: "P50"}, Column{Name: "latency_p50_bound"}, Column{Name: "latency_p95_seconds", Title: "P95"}, Column{Name: "latency_p95_bound"},
+			Column{Name: "latency_p99_seconds", Title: "P99"}, Column{Name: "latency_p99_bound"},
+			Column{Name: "in_flight", Title: "IN FLIGHT", Wide: true}, Column{Name: "requests_total", Title: "SERVED", Wide: true},
+			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpu_util_percent", Title: "GPU UTIL"},
+			Column{Name: "accuracy", Title: "ACCURACY", Wide: true}, Column{Name: "window_seconds"},
+		),
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for i := range s.Models {
+				out = append(out, modelRow(&s.Models[i]))
+			}
+			return out
+		},
+	}
+}
+
+func modelRow(m *cluster.Model) Row {
+	v50, b50 := quantile(m.P50)
+	v95, b95 := quantile(m.P95)
+	v99, b99 := quantile(m.P99)
+	var accuracy, source, window any
+	if m.Artifact != nil {
+		if a, ok := m.Artifact.Evaluation["accuracy"]; ok {
+			accuracy = a
+		}
+	}
+	if m.Reports {
+		source, window = "metrics", m.Window.Seconds()
+	}
+	text, _ := source.(string)
+	return line(m.Place, text, m.At, m.Key.Job.Namespace, m.Key.Job.Name, word(m.Key.Model), word(m.Key.Version), m.Replicas, m.Desired,
+		num(m.Requests), num(m.ErrorRatio), num(m.RejectedRatio), v50, b50, v95, b95, v99, b99,
+		num(m.InFlight), num(m.RequestsServed), m.GPUs, num(m.GPUUtil), accuracy, window)
+}
+
+// quantile is a latency and how the buckets bound it: "<", "≥" or unknown for exact.
+func quantile(q *cluster.Quantile) (seconds, bound any) {
+	if q == nil {
+		return nil, nil
+	}
+	return q.Seconds, word(q.Bound)
+}
+
+func trainingView() View {
+	return View{
+		Name: "training", Help: "training jobs: step, loss, speed, GPU", Needs: []string{"nomad", "agents", "agent", "metrics"},
+		Columns: columns(
+			Column{Name: "namespace", Title: "NAMESPACE", Wide: true}, Column{Name: "job", Title: "JOB"}, Column{Name: "model", Title: "MODEL"},
+			Column{Name: "version", Title: "VERSION"}, Column{Name: "status", Title: "STATUS"},
+			Column{Name: "step", Title: "STEP"}, Column{Name: "planned_steps", Title: "OF"},
+			Column{Name: "epoch", Title: "EPOCH", Wide: true},
+			Column{Name: "loss", Title: "LOSS"}, Column{Name: "accuracy", Title: "ACCURACY"},
+			Column{Name: "learning_rate", Title: "RATE", Wide: true},
+			Column{Name: "samples_per_second", Title: "SAMPLES/S"},
+			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpu_util_percent", Title: "GPU UTIL"},
+		),
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for i := range s.Training {
+				t := &s.Training[i]
+				source := ""
+				if t.Reports {
+					source = "metrics"
+				}
+				out = append(out, line(t.Place, source, t.At, t.Job.Namespace, t.Job.Name, word(t.Model), word(t.Version), t.Status,
+					num(t.Step), num(t.PlannedSteps), num(t.Epoch), num(t.TrainingSample.Loss), num(t.Accuracy), num(t.LearningRate),
+					num(t.SamplesPerSec), t.GPUs, num(t.GPUUtil)))
+			}
+			return out
+		},
+	}
+}
+
+func keysView() View {
+	return View{
+		Name: "keys", Aliases: []string{"key"}, Help: "Vault Transit keys and what they still open", Needs: []string{"vault"},
+		Columns: columns(
+			Column{Name: "key", Title: "KEY"}, Column{Name: "type", Title: "TYPE"}, Column{Name: "derived", Title: "DERIVED"},
+			Column{Name: "latest_version", Title: "VERSION"}, Column{Name: "min_decryption_version", Title: "OPENS FROM"},
+			Column{Name: "latest_created", Title: "ROTATED"},
+			Column{Name: "exportable", Title: "EXPORTABLE"}, Column{Name: "deletion_allowed", Title: "DELETABLE", Wide: true},
+			Column{Name: "artifacts", Title: "ARTIFACTS"}, Column{Name: "artifacts_stale", Title: "STALE"},
+			Column{Name: "used_by", Title: "USED BY"},
+		),
+		Rows: keyRows,
+	}
+}
+
+func keyRows(s *cluster.Snapshot) (out []Row) {
+	for i := range s.Keys {
+		k := &s.Keys[i]
+		var latest time.Time
+		for _, v := range k.Versions {
+			if v.Version == k.Latest {
+				latest = v.Created
+			}
+		}
+		var used []string
+		for _, a := range k.Artifacts {
+			used = append(used, a.Model+":"+a.Version)
+		}
+		var asOf time.Time
+		if s.Vault != nil {
+			asOf = s.Vault.At
+		}
+		out = append(out, line(s.Place, "vault", asOf, k.Name, k.Type, k.Derived, k.Latest, k.MinDecryption, latest,
+			k.Exportable, k.DeletionAllowed, len(k.Artifacts), k.Stale, list(used)))
+	}
+	return out
+}
+
+func eventsView() View {
+	return View{
+		Name: "events", Aliases: []string{"event"}, Help: "what happened since this command started", Needs: []string{"nomad", "agents", "agent"},
+		Columns: columns(
+			Column{Name: "time", Title: "AGE"}, Column{Name: "level", Title: "LEVEL"},
+			Column{Name: "kind", Title: "KIND"}, Column{Name: "subject", Title: "SUBJECT"}, Column{Name: "text", Title: "WHAT"},
+		),
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for i := range s.Events {
+				e := &s.Events[i]
+				out = append(out, line(e.Place, e.Kind, e.At, e.At, levelName(e.Level), e.Kind, e.Subject, e.Text))
+			}
+			return out
+		},
+	}
+}
+
+func levelName(l cluster.Level) string {
+	switch l {
+	case cluster.Bad:
+		return "bad"
+	case cluster.Warn:
+		return "warn"
+	}
+	return "info"
+}
+
+func sourcesView() View {
+	return View{
+		Name: "sources", Aliases: []string{"source"}, Help: "where facts come from, and whether it answers", Needs: []string{"nomad", "agents", "agent", "vault", "metrics", "registry"},
+		Columns: columns(
+			Column{Name: "name", Title: "SOURCE"}, Column{Name: "state", Title: "STATE"}, Column{Name: "since", Title: "SINCE"},
+			Column{Name: "last", Title: "LAST"}, Column{Name: "retry_at"}, Column{Name: "error", Title: "ERROR"},
+		),
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for _, src := range s.Sources {
+				out = append(out, line(src.Place, src.Name, src.AsOf, src.Name, string(src.State), src.Since, src.AsOf, src.Retry, word(src.Err)))
+			}
+			return out
+		},
+	}
+}

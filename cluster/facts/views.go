@@ -1,0 +1,191 @@
+package facts
+
+import (
+	"strings"
+	"time"
+
+	"stoker/cluster"
+	"stoker/gpu"
+)
+
+// Views lists every kind of row there is. The schema is documented in
+// docs/line-mode.md: names stay, columns may be added.
+func Views() []View {
+	return []View{
+		nodesView(), gpusView(), jobsView(), allocsView(), modelsView(),
+		trainingView(), keysView(), eventsView(), sourcesView(),
+	}
+}
+
+// num unwraps a number that may be unknown.
+func num[N any](p *N) any {
+	if p == nil {
+		return nil
+	}
+	return *p
+}
+
+// word is a text that is unknown when empty.
+func word(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// list joins words, unknown when there are none.
+func list(words []string) any { return word(strings.Join(words, ",")) }
+
+// place is how every row begins, and tail how it ends.
+func placeColumns() []Column {
+	return []Column{{Name: "cluster", Title: "CLUSTER", Wide: true}, {Name: "region", Title: "REGION", Wide: true}}
+}
+
+func sourceColumns() []Column {
+	return []Column{{Name: "source", Title: "SOURCE", Wide: true}, {Name: "as_of", Title: "AGE", Wide: true}}
+}
+
+func columns(middle ...Column) []Column {
+	return append(append(placeColumns(), middle...), sourceColumns()...)
+}
+
+func line(p cluster.Place, source string, asOf time.Time, middle ...any) Row {
+	return append(append(Row{p.Cluster, word(p.Region)}, middle...), word(source), asOf)
+}
+
+// nomadAsOf is when a class of Nomad's rows was last known to be true.
+func nomadAsOf(s *cluster.Snapshot, source string) time.Time {
+	if st := s.Source(source); st != nil {
+		return st.AsOf
+	}
+	return time.Time{}
+}
+
+func nodesView() View {
+	return View{
+		Name: "nodes", Aliases: []string{"node"}, Help: "machines: state, GPUs, load", Needs: []string{"nomad", "agents"},
+		Columns: columns(
+			Column{Name: "node", Title: "NODE"}, Column{Name: "id", Title: "ID", Wide: true},
+			Column{Name: "pool", Title: "POOL"}, Column{Name: "status", Title: "STATUS"},
+			Column{Name: "eligible", Title: "ELIGIBLE"}, Column{Name: "draining", Title: "DRAINING", Wide: true},
+			Column{Name: "gpu_model", Title: "GPU MODEL"},
+			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpus_held", Title: "HELD"},
+			Column{Name: "gpus_free", Title: "FREE"}, Column{Name: "gpus_failed", Title: "FAILED"},
+			Column{Name: "util_percent", Title: "UTIL"},
+			Column{Name: "power_watts", Title: "POWER"},
+			Column{Name: "temperature_max_celsius", Title: "MAX TEMP", Wide: true},
+			Column{Name: "allocs", Title: "ALLOCS"},
+			Column{Name: "cpu_mhz", Title: "CPU MHZ", Wide: true}, Column{Name: "memory_mib", Title: "MEM MIB", Wide: true},
+			Column{Name: "address", Title: "ADDRESS", Wide: true}, Column{Name: "version", Title: "NOMAD", Wide: true},
+		),
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for i := range s.Nodes {
+				out = append(out, nodeRow(s, &s.Nodes[i]))
+			}
+			return out
+		},
+	}
+}
+
+func nodeRow(s *cluster.Snapshot, n *cluster.Node) Row {
+	var held, free, failed, reporting int
+	var util float64
+	var power, temp *float64
+	var models []string
+	for _, g := range s.NodeGPUs(n.ID) {
+		if len(models) == 0 || models[len(models)-1] != g.Model {
+			models = append(models, g.Model)
+		}
+		if g.Holder != nil {
+			held++
+		} else if g.NodeUp && !g.Failed() {
+			free++
+		}
+		if g.Failed() {
+			failed++
+		}
+		if !g.NodeUp || g.Sample == nil {
+			continue
+		}
+		if u := g.Util(); u != nil {
+			util += *u
+			reporting++
+		}
+		if p := g.Sample.PowerWatts; p != nil {
+			sum := *p
+			if power != nil {
+				sum += *power
+			}
+			power = &sum
+		}
+		if t := g.Sample.TempCelsius; t != nil && (temp == nil || *t > *temp) {
+			temp = t
+		}
+	}
+	var mean any
+	if reporting > 0 {
+		mean = util / float64(reporting)
+	}
+	return line(n.Place, "nomad", nomadAsOf(s, "nomad/nodes"), n.Name, string(n.ID), n.Pool, string(n.Status), n.Eligible, n.Draining,
+		list(models), len(n.Devices), held, free, failed, mean, num(power), num(temp), len(s.NodeAllocs(n.ID)), n.CPUMHz, n.MemoryMB, word(n.Address), word(n.Version))
+}
+
+func gpusView() View {
+	return View{
+		Name: "gpus", Aliases: []string{"gpu"}, Help: "every GPU, joined to the allocation that holds it", Needs: []string{"nomad", "agents", "agent"},
+		Columns: columns(
+			Column{Name: "node", Title: "NODE"}, Column{Name: "index", Title: "GPU"},
+			Column{Name: "uuid", Title: "UUID", Wide: true}, Column{Name: "parent_uuid", Wide: true}, Column{Name: "pci", Title: "PCI", Wide: true},
+			Column{Name: "model", Title: "MODEL"}, Column{Name: "state", Title: "STATE"},
+			Column{Name: "util_percent", Title: "UTIL"},
+			Column{Name: "memory_used_bytes", Title: "MEM USED"},
+			Column{Name: "memory_total_bytes", Title: "MEM"},
+			Column{Name: "power_watts", Title: "POWER"},
+			Column{Name: "power_limit_watts", Title: "LIMIT", Wide: true},
+			Column{Name: "temperature_celsius", Title: "TEMP"},
+			Column{Name: "sm_clock_mhz", Title: "SM MHZ", Wide: true},
+			Column{Name: "memory_clock_mhz", Title: "MEM MHZ", Wide: true},
+			Column{Name: "throttle"}, Column{Name: "ecc_corrected"}, Column{Name: "ecc_uncorrected"}, Column{Name: "energy_joules"},
+			Column{Name: "health", Title: "HEALTH"}, Column{Name: "health_reason", Title: "REASON", Wide: true},
+			Column{Name: "schedulable", Title: "SCHED", Wide: true},
+			Column{Name: "held_by", Title: "HELD BY"}, Column{Name: "held_by_alloc", Title: "ALLOC", Wide: true}, Column{Name: "held_by_job"},
+			Column{Name: "processes"}, Column{Name: "driver", Title: "DRIVER", Wide: true},
+		),
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for i := range s.GPUs {
+				out = append(out, gpuRow(&s.GPUs[i]))
+			}
+			return out
+		},
+	}
+}
+
+func gpuRow(g *cluster.GPU) Row {
+	sample := g.Sample
+	if sample == nil {
+		sample = &gpu.Sample{}
+	}
+	var throttle, procs any
+	if sample.Throttle != nil {
+		throttle = strings.Join(sample.Throttle, ",")
+	}
+	if g.Sample != nil {
+		procs = len(sample.Processes)
+	}
+	var total any
+	if g.MemoryBytes > 0 {
+		total = g.MemoryBytes
+	}
+	var heldBy, alloc, job any
+	if h := g.Holder; h != nil {
+		heldBy, alloc, job = h.Job.Namespace+"/"+h.Name, string(h.Alloc), h.Job.String()
+	}
+	var schedulable any
+	if g.Known {
+		schedulable = g.Schedulable
+	}
+	return line(g.Place, g.Source, g.AsOf(), g.NodeName, g.Index, string(g.UUID), word(string(g.Parent)), word(g.PCI), g.Model, g.State(),
+		num(sample.UtilPercent), num(sample.MemoryUsedBytes), total, num(sample.PowerWatts), num(sample.PowerLimitWatts), num(sample.TempCelsius),
+		num(sample.SMClockMHz), num(sample.MemClockMHz), throttle, num(sample.ECCCorrected), num(sample.ECCUncorrected), num(sample.EnergyJoules),
+		word(string(g.Health.Verdict)), word(g.Health.Reason), schedulable, heldBy, alloc, job, procs, word(g.Driver))
+}

@@ -1,0 +1,136 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"stoker/gpu"
+	"stoker/secrets"
+)
+
+// publishEvery bounds the rate of snapshots: ten a second.
+const publishEvery = 100 * time.Millisecond
+
+// Feed folds what the sources emit into Snapshots. One goroutine, that of Run,
+// owns all state; the inlets may be called from any goroutine and wait for it
+// when it is behind, so a fast source is slowed and never drops a change.
+type Feed struct {
+	place  Place
+	now    func() time.Time
+	in     chan func(*state)
+	done   chan struct{}
+	latest atomic.Pointer[Snapshot]
+
+	mu   sync.Mutex
+	subs []chan *Snapshot
+}
+
+// NewFeed makes a Feed for one cluster. Call Run to start it.
+func NewFeed(place Place, now func() time.Time) *Feed {
+	f := &Feed{place: place, now: now, in: make(chan func(*state), 64), done: make(chan struct{})}
+	f.latest.Store(&Snapshot{Place: place, At: now()})
+	return f
+}
+
+// Latest returns the newest snapshot. It is never nil; before the first
+// publication it is empty and not Ready.
+func (f *Feed) Latest() *Snapshot { return f.latest.Load() }
+
+// Subscribe returns a channel that holds the newest snapshot: a slow reader
+// misses those in between. The channel is closed when the Feed ends; stop
+// ends the subscription.
+func (f *Feed) Subscribe() (snapshots <-chan *Snapshot, stop func()) {
+	ch := make(chan *Snapshot, 1)
+	f.mu.Lock()
+	f.subs = append(f.subs, ch)
+	f.mu.Unlock()
+	return ch, func() {
+		f.mu.Lock()
+		f.subs = slices.DeleteFunc(f.subs, func(c chan *Snapshot) bool { return c == ch })
+		f.mu.Unlock()
+	}
+}
+
+// Run folds until ctx ends.
+func (f *Feed) Run(ctx context.Context) error {
+	defer f.finish()
+	st := newState(f.place, f.now)
+	var last time.Time
+	var due <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case change := <-f.in:
+			change(st)
+			if due != nil {
+				continue
+			}
+			if wait := publishEvery - f.now().Sub(last); wait > 0 {
+				due = time.After(wait)
+				continue
+			}
+		case <-due:
+			due = nil
+		}
+		last = f.now()
+		f.publish(st.snapshot())
+	}
+}
+
+func (f *Feed) finish() {
+	close(f.done)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, ch := range f.subs {
+		close(ch)
+	}
+	f.subs = nil
+}
+
+func (f *Feed) publish(s *Snapshot) {
+	f.latest.Store(s)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, ch := range f.subs {
+		select {
+		case <-ch: // the reader did not take the last one: it is out of date
+		default:
+		}
+		ch <- s
+	}
+}
+
+func (f *Feed) put(change func(*state)) {
+	select {
+	case f.in <- change:
+	case <-f.done:
+	}
+}
+
+// Scheduler is the inlet for the scheduler's rows.
+func (f *Feed) Scheduler(u Update) { f.put(func(st *state) { st.scheduler(u) }) }
+
+// GPUs is the inlet for one node's samples.
+func (f *Feed) GPUs(b gpu.Batch) { f.put(func(st *state) { st.batch(b) }) }
+
+// Models is the inlet for model metrics: every model version that answers now.
+func (f *Feed) Models(rows []ModelSample) { f.put(func(st *state) { st.modelSamples(rows) }) }
+
+// Training is the inlet for the progress of training jobs.
+func (f *Feed) Training(rows []TrainingSample) { f.put(func(st *state) { st.trainingSamples(rows) }) }
+
+// Artifacts is the inlet for the registry: all registered model versions.
+func (f *Feed) Artifacts(rows []Artifact) { f.put(func(st *state) { st.artifacts = rows }) }
+
+// Vault is the inlet for Vault's state.
+func (f *Feed) Vault(v secrets.State) { f.put(func(st *state) { st.vaultState(v) }) }
+
+// Source is the inlet for the health of a source.
+func (f *Feed) Source(s SourceStatus) { f.put(func(st *state) { st.source(s) }) }
+
+// Forget removes a source that is no longer there, such as the agent of a node that left.
+func (f *Feed) Forget(source string) { f.put(func(st *state) { delete(st.sources, source) }) }

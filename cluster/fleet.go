@@ -1,0 +1,224 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"stoker/gpu"
+	"stoker/secrets"
+)
+
+// sum adds the fleet up.
+func sum(s *Snapshot) Fleet {
+	f := Fleet{Nodes: len(s.Nodes), GPUs: len(s.GPUs)}
+	for i := range s.Nodes {
+		if s.Nodes[i].Status == NodeReady {
+			f.NodesReady++
+		}
+	}
+	var util float64
+	for i := range s.GPUs {
+		g := &s.GPUs[i]
+		switch {
+		case g.Holder != nil:
+			f.Held++
+		case g.NodeUp && !g.Failed():
+			f.Free++
+		}
+		if !g.NodeUp {
+			f.Down++
+			continue // its last readings are history
+		}
+		if g.Failed() {
+			f.Failed++
+		}
+		if g.Idle() {
+			f.Idle++
+		}
+		if g.Rogue() {
+			f.Rogue++
+		}
+		f.MemoryTotal += g.MemoryBytes
+		if g.Sample == nil {
+			continue
+		}
+		if u := g.Sample.UtilPercent; u != nil {
+			util += *u
+			f.Reporting++
+		}
+		if m := g.Sample.MemoryUsedBytes; m != nil {
+			f.MemoryUsed += *m
+		}
+		add(&f.PowerWatts, g.Sample.PowerWatts)
+		add(&f.PowerLimitWatts, g.Sample.PowerLimitWatts)
+		if t := g.Sample.TempCelsius; t != nil && (f.HottestCelsius == nil || *t > *f.HottestCelsius) {
+			f.HottestCelsius, f.Hottest = t, g.UUID
+		}
+	}
+	if f.Reporting > 0 {
+		mean := util / float64(f.Reporting)
+		f.UtilPercent = &mean
+	}
+	for i := range s.Jobs {
+		if w := s.Jobs[i].Waiting; w != nil {
+			f.PendingJobs++
+			f.Pending += w.GPUs
+		}
+	}
+	return f
+}
+
+func add(sum **float64, v *float64) {
+	if v == nil {
+		return
+	}
+	t := *v
+	if *sum != nil {
+		t += **sum
+	}
+	*sum = &t
+}
+
+// joinKeys says which artifacts each Transit key still opens.
+func joinKeys(v *secrets.State, artifacts []Artifact) []Key {
+	if v == nil {
+		return nil
+	}
+	out := make([]Key, 0, len(v.Keys))
+	for _, k := range v.Keys {
+		row := Key{Key: k}
+		for _, a := range artifacts {
+			if a.Key != k.Name {
+				continue
+			}
+			row.Artifacts = append(row.Artifacts, a)
+			if a.KeyVersion > 0 && a.KeyVersion < k.Latest {
+				row.Stale++
+			}
+		}
+		out = append(out, row)
+	}
+	slices.SortFunc(out, func(a, b Key) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+// problems lists what somebody should look at, worst first.
+func problems(s *Snapshot) []Problem {
+	var out []Problem
+	for i := range s.GPUs {
+		if p, ok := gpuProblem(&s.GPUs[i]); ok {
+			out = append(out, p)
+		}
+	}
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		if n.Status != NodeReady && n.Status != NodeInitialising {
+			out = append(out, Problem{Level: Bad, Subject: n.Name, Text: "node is " + string(n.Status) + nodeLoad(s, n), Node: n.ID})
+		}
+	}
+	for i := range s.Jobs {
+		out = append(out, jobProblems(s, &s.Jobs[i])...)
+	}
+	for i := range s.Keys {
+		if k := &s.Keys[i]; k.Stale > 0 {
+			out = append(out, Problem{Level: Warn, Subject: "key " + k.Name, Key: k.Name,
+				Text: fmt.Sprintf("an old version still opens %s; rewrap them", count(k.Stale, "artifact"))})
+		}
+	}
+	if v := s.Vault; v != nil && v.Sealed && v.Err == "" {
+		out = append(out, Problem{Level: Bad, Subject: "vault", Text: "sealed: no model can be opened or sealed"})
+	}
+	for _, src := range s.Sources {
+		if src.State == SourceRetrying || src.State == SourceDenied {
+			out = append(out, Problem{Level: Warn, Subject: src.Name, Text: src.Err, Since: src.Since, Source: src.Name})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(a.Subject, b.Subject))
+	})
+	return out
+}
+
+func gpuProblem(g *GPU) (Problem, bool) {
+	if !g.NodeUp {
+		return Problem{}, false // the node's line says it
+	}
+	p := Problem{Subject: fmt.Sprintf("%s/%d", g.NodeName, g.Index), GPU: g.UUID, Since: g.Health.Since}
+	by := ""
+	if g.Holder != nil {
+		by = ", held by " + g.Holder.Name
+	}
+	switch {
+	case g.Failed():
+		p.Level, p.Text = Bad, cmp.Or(g.Health.Reason, "closed to the scheduler")+by
+	case g.Health.Verdict == gpu.VerdictDegraded || g.Health.Verdict == gpu.VerdictWatch:
+		p.Level, p.Text = Warn, g.Health.Reason+by
+	case g.Rogue():
+		p.Level, p.Text = Warn, "busy, but the scheduler gave it to nobody: "+processes(g.Sample)
+	case g.Idle():
+		p.Level, p.Text = Warn, "held but idle"+by
+		p.Since = g.Sample.At.Add(-g.History.QuietFor(g.Sample.At))
+	default:
+		return p, false
+	}
+	return p, true
+}
+
+func processes(s *gpu.Sample) string {
+	var names []string
+	for _, p := range s.Processes {
+		names = append(names, fmt.Sprintf("%s (%d)", cmp.Or(p.Name, "process"), p.PID))
+	}
+	return strings.Join(names, ", ")
+}
+
+func nodeLoad(s *Snapshot, n *Node) string {
+	held := 0
+	for i := range s.GPUs {
+		if s.GPUs[i].Node == n.ID && s.GPUs[i].Holder != nil {
+			held++
+		}
+	}
+	if held == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", jobs held %s on it", count(held, "GPU"))
+}
+
+func jobProblems(s *Snapshot, j *Job) []Problem {
+	var out []Problem
+	if w := j.Waiting; w != nil {
+		text := fmt.Sprintf("waiting: %s not placed", count(w.Missing, "allocation"))
+		if w.GPUs > 0 {
+			text += fmt.Sprintf(", wants %s", count(w.GPUs, "GPU"))
+		}
+		out = append(out, Problem{Level: Warn, Subject: "job " + j.ID.String(), Text: text, Since: w.Since, Job: j.ID})
+	}
+	if d := s.JobDeployment(j.ID); d != nil && d.Status == "failed" && d.JobVersion == j.Version && !j.Stopped {
+		out = append(out, Problem{Level: Bad, Subject: "job " + j.ID.String(), Text: "deployment failed: " + d.StatusText, Job: j.ID})
+	}
+	if j.Failed > 0 && !j.Stopped && s.At.Sub(lastFailure(s, j)) < time.Hour {
+		out = append(out, Problem{Level: Warn, Subject: "job " + j.ID.String(), Text: count(j.Failed, "allocation") + " failed", Since: lastFailure(s, j), Job: j.ID})
+	}
+	return out
+}
+
+func lastFailure(s *Snapshot, j *Job) (at time.Time) {
+	for i := range s.Allocs {
+		if a := &s.Allocs[i]; a.Job == j.ID && a.Client == "failed" && a.Modified.After(at) {
+			at = a.Modified
+		}
+	}
+	return at
+}
+
+// count is "1 GPU", "2 GPUs".
+func count(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}

@@ -1,0 +1,108 @@
+package cluster
+
+import (
+	"time"
+
+	"stoker/gpu"
+)
+
+// historyLen is the number of points kept: enough for the widest chart.
+const historyLen = 120
+
+// historyStep is the least time between two points, so that 120 of them cover
+// ten minutes whatever the rate of the source.
+const historyStep = 5 * time.Second
+
+// Unread marks a point of a History at which a metric was unknown.
+const Unread = 255
+
+// History is the recent past of one device in quantised points, oldest first.
+// It is immutable: appending makes a new one.
+type History struct {
+	Util, Memory, Power, Temp []uint8 // percent; Power is percent of its limit, Temp °C
+	busySince, quietSince     time.Time
+	last                      time.Time
+}
+
+// busyPercent is the utilisation from which a device counts as working.
+const busyPercent = 1
+
+// BusyFor is how long the device has been working without a pause.
+func (h *History) BusyFor(now time.Time) time.Duration { return since(h.busySince, now) }
+
+// QuietFor is how long no work was seen.
+func (h *History) QuietFor(now time.Time) time.Duration { return since(h.quietSince, now) }
+
+func since(t, now time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return now.Sub(t)
+}
+
+// with returns h with a sample added. Between two points the latest value
+// replaces the last one, so the right edge of a chart is always live.
+func (h *History) with(s gpu.Sample, d gpu.Device) *History {
+	n := &History{}
+	if h != nil {
+		*n = *h
+	}
+	if s.UtilPercent != nil {
+		if *s.UtilPercent >= busyPercent {
+			n.quietSince = time.Time{}
+			n.busySince = first(n.busySince, s.At)
+		} else {
+			n.busySince = time.Time{}
+			n.quietSince = first(n.quietSince, s.At)
+		}
+	}
+	grow := n.last.IsZero() || s.At.Sub(n.last) >= historyStep
+	if grow {
+		n.last = s.At
+	}
+	var power, memory *float64
+	if limit := s.PowerLimitWatts; s.PowerWatts != nil && limit != nil && *limit > 0 {
+		power = percent(*s.PowerWatts, *limit)
+	}
+	if s.MemoryUsedBytes != nil && d.MemoryBytes > 0 {
+		memory = percent(float64(*s.MemoryUsedBytes), float64(d.MemoryBytes))
+	}
+	n.Util = push(n.Util, s.UtilPercent, grow)
+	n.Memory = push(n.Memory, memory, grow)
+	n.Power = push(n.Power, power, grow)
+	n.Temp = push(n.Temp, s.TempCelsius, grow)
+	return n
+}
+
+func first(t, or time.Time) time.Time {
+	if t.IsZero() {
+		return or
+	}
+	return t
+}
+
+func percent(part, whole float64) *float64 {
+	p := 100 * part / whole
+	return &p
+}
+
+func push(points []uint8, v *float64, grow bool) []uint8 {
+	keep := points
+	if !grow && len(points) > 0 {
+		keep = points[:len(points)-1]
+	}
+	if len(keep) >= historyLen {
+		keep = keep[len(keep)-historyLen+1:]
+	}
+	out := make([]uint8, len(keep)+1)
+	copy(out, keep)
+	out[len(keep)] = quantise(v)
+	return out
+}
+
+func quantise(v *float64) uint8 {
+	if v == nil {
+		return Unread
+	}
+	return uint8(min(max(*v+0.5, 0), Unread-1))
+}

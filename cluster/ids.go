@@ -1,0 +1,52 @@
+package cluster
+
+import "cmp"
+
+// Place says where a row lives: the context's name and Nomad's region. It is
+// part of every row's identity, so that rows of several clusters can share a table.
+type Place struct {
+	Cluster string
+	Region  string
+}
+
+// The IDs are Nomad's own, typed so that one cannot pass for another.
+type (
+	NodeID       string
+	AllocID      string
+	DeploymentID string
+	EvalID       string
+	ServiceID    string
+)
+
+// JobID is a job's identity within a Place: job names are unique per namespace only.
+type JobID struct {
+	Namespace string
+	Name      string
+}
+
+// String is "namespace/name".
+func (id JobID) String() string { return id.Namespace + "/" + id.Name }
+
+// Compare orders by namespace, then name.
+func (id JobID) Compare(o JobID) int {
+	return cmp.Or(cmp.Compare(id.Namespace, o.Namespace), cmp.Compare(id.Name, o.Name))
+}
+
+// Short is the first eight characters, as Nomad's own tools print an ID.
+func (id AllocID) Short() string { return short(string(id)) }
+
+// Short is the first eight characters, as Nomad's own tools print an ID.
+func (id NodeID) Short() string { return short(string(id)) }
+
+// Short is the first eight characters, as Nomad's own tools print an ID.
+func (id EvalID) Short() string { return short(string(id)) }
+
+// Short is the first eight characters, as Nomad's own tools print an ID.
+func (id DeploymentID) Short() string { return short(string(id)) }
+
+func short(id string) string {
+	if len(id) > 8 {
+		return id[:8]
+	}
+	return id
+}

@@ -1,0 +1,230 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"stoker/cluster"
+	"stoker/secrets"
+)
+
+// Config says where Nomad is and who asks.
+type Config struct {
+	Address   string // URL
+	Region    string // empty: the server's own
+	Namespace string // "*" or empty: all that the token may read
+	TLS       TLS
+	// Token is asked for at first use and again after a refusal; nil is anonymous.
+	Token func(ctx context.Context) (secrets.Secret, error)
+	// Dial makes all connections; nil dials directly.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// TLS holds the paths and names that the official NOMAD_* variables name.
+type TLS struct {
+	CACert, CAPath, ClientCert, ClientKey, ServerName string
+	SkipVerify                                        bool
+}
+
+// Client talks to one region of one Nomad.
+type Client struct {
+	api       *api.Client
+	place     cluster.Place
+	namespace string
+	address   string
+	now       func() time.Time
+}
+
+// Open makes a client for the place. It does not connect.
+func Open(place cluster.Place, cfg Config, now func() time.Time) (*Client, error) {
+	transport := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   5 * time.Second,
+		MaxIdleConnsPerHost:   8,
+		IdleConnTimeout:       time.Minute,
+		ExpectContinueTimeout: time.Second,
+	}
+	if cfg.Dial != nil {
+		transport.DialContext = cfg.Dial
+	}
+	httpClient := &http.Client{Transport: transport}
+	err := api.ConfigureTLS(httpClient, &api.TLSConfig{
+		CACert: cfg.TLS.CACert, CAPath: cfg.TLS.CAPath, ClientCert: cfg.TLS.ClientCert,
+		ClientKey: cfg.TLS.ClientKey, TLSServerName: cfg.TLS.ServerName, Insecure: cfg.TLS.SkipVerify,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("nomad TLS settings: %w", err)
+	}
+	httpClient.Transport = &authorise{next: httpClient.Transport, source: cfg.Token}
+	if u, err := url.Parse(cfg.Address); err != nil || u.Host == "" {
+		return nil, fmt.Errorf("nomad address %q is no URL like https://host:4646", cfg.Address)
+	}
+	c, err := api.NewClient(&api.Config{Address: cfg.Address, Region: cfg.Region, HttpClient: httpClient})
+	if err != nil {
+		return nil, fmt.Errorf("nomad at %s: %w", cfg.Address, err)
+	}
+	// The library reads NOMAD_TOKEN on its own; the token source alone decides here.
+	c.SetSecretID("")
+	ns := cfg.Namespace
+	if ns == "" {
+		ns = api.AllNamespacesNamespace
+	}
+	return &Client{api: c, place: place, namespace: ns, address: cfg.Address, now: now}, nil
+}
+
+// Address is the URL that the client talks to.
+func (c *Client) Address() string { return c.address }
+
+// Ping asks for the leader: the cheapest question that shows whether Nomad answers.
+func (c *Client) Ping(ctx context.Context) error {
+	_, err := c.get(ctx, "/v1/status/leader", nil, new(string))
+	return err
+}
+
+// Whoami returns the name of the token in use and its policies; management
+// tokens have none. It fails with ErrDenied for an unknown token.
+func (c *Client) Whoami(ctx context.Context) (name string, management bool, policies []string, err error) {
+	var out struct {
+		Name, Type string
+		Policies   []string
+	}
+	_, err = c.get(ctx, "/v1/acl/token/self", nil, &out)
+	return out.Name, out.Type == "management", out.Policies, err
+}
+
+// get decodes one answer into out and returns the index it was taken at.
+func (c *Client) get(ctx context.Context, path string, params map[string]string, out any) (uint64, error) {
+	q := (&api.QueryOptions{Params: params, Namespace: c.namespace}).WithContext(ctx)
+	meta, err := c.api.Raw().Query(path, out, q)
+	if err != nil {
+		return 0, c.fault(err)
+	}
+	return meta.LastIndex, nil
+}
+
+func (c *Client) query(ctx context.Context, namespace string) *api.QueryOptions {
+	return (&api.QueryOptions{Namespace: namespace}).WithContext(ctx)
+}
+
+func (c *Client) write(ctx context.Context, namespace string) *api.WriteOptions {
+	return (&api.WriteOptions{Namespace: namespace}).WithContext(ctx)
+}
+
+// fault gives an error of the library its kind and advice.
+func (c *Client) fault(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var answer api.UnexpectedResponseError
+	if errors.As(err, &answer) && answer.HasStatusCode() {
+		body := strings.TrimSpace(answer.Body())
+		f := &cluster.Fault{Text: "nomad: " + body, Err: err}
+		switch code := answer.StatusCode(); {
+		case code == http.StatusForbidden || code == http.StatusUnauthorized:
+			f.Kind, f.Text = cluster.ErrDenied, "nomad: permission denied"
+			f.Advice = "the token lacks a capability, or none was given: see NOMAD_TOKEN and nomad acl token self"
+		case code == http.StatusNotFound:
+			f.Kind = cluster.ErrNotFound
+		case code == http.StatusConflict || strings.Contains(body, "Enforcing job modify index"):
+			f.Kind, f.Advice = cluster.ErrConflict, "somebody changed the job after the plan: plan again"
+		case code == http.StatusInternalServerError && strings.Contains(body, "No cluster leader"):
+			f.Kind, f.Advice = cluster.ErrUnreachable, "the servers have no leader at the moment"
+		default:
+			return fmt.Errorf("nomad: %s (%d): %w", body, code, err)
+		}
+		return f
+	}
+	var netErr net.Error
+	var opErr *net.OpError
+	if errors.As(err, &opErr) || errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded) {
+		return &cluster.Fault{
+			Kind: cluster.ErrUnreachable, Err: err,
+			Text:   fmt.Sprintf("cannot reach nomad at %s: %s", c.address, cause(err)),
+			Advice: "set NOMAD_ADDR or name a context; nomad server members shows whether it runs",
+		}
+	}
+	return fmt.Errorf("nomad: %w", err)
+}
+
+// cause is the innermost reason: "connection refused" rather than the whole chain.
+func cause(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+// authorise adds the token to each request and, when Nomad refuses it, asks
+// the source once more: the token may have been renewed.
+type authorise struct {
+	next   http.RoundTripper
+	source func(ctx context.Context) (secrets.Secret, error)
+
+	mu    sync.Mutex
+	token secrets.Secret
+	known bool
+}
+
+func (a *authorise) RoundTrip(req *http.Request) (*http.Response, error) {
+	token, err := a.current(req.Context(), false)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := a.send(req, token)
+	if err != nil || resp.StatusCode != http.StatusForbidden || a.source == nil {
+		return resp, err
+	}
+	fresh, ferr := a.current(req.Context(), true)
+	if ferr != nil || fresh.Reveal() == token.Reveal() || req.Body != nil && req.GetBody == nil {
+		return resp, nil
+	}
+	_ = resp.Body.Close()
+	if req.GetBody != nil {
+		if req.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+	return a.send(req, fresh)
+}
+
+func (a *authorise) send(req *http.Request, token secrets.Secret) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Del("X-Nomad-Token")
+	if t := token.Reveal(); t != "" {
+		req.Header.Set("X-Nomad-Token", t)
+	}
+	return a.next.RoundTrip(req)
+}
+
+func (a *authorise) current(ctx context.Context, again bool) (secrets.Secret, error) {
+	if a.source == nil {
+		return secrets.Secret{}, nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.known && !again {
+		return a.token, nil
+	}
+	token, err := a.source(ctx)
+	if err != nil {
+		return secrets.Secret{}, fmt.Errorf("nomad token: %w", err)
+	}
+	a.token, a.known = token, true
+	return token, nil
+}

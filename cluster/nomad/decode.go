@@ -1,0 +1,316 @@
+package nomad
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"stoker/cluster"
+	"stoker/gpu"
+)
+
+// The structs of this file are what stoker reads of Nomad's answers. The same
+// names occur in list stubs, in whole objects and in event payloads.
+
+type nodeJSON struct {
+	ID, Name, Datacenter, NodePool, NodeClass string
+	Address, Version                          string // stubs
+	HTTPAddr                                  string // whole nodes
+	Attributes                                map[string]string
+	Status, StatusDescription                 string
+	SchedulingEligibility                     string
+	Drain                                     bool
+	DrainStrategy                             *struct{}
+	ModifyIndex                               uint64
+	NodeResources                             *struct {
+		Cpu struct { //nolint:revive // Nomad's spelling
+			CpuShares int
+		}
+		Memory  struct{ MemoryMB int }
+		Devices []deviceJSON
+	}
+}
+
+type deviceJSON struct {
+	Vendor, Type, Name string
+	Instances          []struct {
+		ID                string
+		Healthy           bool
+		HealthDescription string
+		Locality          *struct{ PciBusID string }
+	}
+}
+
+func (n *nodeJSON) row(place cluster.Place) cluster.Node {
+	out := cluster.Node{
+		Place: place, ID: cluster.NodeID(n.ID), Name: n.Name, Pool: n.NodePool, Datacenter: n.Datacenter, Class: n.NodeClass,
+		Address: n.Address, Version: n.Version, Status: cluster.NodeStatus(n.Status), StatusText: n.StatusDescription,
+		Eligible: n.SchedulingEligibility == "eligible", Draining: n.Drain || n.DrainStrategy != nil, ModifyIndex: n.ModifyIndex,
+	}
+	if out.Version == "" {
+		out.Version = n.Attributes["nomad.version"]
+	}
+	if host, _, err := net.SplitHostPort(n.HTTPAddr); err == nil && out.Address == "" {
+		out.Address = host
+	}
+	if r := n.NodeResources; r != nil {
+		out.CPUMHz, out.MemoryMB = r.Cpu.CpuShares, r.Memory.MemoryMB
+		for _, d := range r.Devices {
+			if d.Type != "gpu" {
+				continue
+			}
+			for _, i := range d.Instances {
+				row := cluster.NodeDevice{UUID: gpu.UUID(i.ID), Model: d.Name, Healthy: i.Healthy, HealthText: i.HealthDescription}
+				if i.Locality != nil {
+					row.PCI = i.Locality.PciBusID
+				}
+				out.Devices = append(out.Devices, row)
+			}
+		}
+		slices.SortFunc(out.Devices, func(a, b cluster.NodeDevice) int {
+			if a.PCI != b.PCI {
+				return strings.Compare(a.PCI, b.PCI)
+			}
+			return strings.Compare(string(a.UUID), string(b.UUID))
+		})
+	}
+	return out
+}
+
+type jobJSON struct {
+	ID, Namespace, ParentID, Type, Status string
+	Stop                                  bool
+	Priority                              int
+	Version                               uint64
+	SubmitTime                            int64
+	ModifyIndex                           uint64
+	Meta                                  map[string]string
+	TaskGroups                            []struct {
+		Name  string
+		Count int
+		Tasks []struct {
+			Name      string
+			Resources *struct {
+				Devices []struct {
+					Name  string
+					Count *uint64
+				}
+			}
+		}
+	}
+}
+
+func (j *jobJSON) row(place cluster.Place) cluster.Job {
+	out := cluster.Job{
+		Place: place, ID: cluster.JobID{Namespace: j.Namespace, Name: j.ID}, Type: j.Type, Status: j.Status, Stopped: j.Stop,
+		Priority: j.Priority, Version: j.Version, Parent: j.ParentID, Submitted: nanos(j.SubmitTime), ModifyIndex: j.ModifyIndex,
+		Kind: cluster.Kind(j.Meta["stoker.kind"]), Model: j.Meta["stoker.model"], ModelVer: j.Meta["stoker.version"],
+	}
+	for _, tg := range j.TaskGroups {
+		g := cluster.Group{Name: tg.Name, Count: tg.Count}
+		for _, t := range tg.Tasks {
+			if t.Resources == nil {
+				continue
+			}
+			for _, d := range t.Resources.Devices {
+				ask := cluster.GPUAsk{Task: t.Name, Name: d.Name, Count: 1}
+				if d.Count != nil {
+					ask.Count = int(*d.Count)
+				}
+				if isGPU(d.Name) {
+					g.GPUs = append(g.GPUs, ask)
+				}
+			}
+		}
+		out.Groups = append(out.Groups, g)
+	}
+	return out
+}
+
+// isGPU tells whether a device selector ("gpu", "nvidia/gpu", "nvidia/gpu/MODEL") asks for a GPU.
+func isGPU(name string) bool {
+	parts := strings.Split(name, "/")
+	return parts[0] == "gpu" && len(parts) == 1 || len(parts) > 1 && parts[1] == "gpu"
+}
+
+type allocJSON struct {
+	ID, Name, Namespace, JobID, TaskGroup, NodeID, NodeName, EvalID, DeploymentID string
+	JobVersion                                                                    uint64
+	Job                                                                           *struct{ Version uint64 }
+	DesiredStatus, ClientStatus, ClientDescription                                string
+	DeploymentStatus                                                              *struct{ Healthy *bool }
+	CreateTime, ModifyTime                                                        int64
+	ModifyIndex                                                                   uint64
+	TaskStates                                                                    map[string]*taskJSON
+	AllocatedResources                                                            *struct {
+		Tasks map[string]*struct {
+			Devices []struct {
+				Type      string
+				DeviceIDs []string
+			}
+		}
+		Shared struct {
+			Ports []struct {
+				Label  string
+				Value  int
+				HostIP string
+			}
+		}
+	}
+}
+
+type taskJSON struct {
+	State                 string
+	Failed                bool
+	Restarts              int
+	StartedAt, FinishedAt time.Time
+	Events                []struct {
+		Type, DisplayMessage, Message string
+		Time                          int64
+	}
+}
+
+func (a *allocJSON) row(place cluster.Place) cluster.Alloc {
+	out := cluster.Alloc{
+		Place: place, ID: cluster.AllocID(a.ID), Name: a.Name, Job: cluster.JobID{Namespace: a.Namespace, Name: a.JobID},
+		JobVersion: a.JobVersion, Group: a.TaskGroup, Node: cluster.NodeID(a.NodeID), NodeName: a.NodeName,
+		Eval: cluster.EvalID(a.EvalID), Deployment: cluster.DeploymentID(a.DeploymentID), Desired: a.DesiredStatus,
+		Client: a.ClientStatus, ClientText: a.ClientDescription, Created: nanos(a.CreateTime), Modified: nanos(a.ModifyTime),
+		ModifyIndex: a.ModifyIndex,
+	}
+	if a.Job != nil {
+		out.JobVersion = a.Job.Version
+	}
+	if a.DeploymentStatus != nil {
+		out.Healthy = a.DeploymentStatus.Healthy
+	}
+	tasks := map[string]*cluster.Task{}
+	for name, t := range a.TaskStates {
+		tasks[name] = t.row(name)
+	}
+	if r := a.AllocatedResources; r != nil {
+		for name, t := range r.Tasks {
+			if tasks[name] == nil {
+				tasks[name] = &cluster.Task{Name: name, State: "pending"}
+			}
+			for _, d := range t.Devices {
+				if d.Type != "gpu" {
+					continue
+				}
+				for _, id := range d.DeviceIDs {
+					tasks[name].GPUs = append(tasks[name].GPUs, gpu.UUID(id))
+					out.GPUs = append(out.GPUs, gpu.UUID(id))
+				}
+			}
+		}
+		for _, p := range r.Shared.Ports {
+			out.Ports = append(out.Ports, cluster.Port{Label: p.Label, Host: p.HostIP, Port: p.Value})
+		}
+	}
+	for _, t := range tasks {
+		out.Tasks = append(out.Tasks, *t)
+	}
+	slices.SortFunc(out.Tasks, func(a, b cluster.Task) int { return strings.Compare(a.Name, b.Name) })
+	slices.Sort(out.GPUs)
+	return out
+}
+
+func (t *taskJSON) row(name string) *cluster.Task {
+	if t == nil {
+		return &cluster.Task{Name: name, State: "pending"}
+	}
+	out := &cluster.Task{Name: name, State: t.State, Failed: t.Failed, Restarts: t.Restarts, Started: t.StartedAt, Finished: t.FinishedAt}
+	for _, e := range t.Events {
+		text := e.DisplayMessage
+		if text == "" {
+			text = e.Message
+		}
+		out.Events = append(out.Events, cluster.TaskEvent{At: nanos(e.Time), Type: e.Type, Text: text})
+	}
+	return out
+}
+
+type deploymentJSON struct {
+	ID, Namespace, JobID, Status, StatusDescription string
+	JobVersion, ModifyIndex                         uint64
+	TaskGroups                                      map[string]*struct {
+		DesiredTotal, PlacedAllocs, HealthyAllocs, UnhealthyAllocs, DesiredCanaries int
+		Promoted                                                                    bool
+	}
+}
+
+func (d *deploymentJSON) row(place cluster.Place) cluster.Deployment {
+	out := cluster.Deployment{
+		Place: place, ID: cluster.DeploymentID(d.ID), Job: cluster.JobID{Namespace: d.Namespace, Name: d.JobID},
+		JobVersion: d.JobVersion, Status: d.Status, StatusText: d.StatusDescription, ModifyIndex: d.ModifyIndex,
+	}
+	for name, g := range d.TaskGroups {
+		out.Groups = append(out.Groups, cluster.DeploymentGroup{
+			Name: name, Desired: g.DesiredTotal, Placed: g.PlacedAllocs, Healthy: g.HealthyAllocs,
+			Unhealthy: g.UnhealthyAllocs, Canaries: g.DesiredCanaries, Promoted: g.Promoted,
+		})
+	}
+	slices.SortFunc(out.Groups, func(a, b cluster.DeploymentGroup) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+type metricJSON struct {
+	NodesEvaluated, NodesFiltered, NodesExhausted, CoalescedFailures int
+	ConstraintFiltered, DimensionExhausted                           map[string]int
+}
+
+func (m *metricJSON) row(group string) cluster.PlacementFailure {
+	return cluster.PlacementFailure{
+		Group: group, Unplaced: m.CoalescedFailures + 1, Evaluated: m.NodesEvaluated, Filtered: m.NodesFiltered,
+		Exhausted: m.NodesExhausted, Constraints: m.ConstraintFiltered, Dimensions: m.DimensionExhausted,
+	}
+}
+
+type evalJSON struct {
+	ID, Namespace, JobID, Status, StatusDescription, TriggeredBy string
+	CreateTime                                                   int64
+	ModifyIndex                                                  uint64
+	FailedTGAllocs                                               map[string]*metricJSON
+}
+
+func (e *evalJSON) row(place cluster.Place) cluster.Evaluation {
+	out := cluster.Evaluation{
+		Place: place, ID: cluster.EvalID(e.ID), Job: cluster.JobID{Namespace: e.Namespace, Name: e.JobID},
+		Status: e.Status, StatusText: e.StatusDescription, TriggeredBy: e.TriggeredBy,
+		Created: nanos(e.CreateTime), ModifyIndex: e.ModifyIndex,
+	}
+	for group, m := range e.FailedTGAllocs {
+		out.Failures = append(out.Failures, m.row(group))
+	}
+	slices.SortFunc(out.Failures, func(a, b cluster.PlacementFailure) int { return strings.Compare(a.Group, b.Group) })
+	return out
+}
+
+type serviceJSON struct {
+	ID, ServiceName, Namespace, NodeID, JobID, AllocID, Address string
+	Port                                                        int
+	Tags                                                        []string
+	ModifyIndex                                                 uint64
+}
+
+func (s *serviceJSON) row(place cluster.Place) cluster.Service {
+	return cluster.Service{
+		Place: place, ID: cluster.ServiceID(s.ID), Name: s.ServiceName, Namespace: s.Namespace, Job: s.JobID,
+		Alloc: cluster.AllocID(s.AllocID), Node: cluster.NodeID(s.NodeID), Address: s.Address, Port: s.Port,
+		Tags: s.Tags, ModifyIndex: s.ModifyIndex,
+	}
+}
+
+func nanos(ns int64) time.Time {
+	if ns <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns)
+}
+
+// jobPath is the API path of a job, whose name may hold any character.
+func jobPath(id cluster.JobID, rest string) string {
+	return fmt.Sprintf("/v1/job/%s%s", pathEscape(id.Name), rest)
+}

@@ -1,0 +1,12 @@
+// Package nomad adapts HashiCorp Nomad to package cluster. It is the only
+// importer of Nomad's client library, and no type of that library leaves it.
+//
+// Run lists each kind of row once, notes the index, and follows the event
+// stream from there; on a break it lists again, with backoff and jitter. Lists
+// and events are decoded straight into slim structs, because on a large fleet
+// decoding costs more than the server. Nomad refuses a whole subscription when
+// one topic is denied, so there is one for each class of rights.
+//
+// A Client may be used from several goroutines. Its token comes from a source
+// that is read again when Nomad answers 403, without a restart.
+package nomad

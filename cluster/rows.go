@@ -1,0 +1,233 @@
+package cluster
+
+import (
+	"time"
+
+	"stoker/gpu"
+)
+
+// NodeStatus is Nomad's word for a client's state.
+type NodeStatus string
+
+// Nomad's node statuses.
+const (
+	NodeReady        NodeStatus = "ready"
+	NodeDown         NodeStatus = "down"
+	NodeInitialising NodeStatus = "initializing"
+	NodeDisconnected NodeStatus = "disconnected"
+)
+
+// Node is one Nomad client.
+type Node struct {
+	Place
+	ID          NodeID
+	Name        string
+	Pool        string
+	Datacenter  string
+	Class       string
+	Address     string // host name or IP, as the client advertises it
+	Version     string
+	Status      NodeStatus
+	StatusText  string
+	Eligible    bool
+	Draining    bool
+	CPUMHz      int
+	MemoryMB    int
+	Devices     []NodeDevice // the GPUs that the node offers to the scheduler
+	ModifyIndex uint64
+}
+
+// NodeDevice is one GPU as the scheduler sees it.
+type NodeDevice struct {
+	UUID       gpu.UUID
+	Model      string
+	PCI        string
+	Healthy    bool
+	HealthText string
+}
+
+// Job is one job as observed. Groups is nil until its specification was read.
+type Job struct {
+	Place
+	ID          JobID
+	Type        string // service, batch, system, sysbatch
+	Status      string // pending, running, dead
+	Stopped     bool   // stopped by someone, as against finished
+	Priority    int
+	Version     uint64
+	Parent      string // of a dispatched or periodic child
+	Submitted   time.Time
+	Groups      []Group
+	Kind        Kind   // meta stoker.kind
+	Model       string // meta stoker.model
+	ModelVer    string // meta stoker.version
+	ModifyIndex uint64
+
+	// Joined by the Feed from allocations and evaluations.
+	Running, Starting, Failed, Lost int
+	GPUsHeld                        int
+	// Waiting is set while the scheduler could not place all of the job.
+	Waiting *Waiting
+}
+
+// Kind is what a job does for a model: the meta value stoker.kind.
+type Kind string
+
+// The kinds that stoker knows.
+const (
+	KindInference Kind = "inference"
+	KindTraining  Kind = "training"
+	KindGateway   Kind = "gateway"
+)
+
+// Desired is the number of allocations that the job asks for.
+func (j *Job) Desired() int {
+	n := 0
+	for _, g := range j.Groups {
+		n += g.Count
+	}
+	return n
+}
+
+// Group is a task group as specified.
+type Group struct {
+	Name  string
+	Count int
+	GPUs  []GPUAsk
+}
+
+// GPUAsk is one device block: Name is Nomad's selector, for example
+// "nvidia/gpu/NVIDIA H100 80GB HBM3".
+type GPUAsk struct {
+	Task  string
+	Name  string
+	Count int
+}
+
+// Waiting says why the scheduler left allocations unplaced, in its own counts.
+type Waiting struct {
+	Eval    EvalID
+	Since   time.Time
+	Groups  []PlacementFailure
+	GPUs    int // GPUs that the unplaced allocations ask for
+	Missing int // allocations not placed, over all groups
+}
+
+// PlacementFailure is Nomad's account of one task group that did not fit.
+type PlacementFailure struct {
+	Group     string
+	Unplaced  int
+	Evaluated int
+	Filtered  int
+	Exhausted int
+	// Constraints and Dimensions count nodes by Nomad's own wording.
+	Constraints map[string]int
+	Dimensions  map[string]int
+}
+
+// Alloc is one allocation.
+type Alloc struct {
+	Place
+	ID          AllocID
+	Name        string // job.group[index]
+	Job         JobID
+	JobVersion  uint64
+	Group       string
+	Node        NodeID
+	NodeName    string
+	Eval        EvalID
+	Deployment  DeploymentID
+	Desired     string // run, stop, evict
+	Client      string // pending, running, complete, failed, lost, unknown
+	ClientText  string
+	Healthy     *bool // by its deployment; nil is not yet known
+	Created     time.Time
+	Modified    time.Time
+	Tasks       []Task
+	GPUs        []gpu.UUID
+	Ports       []Port
+	ModifyIndex uint64
+}
+
+// Terminal reports whether the allocation holds nothing any more.
+func (a *Alloc) Terminal() bool {
+	switch a.Client {
+	case "complete", "failed", "lost":
+		return true
+	}
+	return false
+}
+
+// Port is one port that the allocation was given.
+type Port struct {
+	Label string
+	Host  string
+	Port  int
+}
+
+// Task is one task of an allocation as its node reports it.
+type Task struct {
+	Name     string
+	State    string // pending, running, dead
+	Failed   bool
+	Restarts int
+	Started  time.Time
+	Finished time.Time
+	GPUs     []gpu.UUID
+	Events   []TaskEvent
+}
+
+// TaskEvent is one line of a task's history.
+type TaskEvent struct {
+	At   time.Time
+	Type string
+	Text string
+}
+
+// Deployment is one rollout of a service job.
+type Deployment struct {
+	Place
+	ID          DeploymentID
+	Job         JobID
+	JobVersion  uint64
+	Status      string // running, successful, failed, cancelled, paused…
+	StatusText  string
+	Groups      []DeploymentGroup
+	ModifyIndex uint64
+}
+
+// DeploymentGroup is the progress of one task group.
+type DeploymentGroup struct {
+	Name                                string
+	Desired, Placed, Healthy, Unhealthy int
+	Canaries                            int
+	Promoted                            bool
+}
+
+// Evaluation is one decision of the scheduler.
+type Evaluation struct {
+	Place
+	ID          EvalID
+	Job         JobID
+	Status      string // pending, blocked, complete, failed, canceled
+	StatusText  string
+	TriggeredBy string
+	Created     time.Time
+	Failures    []PlacementFailure
+	ModifyIndex uint64
+}
+
+// Service is one instance registered with Nomad's native service discovery.
+type Service struct {
+	Place
+	ID          ServiceID
+	Name        string
+	Namespace   string
+	Job         string
+	Alloc       AllocID
+	Node        NodeID
+	Address     string
+	Port        int
+	Tags        []string
+	ModifyIndex uint64
+}

@@ -1,0 +1,282 @@
+package cluster
+
+import (
+	"slices"
+	"time"
+
+	"stoker/gpu"
+	"stoker/secrets"
+)
+
+// Snapshot is everything known about one cluster at one time. It is never
+// changed after it was published; share it freely.
+type Snapshot struct {
+	Rev   uint64
+	At    time.Time
+	Place Place
+
+	// Rows, each sorted: nodes and GPUs by node name and index, jobs by ID,
+	// allocations by job and name, the rest newest first.
+	Nodes       []Node
+	GPUs        []GPU
+	Jobs        []Job
+	Allocs      []Alloc
+	Deployments []Deployment
+	Evaluations []Evaluation
+	Services    []Service
+	Models      []Model
+	Training    []Training
+	Keys        []Key
+	Artifacts   []Artifact
+	Events      []Event
+	Sources     []SourceStatus
+
+	Vault         *secrets.State // nil until Vault answered
+	Fleet         Fleet
+	Problems      []Problem // what needs attention, worst first
+	EventsDropped int       // events that the ring let go
+
+	// Ready says that each list of Nomad was read at least once: before it,
+	// an empty table means "not yet" and not "none".
+	Ready bool
+
+	nodes  map[NodeID]int
+	jobs   map[JobID]int
+	allocs map[AllocID]int
+	gpus   map[gpu.UUID]int
+}
+
+// GPU is one device joined to its node, its latest sample and what holds it.
+type GPU struct {
+	Place
+	Node     NodeID
+	NodeName string
+	NodeUp   bool
+	gpu.Device
+	Sample *gpu.Sample // nil until a source reported
+	Source string      // which source the sample came from: "agent", "nomad"
+	Driver string
+	CUDA   string
+	Holder *Holder // nil when no live allocation holds it
+
+	// Schedulable is what Nomad was told: whether it places work on the device.
+	// Known is false where the node never offered it.
+	Known, Schedulable bool
+	Health             gpu.Health
+	History            *History
+	Events             []gpu.Event
+}
+
+// State is the one word for a GPU: failed, down (its node is), rogue, idle, held, free or unknown.
+func (g *GPU) State() string {
+	switch {
+	case !g.NodeUp:
+		return "down"
+	case g.Failed():
+		return "failed"
+	case g.Rogue():
+		return "rogue"
+	case g.Idle():
+		return "idle"
+	case g.Holder != nil:
+		return "held"
+	}
+	return "free"
+}
+
+// Failed reports a device that must not be given work.
+func (g *GPU) Failed() bool {
+	return g.Health.Verdict == gpu.VerdictFailed || g.Known && !g.Schedulable
+}
+
+// Util is the utilisation in percent, nil when nobody reports it.
+func (g *GPU) Util() *float64 {
+	if g.Sample == nil {
+		return nil
+	}
+	return g.Sample.UtilPercent
+}
+
+// AsOf is when the sample was taken; zero when there is none.
+func (g *GPU) AsOf() time.Time {
+	if g.Sample == nil {
+		return time.Time{}
+	}
+	return g.Sample.At
+}
+
+// Idle means held, but no work was seen for idleAfter.
+func (g *GPU) Idle() bool {
+	return g.Holder != nil && g.History != nil && g.Sample != nil &&
+		g.History.QuietFor(g.Sample.At) >= idleAfter && g.Sample.At.Sub(g.Holder.Since) >= idleAfter
+}
+
+// Rogue means that somebody uses a GPU that the scheduler gave to nobody.
+func (g *GPU) Rogue() bool {
+	return g.Holder == nil && g.Known && g.Sample != nil && len(g.Sample.Processes) > 0 &&
+		g.History != nil && g.History.BusyFor(g.Sample.At) >= rogueAfter
+}
+
+// How long a reading must hold before it is called idle or rogue: a job that
+// starts or a process that is just ending must not raise an alarm.
+const (
+	idleAfter  = 5 * time.Minute
+	rogueAfter = 20 * time.Second
+)
+
+// Holder is the allocation that holds a GPU.
+type Holder struct {
+	Alloc AllocID
+	Name  string // job.group[index]
+	Job   JobID
+	Task  string
+	Kind  Kind
+	Model string
+	Since time.Time
+}
+
+// Model is a ModelSample joined to its job and its GPUs.
+type Model struct {
+	ModelSample
+	Desired  int // replicas asked for
+	Running  int
+	GPUs     int
+	GPUUtil  *float64 // mean over its GPUs that report, percent
+	Artifact *Artifact
+	// Reports is false for an inference job from which no metrics came yet.
+	Reports bool
+	Latency []float64 // p95 in seconds over time, oldest first
+	Rate    []float64 // requests a second over time, oldest first
+}
+
+// Training is a training job with its latest sample and its loss over time.
+type Training struct {
+	TrainingSample
+	Status  string // pending, running, complete, failed
+	GPUs    int
+	GPUUtil *float64
+	Loss    []Point // oldest first, thinned to the width of a screen
+	Reports bool
+	Ended   time.Time
+}
+
+// Point is one value of a curve.
+type Point struct {
+	Step  float64
+	Value float64
+}
+
+// Key is a Transit key with what it still opens.
+type Key struct {
+	secrets.Key
+	Artifacts []Artifact // sealed under any version of it
+	Stale     int        // of these, sealed under an older version than the latest
+}
+
+// Fleet is the sum over all GPUs. Held, Free and Failed may overlap: a failed
+// GPU can still be held.
+type Fleet struct {
+	Nodes, NodesReady               int
+	GPUs, Held, Free, Failed, Idle  int
+	Rogue, Down, Reporting, Pending int // Pending: GPUs that waiting jobs ask for
+	PendingJobs                     int
+	UtilPercent                     *float64 // mean over reporting GPUs, free ones included
+	MemoryUsed, MemoryTotal         uint64
+	PowerWatts, PowerLimitWatts     *float64
+	HottestCelsius                  *float64
+	Hottest                         gpu.UUID
+	Util                            []float64 // the mean over time, oldest first
+}
+
+// Problem is one thing that somebody should look at.
+type Problem struct {
+	Level   Level
+	Subject string
+	Text    string
+	Since   time.Time
+	// Where to go to act on it: at most one is set.
+	GPU  gpu.UUID
+	Node NodeID
+	Job  JobID
+	Key  string
+	// Source names a source that is late.
+	Source string
+}
+
+// Node looks a node up; nil when unknown.
+func (s *Snapshot) Node(id NodeID) *Node { return at(s.Nodes, s.nodes, id) }
+
+// Job looks a job up; nil when unknown.
+func (s *Snapshot) Job(id JobID) *Job { return at(s.Jobs, s.jobs, id) }
+
+// Alloc looks an allocation up; nil when unknown.
+func (s *Snapshot) Alloc(id AllocID) *Alloc { return at(s.Allocs, s.allocs, id) }
+
+// GPU looks a device up; nil when unknown.
+func (s *Snapshot) GPU(id gpu.UUID) *GPU { return at(s.GPUs, s.gpus, id) }
+
+func at[K comparable, V any](rows []V, index map[K]int, key K) *V {
+	if i, ok := index[key]; ok {
+		return &rows[i]
+	}
+	return nil
+}
+
+// NodeGPUs returns the devices of one node, in index order.
+func (s *Snapshot) NodeGPUs(id NodeID) []GPU {
+	return filter(s.GPUs, func(g *GPU) bool { return g.Node == id })
+}
+
+// NodeAllocs returns the live allocations on one node.
+func (s *Snapshot) NodeAllocs(id NodeID) []Alloc {
+	return filter(s.Allocs, func(a *Alloc) bool { return a.Node == id && !a.Terminal() })
+}
+
+// JobAllocs returns a job's allocations, the newest first.
+func (s *Snapshot) JobAllocs(id JobID) []Alloc {
+	rows := filter(s.Allocs, func(a *Alloc) bool { return a.Job == id })
+	slices.SortStableFunc(rows, func(a, b Alloc) int { return b.Created.Compare(a.Created) })
+	return rows
+}
+
+// JobDeployment returns the newest deployment of a job; nil when it has none.
+func (s *Snapshot) JobDeployment(id JobID) *Deployment {
+	var best *Deployment
+	for i := range s.Deployments {
+		d := &s.Deployments[i]
+		if d.Job == id && (best == nil || d.JobVersion > best.JobVersion || d.JobVersion == best.JobVersion && d.ModifyIndex > best.ModifyIndex) {
+			best = d
+		}
+	}
+	return best
+}
+
+// JobEvents returns the events about a job, in the order of Events.
+func (s *Snapshot) JobEvents(id JobID) []Event {
+	return filter(s.Events, func(e *Event) bool { return e.Job == id })
+}
+
+// JobGPUs returns the devices that a job's live allocations hold.
+func (s *Snapshot) JobGPUs(id JobID) []GPU {
+	return filter(s.GPUs, func(g *GPU) bool { return g.Holder != nil && g.Holder.Job == id })
+}
+
+// Source returns the status of a source by name; nil when it never reported.
+func (s *Snapshot) Source(name string) *SourceStatus {
+	for i := range s.Sources {
+		if s.Sources[i].Name == name {
+			return &s.Sources[i]
+		}
+	}
+	return nil
+}
+
+func filter[V any](rows []V, keep func(*V) bool) []V {
+	var out []V
+	for i := range rows {
+		if keep(&rows[i]) {
+			out = append(out, rows[i])
+		}
+	}
+	return out
+}

@@ -1,0 +1,49 @@
+package cluster
+
+import "time"
+
+// SourceState says how a source is doing.
+type SourceState string
+
+// The states of a source.
+const (
+	SourceStarting SourceState = "starting"
+	SourceLive     SourceState = "live"
+	SourceRetrying SourceState = "retrying" // failed; the last data stays, aged
+	SourceDenied   SourceState = "denied"   // refused by an ACL
+	SourceOff      SourceState = "off"      // not configured
+)
+
+// SourceStatus is the health of one source, published beside its data.
+type SourceStatus struct {
+	Place
+	Name  string // for example "nomad", "nomad/nodes", "vault", "agent gpu-a"
+	State SourceState
+	Since time.Time // when State began
+	AsOf  time.Time // last time it said something; zero is never
+	Err   string
+	// Retry is when it will be tried again; zero when it is not waiting.
+	Retry time.Time
+}
+
+// Event is one line for the events screen.
+type Event struct {
+	Place
+	At      time.Time
+	Level   Level
+	Kind    string // node, job, alloc, deployment, gpu, vault, source
+	Subject string // for example "gpu-a/3" or "default/digits"
+	Text    string
+	Job     JobID
+	Node    NodeID
+}
+
+// Level says how loud an event or a problem is.
+type Level int
+
+// The levels, in rising order.
+const (
+	Info Level = iota
+	Warn
+	Bad
+)

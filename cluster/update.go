@@ -1,0 +1,39 @@
+package cluster
+
+// Set names the kinds of rows that an Update lists whole.
+type Set uint8
+
+// The kinds.
+const (
+	SetNodes Set = 1 << iota
+	SetJobs
+	SetAllocs
+	SetDeployments
+	SetEvaluations
+	SetServices
+
+	// SetAll is what must have been listed once before a snapshot is Ready.
+	SetAll = SetNodes | SetJobs | SetAllocs | SetDeployments | SetEvaluations | SetServices
+)
+
+// Update is what the scheduler's adapter emits: rows that are new or changed,
+// and the IDs of rows that are gone. For a kind in Lists the rows are all
+// there are as of Index, and a known row that is neither listed nor newer is gone.
+type Update struct {
+	Lists Set
+	Index uint64
+
+	Nodes       []Node
+	Jobs        []Job
+	Allocs      []Alloc
+	Deployments []Deployment
+	Evaluations []Evaluation
+	Services    []Service
+
+	GoneNodes       []NodeID
+	GoneJobs        []JobID
+	GoneAllocs      []AllocID
+	GoneDeployments []DeploymentID
+	GoneEvaluations []EvalID
+	GoneServices    []ServiceID
+}

@@ -1,0 +1,222 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"stoker/gpu"
+	"stoker/gpu/source"
+	"stoker/gpu/stream"
+)
+
+// Sampler reads the node's devices once. Read may hang; it is never called
+// twice at the same time.
+type Sampler interface {
+	Read(now time.Time) (gpu.Batch, error)
+	Close() error
+}
+
+// Config says what to serve. Only Sampler must be set.
+type Config struct {
+	Node     string // the Nomad node's ID
+	NodeName string
+	// Sampler belongs to the agent: Run closes it.
+	Sampler  Sampler
+	Interval time.Duration // between readings; 0: 1 s
+	ProcRoot string        // where the host's /proc is; "": /proc
+	// DockerSocket is the engine's unix socket, to join containers to Nomad
+	// tasks; "": containers are joined by their environment, where readable.
+	DockerSocket string
+	// Token gives the bearer token that requests must carry; asked at each
+	// request, so it may be replaced on the fly. nil: no token is needed and only
+	// loopback is served. A Token that returns "" refuses everyone.
+	Token func() string
+	// OpenMetrics serves /metrics and /metrics/dcgm without the token, for a
+	// Prometheus that has none.
+	OpenMetrics bool
+	Version     string           // of this program; "": from the build
+	Now         func() time.Time // nil: time.Now
+	Log         *slog.Logger     // nil: discards
+}
+
+// Agent serves one node. Its methods may be called from any goroutine; Run and
+// Serve once each.
+type Agent struct {
+	cfg   Config
+	hub   *hub
+	meter *meter
+	procs *attributor
+	eng   *engine // nil without a container engine
+
+	mu     sync.Mutex
+	status source.Status // how the sampling goes
+
+	writeTimeout time.Duration // of one frame to one client
+	keyEvery     time.Duration
+}
+
+const (
+	defaultWriteTimeout = 10 * time.Second
+	defaultKeyEvery     = 30 * time.Second
+	maxStreams          = 64 // clients of one agent; each costs two goroutines and, compressed, about 1 MB
+)
+
+// New returns an agent that serves nothing yet.
+func New(cfg Config) (*Agent, error) {
+	if cfg.Sampler == nil {
+		return nil, errors.New("gpu agent: no sampler: nothing to serve")
+	}
+	if cfg.Interval < 0 {
+		return nil, errors.New("gpu agent: negative interval")
+	}
+	cfg.Interval = cmp.Or(cfg.Interval, time.Second)
+	cfg.ProcRoot = cmp.Or(cfg.ProcRoot, "/proc")
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Version == "" {
+		cfg.Version = buildVersion()
+	}
+	a := &Agent{cfg: cfg, writeTimeout: defaultWriteTimeout, keyEvery: defaultKeyEvery}
+	if cfg.DockerSocket != "" {
+		a.eng = newEngine(cfg.DockerSocket, cfg.Now, cfg.Log)
+	}
+	a.procs = newAttributor(cfg.ProcRoot, a.eng, cfg.Now)
+	a.hub = newHub(a.keyEvery)
+	a.meter = &meter{next: cfg.Sampler, procs: a.procs, now: cfg.Now}
+	a.status = source.Status{State: source.StateConnecting, Since: cfg.Now()}
+	return a, nil
+}
+
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// Run samples until ctx ends and returns its error. A reading that fails or
+// hangs does not end it. It closes the sampler, unless a reading hangs still
+// two seconds after ctx ended.
+func (a *Agent) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if a.eng != nil {
+		wg.Go(func() { a.eng.run(ctx) })
+	}
+	return source.Local(a.meter, a.cfg.Interval, a.cfg.Now).Run(ctx, a.publish, a.setStatus)
+}
+
+func (a *Agent) publish(b gpu.Batch) {
+	b.Node, b.Source = cmp.Or(a.cfg.Node, b.Node), "agent"
+	a.meter.count(b)
+	a.hub.publish(b)
+}
+
+func (a *Agent) setStatus(s source.Status) {
+	a.mu.Lock()
+	was := a.status
+	a.status = s
+	a.mu.Unlock()
+	if was.State == s.State && was.Err == s.Err {
+		return
+	}
+	if s.State == source.StateLive {
+		a.cfg.Log.Info("gpu readings arrive", "was", was.State)
+	} else {
+		a.cfg.Log.Warn("gpu readings stopped", "state", s.State, "err", s.Err)
+	}
+}
+
+// samplerState says how the sampling goes, in the stream's words.
+func (a *Agent) samplerState() stream.SamplerState {
+	a.mu.Lock()
+	s := a.status
+	a.mu.Unlock()
+	out := stream.SamplerState{Since: s.Since, Err: s.Err}
+	switch s.State {
+	case source.StateLive:
+		out.State = stream.SamplerOK
+	case source.StateFrozen:
+		out.State = stream.SamplerLate
+	case source.StateDown:
+		out.State = stream.SamplerFailing
+	default:
+		out.State = stream.SamplerStarting
+	}
+	return out
+}
+
+// fresh returns the last batch, if it is recent enough to be shown as the
+// present.
+func (a *Agent) fresh() (gpu.Batch, bool) {
+	b, ok := a.hub.latest()
+	limit := max(3*a.cfg.Interval, 10*time.Second)
+	return b, ok && a.cfg.Now().Sub(b.At) <= limit
+}
+
+// meter wraps the sampler: it joins processes to tasks, in the goroutine that
+// reads, and counts what the agent says about itself.
+type meter struct {
+	next  Sampler
+	procs *attributor
+	now   func() time.Time
+
+	mu      sync.Mutex
+	reads   uint64
+	errs    uint64
+	seconds float64
+	xids    map[xidKey]uint64
+	lastXid map[gpu.UUID]uint64
+}
+
+type xidKey struct {
+	uuid gpu.UUID
+	xid  uint64
+}
+
+// Read reads, and fills in whose the processes are.
+func (m *meter) Read(now time.Time) (gpu.Batch, error) {
+	began := m.now()
+	b, err := m.next.Read(now)
+	if err == nil {
+		b.Samples = slices.Clone(b.Samples) // the sampler may have kept its own
+		m.procs.fill(b.Samples)
+	}
+	took := m.now().Sub(began)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reads++
+	m.seconds += took.Seconds()
+	if err != nil {
+		m.errs++
+	}
+	return b, err
+}
+
+// Close closes the sampler.
+func (m *meter) Close() error { return m.next.Close() }
+
+func (m *meter) count(b gpu.Batch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range b.Events {
+		if e.Kind != gpu.EventXid {
+			continue
+		}
+		if m.xids == nil {
+			m.xids, m.lastXid = map[xidKey]uint64{}, map[gpu.UUID]uint64{}
+		}
+		m.xids[xidKey{e.UUID, e.Xid}]++
+		m.lastXid[e.UUID] = e.Xid
+	}
+}

@@ -1,0 +1,217 @@
+package agent
+
+import (
+	"compress/gzip"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"stoker/gpu/stream"
+)
+
+// Handler serves all endpoints. All but /healthz need the token, when there is one.
+func (a *Agent) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", a.serveHealth)
+	mux.Handle("GET /v1/stream", a.guard(http.HandlerFunc(a.serveStream)))
+	mux.Handle("GET /v1/snapshot", a.guard(http.HandlerFunc(a.serveSnapshot)))
+	own, dcgm := a.metricHandler(newCollector(a)), a.metricHandler(newDCGM(a))
+	if !a.cfg.OpenMetrics {
+		own, dcgm = a.guard(own), a.guard(dcgm)
+	}
+	mux.Handle("GET /metrics", own)
+	mux.Handle("GET /metrics/dcgm", dcgm)
+	return mux
+}
+
+func (a *Agent) metricHandler(c prometheus.Collector) http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(c)
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// guard lets only requests with the token through.
+func (a *Agent) guard(next http.Handler) http.Handler {
+	if a.cfg.Token == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		want := a.cfg.Token()
+		got, isBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		// Hashes, so that the time taken tells nothing, the length included.
+		g, x := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
+		if want == "" || !isBearer || subtle.ConstantTimeCompare(g[:], x[:]) != 1 {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="stoker agent"`)
+			refuse(w, http.StatusUnauthorized, "bearer token needed")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func refuse(w http.ResponseWriter, code int, why string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": why})
+}
+
+// health is the body of /healthz.
+type health struct {
+	Status     string     `json:"status"` // one of the stream's sampler states
+	Since      time.Time  `json:"since,omitzero"`
+	LastSample *time.Time `json:"last_sample"`
+	AgeSeconds *float64   `json:"age_seconds"`
+	Error      string     `json:"error,omitempty"`
+	Streams    int        `json:"streams"`
+	Version    string     `json:"version"`
+}
+
+// serveHealth answers 200 only while readings arrive.
+func (a *Agent) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	s := a.samplerState()
+	h := health{Status: s.State, Since: s.Since, Error: s.Err, Streams: a.hub.clients(), Version: a.cfg.Version}
+	if b, ok := a.hub.latest(); ok {
+		age := a.cfg.Now().Sub(b.At).Seconds()
+		h.LastSample, h.AgeSeconds = &b.At, &age
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if s.State != stream.SamplerOK {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(h)
+}
+
+func (a *Agent) serveSnapshot(w http.ResponseWriter, _ *http.Request) {
+	b, ok := a.hub.latest()
+	if !ok {
+		refuse(w, http.StatusServiceUnavailable, "nothing read yet: see /healthz")
+		return
+	}
+	out, err := stream.MarshalBatch(b)
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(out)
+}
+
+func (a *Agent) serveStream(w http.ResponseWriter, r *http.Request) {
+	box, ok := a.hub.join(maxStreams)
+	if !ok {
+		refuse(w, http.StatusServiceUnavailable, "too many streams: close one")
+		return
+	}
+	defer a.hub.leave(box)
+	c := &client{agent: a, box: box, ctl: http.NewResponseController(w), out: w}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Add("Vary", "Accept-Encoding")
+	if wantsGzip(r) {
+		w.Header().Set("Content-Encoding", "gzip")
+		z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // the level is valid
+		c.out, c.zip = z, z
+	}
+	if err := c.run(r.Context().Done()); err != nil && !errors.Is(err, errClientLeft) {
+		a.cfg.Log.Info("gpu stream dropped", "client", r.RemoteAddr, "err", err)
+	}
+}
+
+func wantsGzip(r *http.Request) bool {
+	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if strings.EqualFold(name, "gzip") && strings.ReplaceAll(params, " ", "") != "q=0" {
+			return true
+		}
+	}
+	return false
+}
+
+var errClientLeft = errors.New("client left")
+
+// client writes one stream.
+type client struct {
+	agent *Agent
+	box   *mailbox
+	ctl   *http.ResponseController
+	out   io.Writer
+	zip   *gzip.Writer
+	seq   uint64 // last reading sent
+}
+
+func (c *client) run(done <-chan struct{}) error {
+	h, err := stream.MarshalHeader(stream.Header{
+		Node: c.agent.cfg.Node, NodeName: c.agent.cfg.NodeName, IntervalMS: c.agent.cfg.Interval.Milliseconds(),
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.send(h); err != nil {
+		return err
+	}
+	beats := time.NewTicker(c.agent.cfg.Interval)
+	defer beats.Stop()
+	quiet := true // nothing was sent since the last beat
+	for {
+		select {
+		case <-done:
+			return errClientLeft
+		case <-c.box.ready:
+			if err := c.sendTick(c.box.take()); err != nil {
+				return err
+			}
+			quiet = false
+		case <-beats.C:
+			if quiet {
+				if err := c.sendBeat(); err != nil {
+					return err
+				}
+			}
+			quiet = true
+		}
+	}
+}
+
+func (c *client) sendTick(t *tick) error {
+	if t == nil {
+		return nil
+	}
+	l, err := c.agent.hub.line(t, c.seq)
+	if err != nil {
+		return err
+	}
+	c.seq = t.seq
+	return c.send(l)
+}
+
+func (c *client) sendBeat() error {
+	s := c.agent.samplerState()
+	l, err := stream.MarshalFrame(stream.Frame{Kind: stream.KindBeat, At: c.agent.cfg.Now(), Sampler: &s})
+	if err != nil {
+		return err
+	}
+	return c.send(l)
+}
+
+// send writes one line through to the client. The deadline is by the kernel's
+// clock, hence not by the injected one; not every writer has deadlines.
+func (c *client) send(l []byte) error {
+	_ = c.ctl.SetWriteDeadline(time.Now().Add(c.agent.writeTimeout))
+	if _, err := c.out.Write(l); err != nil {
+		return err
+	}
+	if c.zip != nil {
+		if err := c.zip.Flush(); err != nil {
+			return err
+		}
+	}
+	return c.ctl.Flush()
+}

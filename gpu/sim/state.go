@@ -1,0 +1,122 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"stoker/gpu"
+	"stoker/gpu/sim/load"
+)
+
+// state is state.json: what the GPUs of a node remember.
+type state struct {
+	At      time.Time `json:"at"` // of the last step
+	Devices []thermal `json:"devices"`
+}
+
+// thermal is the memory of one GPU.
+type thermal struct {
+	TempC        float64 `json:"temp_c"`
+	EnergyJoules float64 `json:"energy_joules"` // since the last reset
+	Faults       []Fault `json:"faults,omitempty"`
+}
+
+// xidLog is events.json.
+type xidLog struct {
+	Last int        `json:"last"` // the number of the newest
+	Xids []xidEntry `json:"xids"` // the newest last; old ones are dropped
+}
+
+type xidEntry struct {
+	Seq int    `json:"seq"`
+	GPU int    `json:"gpu"`
+	Xid uint64 `json:"xid"`
+}
+
+const keptXids = 64
+
+// lock takes the folder for this process, waiting for others. flock belongs
+// to the descriptor, so it orders the goroutines of a process too.
+func lock(dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return func() { f.Close() }, nil // closing releases the lock
+}
+
+// readState reads the state, with room for each GPU of the spec. The caller
+// holds the lock.
+func readState(dir string, gpus int) (state, error) {
+	var s state
+	if err := readJSON(filepath.Join(dir, stateFile), &s); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return state{}, err
+	}
+	for len(s.Devices) < gpus {
+		s.Devices = append(s.Devices, thermal{TempC: ambientC})
+	}
+	s.Devices = s.Devices[:gpus]
+	return s, nil
+}
+
+// now is one moment of a node: what the calls answer until the next.
+type moment struct {
+	spec     Spec
+	readings []reading // by index
+}
+
+// advance moves the node in dir on to now and reads it.
+func advance(dir string, now time.Time) (moment, error) {
+	spec, err := readSpec(dir)
+	if err != nil {
+		return moment{}, err
+	}
+	reports, err := load.Read(LoadDir(dir))
+	if err != nil {
+		return moment{}, err
+	}
+	byDevice := map[gpu.UUID][]load.Report{}
+	for _, r := range reports {
+		byDevice[r.UUID] = append(byDevice[r.UUID], r)
+	}
+	unlock, err := lock(dir)
+	if err != nil {
+		return moment{}, err
+	}
+	defer unlock()
+	s, err := readState(dir, len(spec.GPUs))
+	if err != nil {
+		return moment{}, fmt.Errorf("read simulated GPUs: %w", err)
+	}
+	var elapsed time.Duration // 0 at the first step, and when the clock goes back
+	if !s.At.IsZero() {
+		elapsed = max(now.Sub(s.At), 0)
+	}
+	m := moment{spec: spec, readings: make([]reading, len(spec.GPUs))}
+	for i, name := range spec.GPUs {
+		p, err := profileOf(name)
+		if err != nil {
+			return moment{}, fmt.Errorf("read simulated GPUs: %w", err)
+		}
+		s.Devices[i], m.readings[i] = p.step(s.Devices[i], byDevice[spec.uuid(i)], elapsed)
+	}
+	s.At = now
+	if err := writeJSON(filepath.Join(dir, stateFile), s); err != nil {
+		return moment{}, fmt.Errorf("write simulated GPUs: %w", err)
+	}
+	return m, nil
+}

@@ -1,0 +1,195 @@
+package source
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"stoker/gpu"
+)
+
+// Config says which agents to read and how to reach them. Only Endpoints must be set.
+type Config struct {
+	// Endpoints lists the agents; it is asked at the start and at each change.
+	Endpoints func() []Endpoint
+	// Changed says that Endpoints would answer differently; nil: never.
+	Changed <-chan struct{}
+	// Dial opens connections to nodes; nil dials directly.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Token gives the bearer token; it is asked at each connect, so a renewed
+	// one is used without a restart. nil or "": none is sent.
+	Token func(ctx context.Context) (string, error)
+	Now   func() time.Time // nil: time.Now
+	Rand  func() float64   // in [0,1), called from many goroutines; nil: math/rand
+	// Gzip asks for compressed streams: for thin lines, since it costs both ends work.
+	Gzip   bool
+	Timing Timing
+}
+
+// Timing holds the delays; a zero field means the default.
+type Timing struct {
+	BackoffMin time.Duration // first wait after a break; 500 ms
+	BackoffMax time.Duration // 30 s
+	// Silence is how long a stream may be without a single byte before it counts
+	// as broken; default 5 intervals of the agent, at least 10 s.
+	Silence time.Duration
+	// Frozen is how long readings may stand still; default 3 intervals, at least 3 s.
+	Frozen time.Duration
+	// Spread is the time over which first connects are spread; default half a
+	// millisecond for each endpoint, at most 1 s.
+	Spread time.Duration
+	// Connecting is how many connects may be under way at once; 128.
+	Connecting int
+}
+
+// AgentSource keeps one stream open to each agent.
+type AgentSource struct {
+	cfg    Config
+	client *http.Client
+	slots  chan struct{}
+}
+
+// Agents returns a reader of agents' streams; Run starts it.
+func Agents(cfg Config) *AgentSource {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Float64
+	}
+	t := &cfg.Timing
+	t.BackoffMin = orDefault(t.BackoffMin, 500*time.Millisecond)
+	t.BackoffMax = orDefault(t.BackoffMax, 30*time.Second)
+	t.Connecting = orDefault(t.Connecting, 128)
+	return &AgentSource{
+		cfg:    cfg,
+		slots:  make(chan struct{}, t.Connecting),
+		client: newClient(cfg.Dial),
+	}
+}
+
+func orDefault[T time.Duration | int](v, def T) T {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
+
+func newClient(dial func(context.Context, string, string) (net.Conn, error)) *http.Client {
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext
+	}
+	return &http.Client{
+		// A redirect would carry the token to an address that nobody vouched for.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			Proxy:       nil, // nodes are reached through Dial, never through a proxy from the environment
+			DialContext: dial,
+			// Decompression is ours: the transport's own would ask for it always.
+			DisableCompression: true,
+			// One stream takes a connection for its lifetime; a thousand of
+			// them must not keep big buffers.
+			DisableKeepAlives:      true,
+			ReadBufferSize:         4 << 10,
+			WriteBufferSize:        1 << 10,
+			MaxResponseHeaderBytes: 32 << 10,
+			TLSHandshakeTimeout:    10 * time.Second,
+		},
+	}
+}
+
+// Run reads until ctx ends and returns its error. Failures of agents are told
+// to status and retried for ever; status may be nil. When Run has returned, all
+// connections are closed and neither function is called again.
+func (a *AgentSource) Run(ctx context.Context, emit func(gpu.Batch), status func(Status)) error {
+	s := &supervisor{src: a, out: &sink{emit: emit, status: status}, streams: map[Endpoint]*running{}}
+	defer s.stopAll()
+	changed := a.cfg.Changed
+	s.sync(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case _, ok := <-changed:
+			if !ok {
+				changed = nil // closed: the list stays as it is
+			}
+			s.sync(ctx)
+		}
+	}
+}
+
+// supervisor starts and stops streams; it belongs to Run's goroutine.
+type supervisor struct {
+	src     *AgentSource
+	out     *sink
+	streams map[Endpoint]*running
+	wg      sync.WaitGroup
+}
+
+type running struct {
+	cancel context.CancelFunc
+	gone   chan struct{} // closed before cancel when the endpoint vanished
+	done   chan struct{}
+}
+
+func (s *supervisor) sync(ctx context.Context) {
+	want := map[Endpoint]bool{}
+	for _, e := range s.src.cfg.Endpoints() {
+		want[e] = true
+	}
+	var stopped []*running
+	for e, r := range s.streams {
+		if !want[e] {
+			close(r.gone)
+			r.cancel()
+			stopped = append(stopped, r)
+			delete(s.streams, e)
+		}
+	}
+	for _, r := range stopped {
+		// So that "gone" of an old address never follows news of a new one.
+		<-r.done
+	}
+	spread := s.spread(len(want))
+	for e := range want {
+		if s.streams[e] == nil {
+			s.start(ctx, e, time.Duration(s.src.cfg.Rand()*float64(spread)))
+		}
+	}
+}
+
+func (s *supervisor) spread(n int) time.Duration {
+	if s.src.cfg.Timing.Spread > 0 {
+		return s.src.cfg.Timing.Spread
+	}
+	return min(time.Duration(n)*time.Millisecond/2, time.Second)
+}
+
+func (s *supervisor) start(ctx context.Context, e Endpoint, after time.Duration) {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &running{cancel: cancel, gone: make(chan struct{}), done: make(chan struct{})}
+	s.streams[e] = r
+	n := newNodeStream(s.src, e, s.out)
+	s.wg.Go(func() {
+		defer close(r.done)
+		defer cancel()
+		n.run(ctx, after)
+		select {
+		case <-r.gone:
+			n.track.set(StateGone, "", nil)
+		default:
+		}
+	})
+}
+
+func (s *supervisor) stopAll() {
+	for _, r := range s.streams {
+		r.cancel()
+	}
+	s.wg.Wait()
+	s.src.client.CloseIdleConnections()
+}

@@ -1,0 +1,200 @@
+package stream
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"stoker/gpu"
+)
+
+// MaxLine is the longest line that a Decoder takes, in bytes: room for some
+// thousand devices and processes, and a bound on what a wrong server can cost.
+const MaxLine = 4 << 20
+
+// What a Decoder may find instead of a stream.
+var (
+	ErrNotStream   = errors.New("not a stoker gpu stream")
+	ErrVersion     = errors.New("gpu stream version not understood")
+	ErrLineTooLong = errors.New("gpu stream line too long")
+)
+
+// keepLine is how much line buffer stays with an idle Decoder. A terminal may
+// hold a thousand streams, and keyframes are much longer than deltas.
+const keepLine = 8 << 10
+
+// Decoder reads one stream.
+type Decoder struct {
+	r      *bufio.Reader
+	line   []byte
+	header Header
+}
+
+// NewDecoder reads the header, which blocks until the peer sent it. An unknown
+// version is ErrVersion; anything but a header is ErrNotStream.
+func NewDecoder(r io.Reader) (*Decoder, error) {
+	d := &Decoder{r: bufio.NewReaderSize(r, 4<<10)}
+	raw, err := d.readLine()
+	if err != nil {
+		return nil, fmt.Errorf("read gpu stream header: %w", err)
+	}
+	if err := json.Unmarshal(raw, &d.header); err != nil || d.header.Protocol != Protocol {
+		return nil, fmt.Errorf("%w: is there something else than a stoker agent at this address?", ErrNotStream)
+	}
+	if d.header.Version != Version {
+		return nil, fmt.Errorf("%w: the agent speaks %d, this stoker %d: update the older one",
+			ErrVersion, d.header.Version, Version)
+	}
+	return d, nil
+}
+
+// Header returns the header.
+func (d *Decoder) Header() Header { return d.header }
+
+// Next returns the next frame of a known kind, or the error that ended the
+// stream: io.EOF when it ended between two lines. A frame shares no memory
+// with the Decoder.
+func (d *Decoder) Next() (Frame, error) {
+	for {
+		raw, err := d.readLine()
+		if err != nil {
+			return Frame{}, err
+		}
+		if len(raw) == 0 {
+			continue
+		}
+		f, known, err := unmarshalFrame(raw)
+		if err != nil {
+			return Frame{}, err
+		}
+		if known {
+			return f, nil
+		}
+	}
+}
+
+func unmarshalFrame(raw []byte) (Frame, bool, error) {
+	var w frameWire
+	if err := json.Unmarshal(raw, &w); err != nil {
+		// A kind from a later version may give a known field another type.
+		var k struct{ Kind Kind }
+		if json.Unmarshal(raw, &k) == nil && k.Kind != "" && !k.Kind.known() {
+			return Frame{}, false, nil
+		}
+		return Frame{}, false, fmt.Errorf("decode gpu stream frame: %w", err)
+	}
+	if !w.Kind.known() || (w.Kind == KindKey && w.Batch == nil) {
+		return Frame{}, false, nil
+	}
+	f := Frame{
+		Kind: w.Kind, Seq: w.Seq, At: w.At, Samples: fromWire(w.Samples), Events: w.Events, Sampler: w.Sampler,
+	}
+	if w.Batch != nil {
+		b := w.Batch.Batch
+		b.Samples = fromWire(w.Batch.Samples)
+		f.Batch = &b
+	}
+	return f, true, nil
+}
+
+func (k Kind) known() bool { return k == KindKey || k == KindDelta || k == KindBeat }
+
+// readLine returns the next line without its newline; it is valid until the
+// next call. A line that the end of the stream cut is io.ErrUnexpectedEOF.
+func (d *Decoder) readLine() ([]byte, error) {
+	if cap(d.line) > keepLine {
+		d.line = nil
+	}
+	d.line = d.line[:0]
+	for {
+		part, err := d.r.ReadSlice('\n')
+		if len(d.line)+len(part) > MaxLine {
+			return nil, fmt.Errorf("%w: over %d bytes", ErrLineTooLong, MaxLine)
+		}
+		if err == nil && len(d.line) == 0 {
+			return trim(part), nil // the usual case: no copy
+		}
+		d.line = append(d.line, part...)
+		switch {
+		case err == nil:
+			return trim(d.line), nil
+		case errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, io.EOF) && len(d.line) > 0:
+			return nil, io.ErrUnexpectedEOF
+		default:
+			return nil, err
+		}
+	}
+}
+
+func trim(b []byte) []byte {
+	b = b[:len(b)-1]
+	if n := len(b); n > 0 && b[n-1] == '\r' {
+		b = b[:n-1]
+	}
+	return b
+}
+
+// Folder turns frames into whole batches. The zero Folder waits for a keyframe.
+type Folder struct {
+	last  gpu.Batch // without events: they are told once
+	seq   uint64
+	ready bool
+}
+
+// Fold applies one frame and returns the batch as it is now, with only the
+// events that the frame brought. It returns false for a beat, for a delta that
+// was seen already, and while it waits for a keyframe. Earlier batches are
+// never changed, though they share devices with later ones.
+func (f *Folder) Fold(fr Frame) (gpu.Batch, bool) {
+	switch fr.Kind {
+	case KindKey:
+		return f.foldKey(fr)
+	case KindDelta:
+		return f.foldDelta(fr)
+	}
+	return gpu.Batch{}, false
+}
+
+func (f *Folder) foldKey(fr Frame) (gpu.Batch, bool) {
+	if fr.Batch == nil {
+		return gpu.Batch{}, false
+	}
+	out := *fr.Batch
+	f.last, f.seq, f.ready = out, fr.Seq, true
+	f.last.Events = nil
+	return out, true
+}
+
+func (f *Folder) foldDelta(fr Frame) (gpu.Batch, bool) {
+	if !f.ready || fr.Seq <= f.seq {
+		return gpu.Batch{}, false
+	}
+	if fr.Seq != f.seq+1 {
+		f.ready = false // something is missing: only a keyframe can be trusted now
+		return gpu.Batch{}, false
+	}
+	out := f.last
+	out.At, out.Events = fr.At, fr.Events
+	out.Samples = make([]gpu.Sample, len(f.last.Samples))
+	next := 0
+	for i, was := range f.last.Samples {
+		// The agent keeps the order, so one pass is enough.
+		if next < len(fr.Samples) && fr.Samples[next].UUID == was.UUID {
+			out.Samples[i] = fr.Samples[next]
+			next++
+			continue
+		}
+		was.At = timeLeftOut(f.last.At, was.At, fr.At)
+		out.Samples[i] = was
+	}
+	if next != len(fr.Samples) {
+		f.ready = false // a device that the keyframe did not have
+		return gpu.Batch{}, false
+	}
+	f.last, f.seq = out, fr.Seq
+	f.last.Events = nil
+	return out, true
+}

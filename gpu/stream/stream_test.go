@@ -1,0 +1,330 @@
+package stream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/gpu"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// fullBatch has every field set that a busy node sets.
+func fullBatch(gpus int, at time.Time) gpu.Batch {
+	b := gpu.Batch{Node: "n1", Source: "nvml", At: at, Driver: "570.1", CUDA: "12.8"}
+	for i := range gpus {
+		id := gpu.UUID(fmt.Sprintf("GPU-11111111-2222-3333-4444-%012d", i))
+		b.Devices = append(b.Devices, gpu.Device{
+			UUID: id, Index: i, Model: "NVIDIA H100 80GB HBM3", PCI: fmt.Sprintf("0000:%02x:00.0", i+16),
+			MemoryBytes: 85520809984, PowerLimitWatts: ptr(700.0), MaxSMClockMHz: ptr(1980.0),
+		})
+		b.Samples = append(b.Samples, gpu.Sample{
+			UUID: id, At: at,
+			UtilPercent: ptr(93.0), MemoryUtilPercent: ptr(41.0), MemoryUsedBytes: ptr(uint64(73014444032)),
+			PowerWatts: ptr(612.348), PowerLimitWatts: ptr(700.0), EnergyJoules: ptr(81234567.123),
+			TempCelsius: ptr(63.0), SMClockMHz: ptr(1755.0), MemClockMHz: ptr(2619.0), PState: ptr(0),
+			EncoderPercent: ptr(0.0), DecoderPercent: ptr(0.0),
+			PCIeTxBytesPerSec: ptr(1.25e9), PCIeRxBytesPerSec: ptr(2.5e8),
+			ECCCorrected: ptr(uint64(3)), ECCUncorrected: ptr(uint64(0)),
+			RowRemapPending: ptr(false), RowRemapFailure: ptr(false), Throttle: []string{},
+			Health: gpu.Health{Verdict: gpu.VerdictOK, Since: at.Add(-time.Hour)},
+			Processes: []gpu.Process{{
+				PID: 4000 + i, Name: "python3", User: "ml", MemoryBytes: 73014444032,
+				AllocID: "8a1f0c3e-0000-4000-8000-00000000000a", Task: "serve",
+			}},
+		})
+	}
+	return b
+}
+
+func clone(b gpu.Batch) gpu.Batch {
+	b.Samples = append([]gpu.Sample(nil), b.Samples...)
+	return b
+}
+
+func encode(t testing.TB, frames ...Frame) *bytes.Buffer {
+	t.Helper()
+	var buf bytes.Buffer
+	h, err := MarshalHeader(Header{Node: "n1", NodeName: "gpu-1", IntervalMS: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf.Write(h)
+	for _, f := range frames {
+		l, err := MarshalFrame(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		buf.Write(l)
+	}
+	return &buf
+}
+
+func TestRoundTrip(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
+	first := fullBatch(3, at)
+	first.Events = []gpu.Event{{UUID: first.Devices[1].UUID, At: at, Kind: gpu.EventXid, Xid: 79}}
+
+	second := clone(first)
+	second.Events = nil
+	second.At = at.Add(time.Second)
+	for i := range second.Samples {
+		second.Samples[i].At = second.At
+	}
+	second.Samples[1].UtilPercent = ptr(12.0)
+
+	third := clone(second) // device 2 is frozen: its reading does not move
+	third.At = at.Add(2 * time.Second)
+	third.Samples[0].At, third.Samples[1].At = third.At, third.At
+
+	fourth := clone(third) // and stays so, while device 0 moves with nothing changed
+	fourth.At = at.Add(3 * time.Second)
+	fourth.Samples[0].At, fourth.Samples[1].At = fourth.At, fourth.At
+	fourth.Samples[1].Throttle = nil
+
+	batches := []gpu.Batch{first, second, third, fourth}
+	frames := []Frame{Key(7, first)}
+	for i := 1; i < len(batches); i++ {
+		f, ok := Delta(uint64(7+i), batches[i-1], batches[i])
+		if !ok {
+			t.Fatalf("delta %d refused", i)
+		}
+		frames = append(frames, f)
+	}
+	if got := []int{len(frames[1].Samples), len(frames[2].Samples), len(frames[3].Samples)}; !cmp.Equal(got, []int{1, 1, 1}) {
+		t.Errorf("samples in the deltas: %v, want one each", got)
+	}
+
+	dec, err := NewDecoder(encode(t, frames...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Header{Protocol: Protocol, Version: Version, Node: "n1", NodeName: "gpu-1", IntervalMS: 1000}
+	if d := cmp.Diff(want, dec.Header()); d != "" {
+		t.Error(d)
+	}
+	var folder Folder
+	for i, want := range batches {
+		f, err := dec.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := folder.Fold(f)
+		if !ok {
+			t.Fatalf("frame %d was not folded", i)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("batch %d (-want +got):\n%s", i, d)
+		}
+	}
+	if _, err := dec.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("end of stream: %v", err)
+	}
+}
+
+func TestDeltaNeedsKeyframe(t *testing.T) {
+	at := time.Unix(1000, 0)
+	base := fullBatch(2, at)
+	for name, change := range map[string]func(*gpu.Batch){
+		"device lost":    func(b *gpu.Batch) { b.Devices, b.Samples = b.Devices[:1], b.Samples[:1] },
+		"sample missing": func(b *gpu.Batch) { b.Samples = b.Samples[:1] },
+		"order":          func(b *gpu.Batch) { b.Samples[0], b.Samples[1] = b.Samples[1], b.Samples[0] },
+		"driver":         func(b *gpu.Batch) { b.Driver = "580" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			next := clone(base)
+			change(&next)
+			if _, ok := Delta(2, base, next); ok {
+				t.Error("a delta was made")
+			}
+		})
+	}
+}
+
+func TestFoldWaitsForKeyframe(t *testing.T) {
+	at := time.Unix(1000, 0).UTC()
+	a := fullBatch(2, at)
+	b := clone(a)
+	b.At = at.Add(time.Second)
+	delta, _ := Delta(2, a, b)
+	stranger := delta
+	stranger.Samples = []gpu.Sample{{UUID: "GPU-x"}}
+	gap := delta
+	gap.Seq = 4
+
+	for _, tc := range []struct {
+		name   string
+		frames []Frame
+		want   []bool
+	}{
+		{"delta first", []Frame{delta, Key(2, a)}, []bool{false, true}},
+		{"repeated delta", []Frame{Key(1, a), delta, delta}, []bool{true, true, false}},
+		{"gap", []Frame{Key(1, a), gap, delta, Key(5, b)}, []bool{true, false, false, true}},
+		{"unknown device", []Frame{Key(1, a), stranger, delta, Key(3, b)}, []bool{true, false, false, true}},
+		{"beat between", []Frame{Key(1, a), {Kind: KindBeat}, delta}, []bool{true, false, true}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var f Folder
+			var got []bool
+			for _, fr := range tc.frames {
+				_, ok := f.Fold(fr)
+				got = append(got, ok)
+			}
+			if d := cmp.Diff(tc.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+const goodHeader = `{"stoker":"gpu-stream","version":1,"node":"n1","node_name":"a","later":{"x":1}}` + "\n"
+
+func TestDecoderTolerates(t *testing.T) {
+	in := goodHeader +
+		`{"kind":"weather","seq":"not a number"}` + "\n\r\n\n" +
+		`{"kind":"key","seq":1}` + "\n" + // a keyframe without a batch is none
+		`{"kind":"key","seq":1,"at":"2026-01-01T00:00:00Z","new":true,"batch":{"node":"n1","source":"nvml","at":"2026-01-01T00:00:00Z","samples":[{"uuid":"GPU-1","at":"2026-01-01T00:00:00Z","health":{"verdict":"excellent"},"vibe":3}]}}` + "\n"
+	dec, err := NewDecoder(strings.NewReader(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := dec.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Kind != KindKey || f.Batch.Samples[0].Health.Verdict != "excellent" || f.Batch.Samples[0].Throttle != nil {
+		t.Errorf("got %+v", f)
+	}
+}
+
+func TestDecoderRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		name, in string
+		want     error
+	}{
+		{"html", "<html>\n", ErrNotStream},
+		{"other json", `{"stoker":"logs","version":1}` + "\n", ErrNotStream},
+		{"newer", `{"stoker":"gpu-stream","version":2}` + "\n", ErrVersion},
+		{"empty", "", io.EOF},
+		{"cut header", `{"stoker"`, io.ErrUnexpectedEOF},
+		{"cut frame", goodHeader + `{"kind":"ke`, io.ErrUnexpectedEOF},
+		{"endless line", goodHeader + strings.Repeat("x", MaxLine+1), ErrLineTooLong},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dec, err := NewDecoder(strings.NewReader(tc.in))
+			if err == nil {
+				_, err = dec.Next()
+			}
+			if !errors.Is(err, tc.want) {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+		})
+	}
+	dec, err := NewDecoder(strings.NewReader(goodHeader + `{"kind":"key","batch":7}` + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dec.Next(); err == nil {
+		t.Error("a broken keyframe was taken")
+	}
+}
+
+// FuzzDecoder holds that no input makes the reader panic, loop or remember
+// more than a line, and that whatever it accepts can be sent on.
+func FuzzDecoder(f *testing.F) {
+	at := time.Unix(1000, 0).UTC()
+	a := fullBatch(2, at)
+	b := clone(a)
+	b.At = at.Add(time.Second)
+	delta, _ := Delta(2, a, b)
+	beat := Frame{Kind: KindBeat, At: at, Sampler: &SamplerState{State: SamplerLate, Since: at, Err: "x"}}
+	f.Add(encode(f, Key(1, a), delta, beat).Bytes())
+	f.Add([]byte(goodHeader + `{"kind":"delta","seq":18446744073709551615,"samples":[{}]}` + "\n"))
+	f.Add([]byte(goodHeader + `{"kind":"key","batch":{"devices":null,"samples":null}}` + "\n"))
+	f.Add([]byte(goodHeader + "null\n[]\n"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		dec, err := NewDecoder(bytes.NewReader(in))
+		if err != nil {
+			return
+		}
+		if i := dec.Header().Interval(); i < 0 || i > time.Hour {
+			t.Fatalf("interval %v", i)
+		}
+		var folder Folder
+		for {
+			fr, err := dec.Next()
+			if err != nil {
+				return
+			}
+			if _, err := MarshalFrame(fr); err != nil && !strings.Contains(err.Error(), "year") {
+				t.Fatalf("accepted, but cannot be encoded: %v", err)
+			}
+			folder.Fold(fr)
+		}
+	})
+}
+
+func BenchmarkKeyEncode8(b *testing.B) {
+	f := Key(1, fullBatch(8, time.Now()))
+	b.ReportAllocs()
+	for b.Loop() {
+		l, err := MarshalFrame(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(int64(len(l)))
+	}
+}
+
+// BenchmarkDeltaEncode8 is a node whose eight GPUs all changed.
+func BenchmarkDeltaEncode8(b *testing.B) {
+	was := fullBatch(8, time.Now())
+	is := busier(was)
+	b.ReportAllocs()
+	for b.Loop() {
+		f, _ := Delta(2, was, is)
+		l, err := MarshalFrame(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(int64(len(l)))
+	}
+}
+
+func BenchmarkDeltaDecode8(b *testing.B) {
+	was := fullBatch(8, time.Now())
+	f, _ := Delta(2, was, busier(was))
+	l, err := MarshalFrame(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(l)))
+	b.ReportAllocs()
+	for b.Loop() {
+		folder := Folder{last: was, seq: 1, ready: true}
+		f, _, err := unmarshalFrame(l)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, ok := folder.Fold(f); !ok {
+			b.Fatal("not folded")
+		}
+	}
+}
+
+func busier(b gpu.Batch) gpu.Batch {
+	b = clone(b)
+	b.At = b.At.Add(time.Second)
+	for i := range b.Samples {
+		b.Samples[i].At = b.At
+		b.Samples[i].PowerWatts = ptr(500 + float64(i))
+	}
+	return b
+}

@@ -1,0 +1,98 @@
+package gpu_test
+
+import (
+	"testing"
+	"time"
+
+	"stoker/gpu"
+)
+
+func start() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+
+func ptr[T any](v T) *T { return &v }
+
+func xid(n uint64, at time.Time) gpu.Event { return gpu.Event{Kind: gpu.EventXid, Xid: n, At: at} }
+
+// step is one reading, so long after the start, and the verdict after it.
+type step struct {
+	after time.Duration
+	e     gpu.Evidence
+	want  gpu.Verdict
+}
+
+func TestJudge(t *testing.T) {
+	ok, hot := gpu.Evidence{}, gpu.Evidence{Sample: gpu.Sample{Throttle: []string{"sw_thermal_slowdown"}}}
+	lost := gpu.Evidence{Silent: "lost", Lost: true}
+	hung := gpu.Evidence{Silent: "does not answer"}
+	ecc := func(n uint64) gpu.Evidence { return gpu.Evidence{Sample: gpu.Sample{ECCUncorrected: &n}} }
+	energy := func(j float64, evs ...gpu.Event) gpu.Evidence {
+		return gpu.Evidence{Sample: gpu.Sample{EnergyJoules: &j}, Events: evs}
+	}
+	event := func(n uint64, after time.Duration) gpu.Evidence {
+		return gpu.Evidence{Events: []gpu.Event{xid(n, start().Add(after))}}
+	}
+	const s, m = time.Second, time.Minute
+	for name, steps := range map[string][]step{
+		"healthy":                              {{0, ok, gpu.VerdictOK}},
+		"a failure counts at once":             {{0, ok, gpu.VerdictOK}, {s, lost, gpu.VerdictFailed}},
+		"better only after quiet":              {{0, lost, gpu.VerdictFailed}, {s, ok, gpu.VerdictFailed}, {30 * s, ok, gpu.VerdictFailed}, {31 * s, ok, gpu.VerdictOK}},
+		"a relapse starts the quiet time anew": {{0, lost, gpu.VerdictFailed}, {s, ok, gpu.VerdictFailed}, {20 * s, lost, gpu.VerdictFailed}, {21 * s, ok, gpu.VerdictFailed}, {40 * s, ok, gpu.VerdictFailed}, {51 * s, ok, gpu.VerdictOK}},
+		"a hang is a failure":                  {{0, ok, gpu.VerdictOK}, {s, hung, gpu.VerdictFailed}},
+		"an application's Xid lapses":          {{0, event(13, 0), gpu.VerdictWatch}, {9 * m, ok, gpu.VerdictWatch}, {10 * m, ok, gpu.VerdictWatch}, {11 * m, ok, gpu.VerdictOK}},
+		"a killed application is no matter":    {{0, event(45, 0), gpu.VerdictOK}},
+		"a hardware Xid stays":                 {{0, event(95, 0), gpu.VerdictFailed}, {5 * time.Hour, ok, gpu.VerdictFailed}, {6 * time.Hour, ok, gpu.VerdictFailed}},
+		"an unknown Xid is watched":            {{0, event(9999, 0), gpu.VerdictWatch}},
+		"a reset clears an Xid":                {{0, energy(100), gpu.VerdictOK}, {s, energy(101, xid(95, start())), gpu.VerdictFailed}, {2 * s, energy(3), gpu.VerdictFailed}, {33 * s, energy(4), gpu.VerdictOK}},
+		"a GPU that is back was reset":         {{0, event(79, 0), gpu.VerdictFailed}, {s, lost, gpu.VerdictFailed}, {2 * s, ok, gpu.VerdictFailed}, {33 * s, ok, gpu.VerdictOK}},
+		"a hang that ends was no reset":        {{0, event(119, 0), gpu.VerdictFailed}, {s, hung, gpu.VerdictFailed}, {2 * s, ok, gpu.VerdictFailed}, {time.Hour, ok, gpu.VerdictFailed}},
+		"heat is watched when it lasts":        {{0, hot, gpu.VerdictOK}, {9 * s, hot, gpu.VerdictOK}, {10 * s, hot, gpu.VerdictWatch}, {11 * s, ok, gpu.VerdictWatch}, {41 * s, ok, gpu.VerdictOK}},
+		"heat that comes and goes is nothing":  {{0, hot, gpu.VerdictOK}, {9 * s, ok, gpu.VerdictOK}, {12 * s, hot, gpu.VerdictOK}},
+		"few memory errors degrade":            {{0, ecc(0), gpu.VerdictOK}, {s, ecc(1), gpu.VerdictDegraded}, {2 * s, ecc(7), gpu.VerdictDegraded}},
+		"many memory errors fail":              {{0, ecc(8), gpu.VerdictFailed}},
+		"a pending remap degrades":             {{0, gpu.Evidence{Sample: gpu.Sample{RowRemapPending: ptr(true)}}, gpu.VerdictDegraded}},
+		"a failed remap fails":                 {{0, gpu.Evidence{Sample: gpu.Sample{RowRemapFailure: ptr(true), RowRemapPending: ptr(true)}}, gpu.VerdictFailed}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var rec gpu.Record
+			for i, st := range steps {
+				st.e.Sample.At = start().Add(st.after)
+				rec = gpu.DefaultRules().Judge(rec, st.e)
+				if rec.Health.Verdict != st.want {
+					t.Fatalf("step %d: verdict %q (%s), want %q", i, rec.Health.Verdict, rec.Health.Reason, st.want)
+				}
+				if bad := rec.Health.Verdict != gpu.VerdictOK; bad != (rec.Health.Reason != "") {
+					t.Errorf("step %d: verdict %q has the reason %q", i, rec.Health.Verdict, rec.Health.Reason)
+				}
+			}
+		})
+	}
+}
+
+func TestSinceIsWhenTheVerdictBegan(t *testing.T) {
+	rules, at := gpu.DefaultRules(), start()
+	rec := rules.Judge(gpu.Record{}, gpu.Evidence{Sample: gpu.Sample{At: at}, Silent: "lost", Lost: true})
+	for range 3 { // failed at 0, better from 10 s on, ok at 40 s
+		at = at.Add(10 * time.Second)
+		rec = rules.Judge(rec, gpu.Evidence{Sample: gpu.Sample{At: at}})
+		if want := (gpu.Health{Verdict: gpu.VerdictFailed, Reason: "lost", Since: start()}); rec.Health != want {
+			t.Fatalf("health %+v, want %+v", rec.Health, want)
+		}
+	}
+	rec = rules.Judge(rec, gpu.Evidence{Sample: gpu.Sample{At: at.Add(10 * time.Second)}})
+	if want := (gpu.Health{Verdict: gpu.VerdictOK, Since: start().Add(10 * time.Second)}); rec.Health != want {
+		t.Errorf("health %+v, want %+v", rec.Health, want)
+	}
+}
+
+func TestXidsAreOrderedAndComplete(t *testing.T) {
+	last := uint64(0)
+	for _, x := range gpu.Xids() {
+		if x.Number <= last || x.Name == "" || x.Meaning == "" || x.Advice == "" || x.Verdict == gpu.VerdictUnknown {
+			t.Errorf("after %d: %+v is out of order or lacks something", last, x)
+		}
+		last = x.Number
+	}
+	if x, ok := gpu.LookupXid(79); !ok || x.Verdict != gpu.VerdictFailed || x.Fault != gpu.FaultLink {
+		t.Errorf("Xid 79 = %+v, %v", x, ok)
+	}
+}

@@ -1,0 +1,116 @@
+package action
+
+import (
+	"errors"
+	"time"
+
+	"stoker/cluster"
+)
+
+// ID names an action, in keys, commands, scenarios and the audit file.
+type ID string
+
+// The actions.
+const (
+	Submit  ID = "submit"
+	Scale   ID = "scale"
+	Restart ID = "restart"
+	Stop    ID = "stop"
+	Drain   ID = "drain"
+	Undrain ID = "undrain"
+)
+
+// On says what an action acts on.
+type On string
+
+// What actions act on.
+const (
+	OnFile On = "file"
+	OnJob  On = "job"
+	OnNode On = "node"
+)
+
+// Def describes one action.
+type Def struct {
+	ID     ID
+	Verb   string // as in "stop job x"
+	On     On
+	Danger bool // takes something away that runs: defaults to No
+	Help   string
+}
+
+// Table lists the actions, in the order in which help shows them.
+func Table() []Def {
+	return []Def{
+		{Submit, "submit", OnFile, false, "plan a job file or pack, then run it"},
+		{Scale, "scale", OnJob, false, "change how many allocations a task group has"},
+		{Restart, "restart", OnJob, true, "restart the tasks of every allocation, one allocation at a time"},
+		{Stop, "stop", OnJob, true, "stop a job and free what it holds"},
+		{Drain, "drain", OnNode, true, "move all work off a node and keep new work away"},
+		{Undrain, "undrain", OnNode, false, "end a drain and let the node take work again"},
+	}
+}
+
+// Lookup finds an action's description.
+func Lookup(id ID) (Def, bool) {
+	for _, d := range Table() {
+		if d.ID == id {
+			return d, true
+		}
+	}
+	return Def{}, false
+}
+
+// Request says which action on which thing. Only the fields of the action's
+// kind are read.
+type Request struct {
+	ID    ID
+	File  cluster.JobFile // Submit
+	Job   cluster.JobID   // Scale, Restart, Stop
+	Group string          // Scale; may be empty when the job has one group
+	Count int             // Scale
+	Purge bool            // Stop: forget the job as well
+	Node  cluster.NodeID  // Drain, Undrain
+	// Deadline bounds a drain; allocations still there are then stopped. Zero is Nomad's hour.
+	Deadline time.Duration
+}
+
+// Plan is what an action would do, worked out before anything changes.
+type Plan struct {
+	Request
+	Title   string  // "stop job default/digits"
+	Touches []Touch // one line each
+	// Job is the scheduler's own dry run, for Submit.
+	Job      *cluster.JobPlan
+	Warnings []string
+	// Nothing says why there is nothing to do; Do refuses such a plan.
+	Nothing string
+	// Danger means that the answer must default to No.
+	Danger bool
+	// Ask is the name that must be typed to confirm, when more than one thing
+	// is hit or the context is marked production; empty when yes is enough.
+	Ask string
+
+	allocs []cluster.AllocID // Restart, in order
+}
+
+// Touch is one thing that an action touches.
+type Touch struct {
+	Kind   string // alloc, job, node, group
+	Name   string
+	Effect string // "stops on gpu-a, frees 1 GPU"
+}
+
+// Result is what became of an action that was done.
+type Result struct {
+	Text string // one line for the status bar
+	Eval cluster.EvalID
+	Job  cluster.JobID
+}
+
+// What Plan and Do refuse with; test with errors.Is.
+var (
+	ErrReadOnly = errors.New("read-only mode: nothing may be changed")
+	ErrNothing  = errors.New("nothing to do")
+	ErrUsage    = errors.New("bad request")
+)

@@ -1,0 +1,231 @@
+package action
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"stoker/cluster"
+)
+
+func (r *Runner) planSubmit(ctx context.Context, p *Plan, s *cluster.Snapshot) error {
+	parsed, err := r.Scheduler.Parse(ctx, p.File)
+	if err != nil {
+		return fmt.Errorf("parse %s: %w", p.File.Name, err)
+	}
+	p.Request.Job = parsed.ID
+	p.Title = "submit job " + parsed.ID.String()
+	jp, err := r.Scheduler.Plan(ctx, parsed)
+	if err != nil {
+		return fmt.Errorf("plan job %s: %w", parsed.ID, err)
+	}
+	p.Job = &jp
+	for _, c := range jp.Changes {
+		if effect := groupEffect(c); effect != "" {
+			p.Touches = append(p.Touches, Touch{"group", parsed.ID.Name + "." + c.Group, effect})
+		}
+		if c.Stop+c.Replace > 0 {
+			p.Danger = true
+		}
+	}
+	for _, id := range jp.Preempts {
+		name := id.Short()
+		if a := s.Alloc(id); a != nil {
+			name = a.Name
+		}
+		p.Touches = append(p.Touches, Touch{"alloc", name, "is preempted"})
+		p.Danger = true
+	}
+	if jp.Warnings != "" {
+		p.Warnings = append(p.Warnings, strings.Split(strings.TrimSpace(jp.Warnings), "\n")...)
+	}
+	for _, f := range jp.Failures {
+		p.Warnings = append(p.Warnings, FailureText(f))
+	}
+	return nil
+}
+
+// FailureText is one line for a task group that the scheduler cannot place.
+func FailureText(f cluster.PlacementFailure) string {
+	text := fmt.Sprintf("group %s: %d not placed; %d nodes looked at", f.Group, max(f.Unplaced, 1), f.Evaluated)
+	var why []string
+	for k, n := range f.Constraints {
+		why = append(why, fmt.Sprintf("%d filtered: %s", n, k))
+	}
+	for k, n := range f.Dimensions {
+		why = append(why, fmt.Sprintf("%d exhausted: %s", n, k))
+	}
+	slices.Sort(why)
+	return strings.Join(append([]string{text}, why...), ", ")
+}
+
+func groupEffect(c cluster.GroupChange) string {
+	var parts []string
+	for _, x := range []struct {
+		n    int
+		what string
+	}{
+		{c.Place, "start"}, {c.Canary, "start as canary"}, {c.Update, "update in place"},
+		{c.Replace, "replace"}, {c.Migrate, "move"}, {c.Stop, "stop"}, {c.Ignore, "stay as they are"},
+	} {
+		if x.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", x.n, x.what))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func findJob(s *cluster.Snapshot, id cluster.JobID) (*cluster.Job, error) {
+	if j := s.Job(id); j != nil {
+		return j, nil
+	}
+	return nil, fmt.Errorf("%w: no job %s in %s", ErrUsage, id, s.Place.Cluster)
+}
+
+func planScale(p *Plan, s *cluster.Snapshot) error {
+	job, err := findJob(s, p.Request.Job)
+	if err != nil {
+		return err
+	}
+	group, err := findGroup(job, p.Group)
+	if err != nil {
+		return err
+	}
+	if p.Count < 0 {
+		return fmt.Errorf("%w: count %d is negative", ErrUsage, p.Count)
+	}
+	p.Group = group.Name
+	p.Title = fmt.Sprintf("scale %s.%s from %d to %d", job.ID, group.Name, group.Count, p.Count)
+	diff := p.Count - group.Count
+	gpus := 0
+	for _, ask := range group.GPUs {
+		gpus += ask.Count
+	}
+	switch {
+	case diff == 0:
+		p.Nothing = fmt.Sprintf("%s.%s already has count %d", job.ID, group.Name, p.Count)
+	case diff > 0:
+		p.Touches = []Touch{{"group", job.ID.Name + "." + group.Name, fmt.Sprintf("starts %d more, takes %s", diff, gpuCount(diff*gpus))}}
+	default:
+		p.Danger = true
+		p.Touches = []Touch{{"group", job.ID.Name + "." + group.Name, fmt.Sprintf("stops %d, frees %s", -diff, gpuCount(-diff*gpus))}}
+	}
+	return nil
+}
+
+func findGroup(job *cluster.Job, name string) (cluster.Group, error) {
+	var names []string
+	for _, g := range job.Groups {
+		if g.Name == name || name == "" && len(job.Groups) == 1 {
+			return g, nil
+		}
+		names = append(names, g.Name)
+	}
+	if name == "" {
+		return cluster.Group{}, fmt.Errorf("%w: job %s has the groups %s: name one", ErrUsage, job.ID, strings.Join(names, ", "))
+	}
+	return cluster.Group{}, fmt.Errorf("%w: job %s has no group %q (it has %s)", ErrUsage, job.ID, name, strings.Join(names, ", "))
+}
+
+func planRestart(p *Plan, s *cluster.Snapshot) error {
+	job, err := findJob(s, p.Request.Job)
+	if err != nil {
+		return err
+	}
+	p.Title = "restart job " + job.ID.String()
+	for _, a := range s.JobAllocs(job.ID) {
+		if a.Client == "running" {
+			p.allocs = append(p.allocs, a.ID)
+			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "restarts on " + a.NodeName})
+		}
+	}
+	if len(p.allocs) == 0 {
+		p.Nothing = fmt.Sprintf("job %s has no running allocation", job.ID)
+	}
+	return nil
+}
+
+func planStop(p *Plan, s *cluster.Snapshot) error {
+	job, err := findJob(s, p.Request.Job)
+	if err != nil {
+		return err
+	}
+	p.Title = "stop job " + job.ID.String()
+	if p.Purge {
+		p.Title = "stop and forget job " + job.ID.String()
+	}
+	for _, a := range s.JobAllocs(job.ID) {
+		if !a.Terminal() {
+			p.Touches = append(p.Touches, Touch{"alloc", a.Name, stopEffect(&a)})
+		}
+	}
+	if job.Stopped && len(p.Touches) == 0 && !p.Purge {
+		p.Nothing = fmt.Sprintf("job %s is already stopped", job.ID)
+	}
+	if len(p.Touches) == 0 && p.Nothing == "" {
+		p.Touches = []Touch{{"job", job.ID.String(), "has nothing running"}}
+	}
+	return nil
+}
+
+func stopEffect(a *cluster.Alloc) string {
+	text := "stops on " + a.NodeName
+	if len(a.GPUs) > 0 {
+		text += ", frees " + gpuCount(len(a.GPUs))
+	}
+	return text
+}
+
+func findNode(s *cluster.Snapshot, id cluster.NodeID) (*cluster.Node, error) {
+	if n := s.Node(id); n != nil {
+		return n, nil
+	}
+	return nil, fmt.Errorf("%w: no node %s in %s", ErrUsage, id.Short(), s.Place.Cluster)
+}
+
+func planDrain(p *Plan, s *cluster.Snapshot) error {
+	node, err := findNode(s, p.Node)
+	if err != nil {
+		return err
+	}
+	p.Title = "drain node " + node.Name
+	if node.Draining {
+		p.Nothing = "node " + node.Name + " is draining already"
+		return nil
+	}
+	p.Touches = []Touch{{"node", node.Name, "takes no new work"}}
+	for _, a := range s.NodeAllocs(node.ID) {
+		j := s.Job(a.Job)
+		switch {
+		case j != nil && (j.Type == "system" || j.Type == "sysbatch"):
+			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "stops last: it is a system job"})
+		case len(a.GPUs) > 0:
+			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "moves away, with " + gpuCount(len(a.GPUs))})
+		default:
+			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "moves away"})
+		}
+	}
+	return nil
+}
+
+func planUndrain(p *Plan, s *cluster.Snapshot) error {
+	node, err := findNode(s, p.Node)
+	if err != nil {
+		return err
+	}
+	p.Title = "end the drain of node " + node.Name
+	if !node.Draining && node.Eligible {
+		p.Nothing = "node " + node.Name + " takes work already"
+		return nil
+	}
+	p.Touches = []Touch{{"node", node.Name, "takes work again"}}
+	return nil
+}
+
+func gpuCount(n int) string {
+	if n == 1 {
+		return "1 GPU"
+	}
+	return fmt.Sprintf("%d GPUs", n)
+}

@@ -1,0 +1,159 @@
+package action
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"stoker/cluster"
+)
+
+// Scheduler is what actions ask of the scheduler.
+type Scheduler interface {
+	Parse(ctx context.Context, f cluster.JobFile) (cluster.ParsedJob, error)
+	Plan(ctx context.Context, j cluster.ParsedJob) (cluster.JobPlan, error)
+	// Submit registers the job; it fails when the job changed since checkIndex.
+	Submit(ctx context.Context, j cluster.ParsedJob, checkIndex uint64) (cluster.Submitted, error)
+	Scale(ctx context.Context, id cluster.JobID, group string, count int) (cluster.Submitted, error)
+	Stop(ctx context.Context, id cluster.JobID, purge bool) (cluster.Submitted, error)
+	RestartAlloc(ctx context.Context, id cluster.AllocID) error
+	Drain(ctx context.Context, id cluster.NodeID, deadline time.Duration) (cluster.Submitted, error)
+	Undrain(ctx context.Context, id cluster.NodeID) (cluster.Submitted, error)
+}
+
+// Runner plans and does actions in one context.
+type Runner struct {
+	Scheduler  Scheduler
+	Audit      *Audit // nil writes none
+	ReadOnly   bool
+	Production bool // the context is marked so: names must be typed
+	Now        func() time.Time
+}
+
+// Allowed says whether the action may be done at all; the error says why not.
+func (r *Runner) Allowed(ID) error {
+	if r.ReadOnly {
+		return ErrReadOnly
+	}
+	return nil
+}
+
+// Plan works out what the request would touch. It changes nothing.
+func (r *Runner) Plan(ctx context.Context, req Request, s *cluster.Snapshot) (Plan, error) {
+	def, ok := Lookup(req.ID)
+	if !ok {
+		return Plan{}, fmt.Errorf("%w: unknown action %q", ErrUsage, req.ID)
+	}
+	p := Plan{Request: req, Danger: def.Danger}
+	var err error
+	switch req.ID {
+	case Submit:
+		err = r.planSubmit(ctx, &p, s)
+	case Scale:
+		err = planScale(&p, s)
+	case Restart:
+		err = planRestart(&p, s)
+	case Stop:
+		err = planStop(&p, s)
+	case Drain:
+		err = planDrain(&p, s)
+	case Undrain:
+		err = planUndrain(&p, s)
+	}
+	if err != nil {
+		return Plan{}, err
+	}
+	r.guard(&p)
+	return p, nil
+}
+
+// guard asks for the name where one yes is too easy.
+func (r *Runner) guard(p *Plan) {
+	if p.Nothing != "" {
+		return
+	}
+	many := p.Danger && len(p.Touches) > 1
+	if many || r.Production {
+		p.Ask = target(p)
+	}
+}
+
+// target is the name of what the plan is about, as the audit file and the
+// confirmation know it.
+func target(p *Plan) string {
+	switch {
+	case p.ID == Submit && p.Job != nil:
+		return p.Job.Job.ID.Name
+	case p.ID == Drain || p.ID == Undrain:
+		for _, t := range p.Touches {
+			if t.Kind == "node" {
+				return t.Name
+			}
+		}
+		return string(p.Node)
+	}
+	return p.Request.Job.Name
+}
+
+// Do carries a plan out and writes its audit line.
+func (r *Runner) Do(ctx context.Context, p Plan) (Result, error) {
+	if err := r.Allowed(p.ID); err != nil {
+		return Result{}, err
+	}
+	if p.Nothing != "" {
+		return Result{}, fmt.Errorf("%w: %s", ErrNothing, p.Nothing)
+	}
+	res, err := r.do(ctx, p)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", p.Title, err)
+	}
+	if auditErr := r.Audit.write(r.Now(), p, res, err); auditErr != nil {
+		return res, errors.Join(err, fmt.Errorf("the change was made, but not noted in the audit file: %w", auditErr))
+	}
+	return res, err
+}
+
+func (r *Runner) do(ctx context.Context, p Plan) (Result, error) {
+	switch p.ID {
+	case Submit:
+		sub, err := r.Scheduler.Submit(ctx, p.Job.Job, p.Job.CheckIndex)
+		return result(p.Job.Job.ID, "submitted", sub), err
+	case Scale:
+		sub, err := r.Scheduler.Scale(ctx, p.Request.Job, p.Group, p.Count)
+		return result(p.Request.Job, fmt.Sprintf("scaled %s to %d", p.Group, p.Count), sub), err
+	case Stop:
+		sub, err := r.Scheduler.Stop(ctx, p.Request.Job, p.Purge)
+		return result(p.Request.Job, "stopped", sub), err
+	case Restart:
+		return r.restart(ctx, p)
+	case Drain:
+		sub, err := r.Scheduler.Drain(ctx, p.Node, p.Deadline)
+		return Result{Text: "draining " + target(&p), Eval: sub.Eval}, err
+	case Undrain:
+		sub, err := r.Scheduler.Undrain(ctx, p.Node)
+		return Result{Text: target(&p) + " takes work again", Eval: sub.Eval}, err
+	}
+	return Result{}, fmt.Errorf("%w: unknown action %q", ErrUsage, p.ID)
+}
+
+func result(id cluster.JobID, what string, sub cluster.Submitted) Result {
+	text := fmt.Sprintf("job %s %s", id, what)
+	if sub.Eval != "" {
+		text += ", evaluation " + sub.Eval.Short()
+	}
+	return Result{Text: text, Eval: sub.Eval, Job: id}
+}
+
+// restart takes one allocation after the other, so that the rest keeps serving.
+func (r *Runner) restart(ctx context.Context, p Plan) (Result, error) {
+	res := Result{Job: p.Request.Job}
+	for i, id := range p.allocs {
+		if err := r.Scheduler.RestartAlloc(ctx, id); err != nil {
+			res.Text = fmt.Sprintf("restarted %d of %d allocations of %s", i, len(p.allocs), p.Request.Job)
+			return res, fmt.Errorf("after %d of %d allocations: %w", i, len(p.allocs), err)
+		}
+	}
+	res.Text = fmt.Sprintf("restarted %d allocations of %s", len(p.allocs), p.Request.Job)
+	return res, nil
+}

@@ -1,0 +1,132 @@
+# GPU agent on every node
+# Runs stoker agent as a system job: it reads the GPUs of its node and serves
+# the readings to stoker and to Prometheus.
+#
+# A node whose meta stoker_sim names a folder gets an agent for the simulated
+# GPUs in that folder; on any other node the agent reads the hardware.
+
+variable "binary" {
+  type        = string
+  default     = "stoker"
+  description = "the stoker program on the node: a path, or a name on Nomad's PATH"
+  validation {
+    condition     = var.binary != ""
+    error_message = "Name the stoker program."
+  }
+}
+
+variable "interval" {
+  type        = string
+  default     = "1s"
+  description = "time between two readings, 100ms at least"
+  validation {
+    condition     = can(timeadd("2000-01-01T00:00:00Z", var.interval))
+    error_message = "Give a time with its unit, such as 1s or 500ms."
+  }
+}
+
+variable "driver" {
+  type        = string
+  default     = "raw_exec"
+  description = "raw_exec, which sees all GPUs of the node and its processes, or docker"
+  validation {
+    condition     = contains(["raw_exec", "docker"], var.driver)
+    error_message = "Use raw_exec or docker."
+  }
+}
+
+variable "image" {
+  type        = string
+  default     = "stoker:local"
+  description = "container image with the stoker program; docker only"
+}
+
+variable "node_pool" {
+  type        = string
+  default     = "all"
+  description = "node pool whose nodes get an agent"
+}
+
+job "stoker-agent" {
+  type      = "system"
+  node_pool = var.node_pool
+  priority  = 80
+
+  # One group a kind of node, of which each node fits one.
+  dynamic "group" {
+    for_each = { agent = "is_not_set", agent-sim = "is_set" }
+    labels   = [group.key]
+    content {
+      constraint {
+        attribute = "$${meta.stoker_sim}"
+        operator  = group.value
+      }
+
+      network {
+        port "http" {}
+      }
+
+      service {
+        name     = "stoker-agent"
+        provider = "nomad"
+        port     = "http"
+        check {
+          type     = "http"
+          path     = "/healthz"
+          interval = "10s"
+          timeout  = "2s"
+        }
+      }
+
+      # An agent that fails is started again for as long as the node is there.
+      restart {
+        attempts = 5
+        interval = "1m"
+        delay    = "5s"
+        mode     = "delay"
+      }
+
+      task "agent" {
+        driver       = var.driver
+        kill_timeout = "5s"
+
+        dynamic "config" {
+          for_each = var.driver == "docker" ? [] : [1]
+          content {
+            command = var.binary
+            args = concat(
+              ["agent", "--listen", "$${NOMAD_ADDR_http}", "--interval", var.interval],
+              group.key == "agent-sim" ? ["--sim", "$${meta.stoker_sim}"] : [],
+            )
+          }
+        }
+
+        dynamic "config" {
+          for_each = var.driver == "docker" ? [1] : []
+          content {
+            image        = var.image
+            command      = var.binary
+            network_mode = "host"
+            pid_mode     = "host"
+            runtime      = group.key == "agent-sim" ? "runc" : "nvidia"
+            volumes      = group.key == "agent-sim" ? ["$${meta.stoker_sim}:$${meta.stoker_sim}"] : []
+            args = concat(
+              ["agent", "--listen", "$${NOMAD_ADDR_http}", "--interval", var.interval],
+              group.key == "agent-sim" ? ["--sim", "$${meta.stoker_sim}"] : [],
+            )
+          }
+        }
+
+        env {
+          # Only the docker driver's nvidia runtime looks at it.
+          NVIDIA_VISIBLE_DEVICES = "all"
+        }
+
+        resources {
+          cpu    = 50
+          memory = 96
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,16 @@
+package pack
+
+// With merges values for Render: given ones as they are, so that a wrong name
+// is still an error, and of preset those that the pack has a variable for.
+func (p Pack) With(preset, given map[string]string) map[string]string {
+	out := map[string]string{}
+	for name, v := range preset {
+		if _, ok := p.Variable(name); ok {
+			out[name] = v
+		}
+	}
+	for name, v := range given {
+		out[name] = v
+	}
+	return out
+}

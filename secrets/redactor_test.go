@@ -1,0 +1,106 @@
+package secrets_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+
+	"stoker/secrets"
+)
+
+const uuid = "8f9ad1c2-0b5e-4c3d-9a77-1f2e3d4c5b6a"
+
+func TestClean(t *testing.T) {
+	r := secrets.NewRedactor(secrets.New(plain), secrets.New(plain+"-long"), secrets.New(`a"b&c/d=e`), secrets.New("tiny"))
+	for _, c := range []struct{ in, want string }{
+		{"nothing to hide", "nothing to hide"},
+		{"key " + plain + ", again " + plain, "key [redacted], again [redacted]"},
+		{plain + "-long", "[redacted]"},
+		{`raw a"b&c/d=e json a\"b\u0026c/d=e url ` + url.QueryEscape(`a"b&c/d=e`), "raw [redacted] json [redacted] url [redacted]"},
+		{"b64 " + base64.RawStdEncoding.EncodeToString([]byte(plain)), "b64 [redacted]"},
+		{fmt.Sprintf("hex %x", plain), "hex [redacted]"},
+		{"tiny secrets stay", "tiny secrets stay"},
+		{"X-Vault-Token: hvs.CAESIJ_x-9aBcDeFgHiJkLmNoPqRs", "X-Vault-Token: [redacted]"},
+		{"batch hvb.AAAAAQJ_x-9aBcDeFgHiJkLm.", "batch [redacted]."},
+		{"old s.AbCdEfGhIjKlMnOpQrStUvWx end", "old [redacted] end"},
+		{"not a token: files.AbCdEfGhIjKlMnOpQrStUvWx", "not a token: files.AbCdEfGhIjKlMnOpQrStUvWx"},
+		{"X-Nomad-Token: " + uuid, "X-Nomad-Token: [redacted]"},
+		{"NOMAD_TOKEN=" + uuid, "NOMAD_TOKEN=[redacted]"},
+		{`{"SecretID":"` + uuid + `"}`, `{"SecretID":"[redacted]"}`},
+		{"map[X-Nomad-Token:[" + uuid + "]]", "map[X-Nomad-Token:[[redacted]]]"},
+		{"alloc " + uuid + " started", "alloc " + uuid + " started"},
+		{"jwt eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJnbG9iYWwifQ.c2lnbmF0dXJl end", "jwt [redacted] end"},
+		{"urn:stoker:model:digits:1 vault:v1:abcdefghijklmnop", "urn:stoker:model:digits:1 vault:v1:abcdefghijklmnop"},
+	} {
+		if got := r.Clean(c.in); got != c.want {
+			t.Errorf("Clean(%q)\n got %q\nwant %q", c.in, got, c.want)
+		}
+		if got := r.Clean(r.Clean(c.in)); got != c.want {
+			t.Errorf("cleaning twice gives %q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestCleanErrorKeepsTheChain(t *testing.T) {
+	r := secrets.NewRedactor(secrets.New(plain))
+	err := r.CleanError(fmt.Errorf("send %s: %w", plain, io.ErrUnexpectedEOF))
+	if err.Error() != "send [redacted]: unexpected EOF" || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v", err)
+	}
+	if r.CleanError(nil) != nil {
+		t.Error("no error became one")
+	}
+}
+
+func TestWriterMasksWhatIsCutInTwo(t *testing.T) {
+	text := "first " + plain + "\nsecond hvs.CAESIJ_x-9aBcDeFgHiJk\nlast " + plain
+	want := "first [redacted]\nsecond [redacted]\nlast [redacted]"
+	for cut := range len(text) {
+		var out bytes.Buffer
+		w := secrets.NewRedactor(secrets.New(plain)).Writer(&out)
+		for _, part := range []string{text[:cut], text[cut:]} {
+			if n, err := io.WriteString(w, part); err != nil || n != len(part) {
+				t.Fatalf("wrote %d, %v", n, err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if out.String() != want {
+			t.Fatalf("cut at %d: %q", cut, out.String())
+		}
+	}
+}
+
+type dump struct{ Note string }
+
+func TestHandler(t *testing.T) {
+	quoted := `pass"word\1`
+	r := secrets.NewRedactor(secrets.New(plain), secrets.New(quoted))
+	for name, format := range map[string]func(io.Writer) slog.Handler{
+		"text": func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) },
+		"json": func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) },
+	} {
+		var out bytes.Buffer
+		log := slog.New(r.Handler(format(&out))).With("with", plain).WithGroup("g")
+		log.Info("message "+plain, "s", quoted, "err", errors.New(quoted), "any", dump{Note: plain}, "bytes", []byte(plain),
+			slog.Group("inner", "x", plain), "token", uuid, "alloc", uuid, "n", 7, "kept", dump{Note: "fine"})
+		got := out.String()
+		for _, bad := range []string{plain, quoted, "pass", "token=" + uuid, `"token":"` + uuid} {
+			if strings.Contains(got, bad) {
+				t.Errorf("%s: %q is in %s", name, bad, got)
+			}
+		}
+		for _, good := range []string{uuid, "fine", "message [redacted]", "7"} {
+			if !strings.Contains(got, good) {
+				t.Errorf("%s: %q is missing in %s", name, good, got)
+			}
+		}
+	}
+}

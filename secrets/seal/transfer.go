@@ -1,0 +1,148 @@
+package seal
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"time"
+)
+
+// Reply is the one line of JSON that answers a transferred model.
+type Reply struct {
+	OK     bool   `json:"ok"`
+	Digest string `json:"digest,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+// drainTime is how long a refused sender may go on before it is cut off: it
+// reads the answer only when it has finished writing.
+const drainTime = 10 * time.Second
+
+// Listen makes the unix socket that Serve accepts from, in place of one that a
+// killed seal task left.
+func Listen(path string) (net.Listener, error) {
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("listen for a model: %w", err)
+		}
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen for a model: %w", err)
+	}
+	// Trainer and seal task run as different users, and the folder is their
+	// allocation's. Whoever can reach the socket can only have something sealed:
+	// it gives out a digest, no plaintext and no key.
+	if err := os.Chmod(path, 0o666); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen for a model: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// Serve takes one model from one connection: a tar stream until the peer closes
+// its writing side, which seal reads to its end; the answer is one Reply. It
+// closes l. A second connection is refused, so that nobody can replace a model
+// that was taken.
+func Serve(ctx context.Context, l net.Listener, seal func(io.Reader) (Receipt, error)) (Receipt, error) {
+	conn, err := accept(ctx, l)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("wait for a model: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends a blocked read
+	defer stop()
+
+	receipt, err := seal(conn)
+	if err != nil && ctx.Err() != nil {
+		return Receipt{}, ctx.Err()
+	}
+	reply := Reply{OK: err == nil, Digest: receipt.Digest}
+	if err != nil {
+		reply = Reply{Error: err.Error()}
+	}
+	line, jsonErr := json.Marshal(reply)
+	if jsonErr != nil {
+		return Receipt{}, errors.Join(err, jsonErr)
+	}
+	_, writeErr := conn.Write(append(line, '\n'))
+	if err != nil {
+		_ = conn.SetReadDeadline(time.Now().Add(drainTime))
+		_, _ = io.Copy(io.Discard, conn)
+		return Receipt{}, err
+	}
+	if writeErr != nil {
+		// The model is sealed; only the sender does not know.
+		return receipt, fmt.Errorf("answer the sender: %w", writeErr)
+	}
+	return receipt, nil
+}
+
+func accept(ctx context.Context, l net.Listener) (net.Conn, error) {
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	conn, err := l.Accept()
+	_ = l.Close()
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return conn, err
+}
+
+// Send is the other side of Serve: it sends the folder src to the socket and
+// returns the digest of what was sealed.
+func Send(ctx context.Context, socket string, src fs.FS) (digest string, err error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return "", fmt.Errorf("send the model: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+
+	sendErr := sendTar(conn, src)
+	if half, ok := conn.(*net.UnixConn); ok && sendErr == nil {
+		sendErr = half.CloseWrite()
+	}
+	var reply Reply
+	// Also after a failed write: a refusal explains it.
+	if err := json.NewDecoder(conn).Decode(&reply); err != nil {
+		return "", fmt.Errorf("send the model: %w", errors.Join(ctx.Err(), sendErr, err))
+	}
+	if !reply.OK {
+		return "", fmt.Errorf("send the model: the sealer refused it: %s", reply.Error)
+	}
+	return reply.Digest, nil
+}
+
+func sendTar(w io.Writer, src fs.FS) error {
+	files, err := list(src)
+	if err != nil {
+		return err
+	}
+	archive := tar.NewWriter(w)
+	for _, f := range files {
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: f.path, Size: f.info.Size(), Mode: int64(f.info.Mode().Perm())}
+		if err := archive.WriteHeader(header); err != nil {
+			return err
+		}
+		if err := copyInto(archive, src, f.path); err != nil {
+			return err
+		}
+	}
+	return archive.Close()
+}
+
+func copyInto(w io.Writer, src fs.FS, path string) error {
+	f, err := src.Open(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, f)
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stoker/cluster"
+	"stoker/cluster/contexts"
+	"stoker/jobs/action"
+	"stoker/jobs/pack"
+)
+
+// App is what main wires for the commands. Every function connects only when it is called.
+type App struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Terminal bool // In and Out are a terminal: a person can be asked
+	Now      func() time.Time
+	Version  string
+	ReadFile func(path string) ([]byte, error)
+
+	Contexts func() ([]contexts.Context, string, error)
+	Connect  func(ctx context.Context, o ConnectOptions) (*Session, error)
+	Screen   func(ctx context.Context, s *Session, o ScreenOptions) error
+	Packs    func() *pack.Library
+
+	Checks   []Check // what doctor examines besides
+
+	// Extra are commands that need more of the machine than a cluster: main
+	// makes them, so that this package knows neither lab nor agent nor keys.
+	Extra []*cobra.Command
+}
+
+// ConnectOptions are the global flags that concern the cluster.
+type ConnectOptions struct {
+	Context  string
+	ReadOnly bool
+}
+
+// ScreenOptions are the global flags that concern the screen.
+type ScreenOptions struct {
+	Theme string
+	Start string // screen to open first
+}
+
+// Session is one cluster in use: its feed is running until Close.
+type Session struct {
+	Context contexts.Context
+	Feed    *cluster.Feed
+	Actions *action.Runner
+	Packs   *pack.Library
+	Local   bool // this machine alone: no scheduler behind it
+	Logs    func(ctx context.Context, req cluster.LogRequest, emit func(cluster.LogLine)) error
+	Ping    func(ctx context.Context) error // whether Nomad answers, as an error with a kind
+	Close   func()
+}
+
+// Wait returns the first snapshot for which done holds, or the latest when
+// patience ends; ok says which.
+func (s *Session) Wait(ctx context.Context, patience time.Duration, done func(*cluster.Snapshot) bool) (snap *cluster.Snapshot, ok bool) {
+	ch, stop := s.Feed.Subscribe()
+	defer stop()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	snap = s.Feed.Latest()
+	for !done(snap) {
+		select {
+		case next, open := <-ch:
+			if !open {
+				return snap, false
+			}
+			snap = next
+		case <-timer.C:
+			return snap, false
+		case <-ctx.Done():
+			return snap, false
+		}
+	}
+	return snap, true
+}
+
+// readyFor is how long line mode waits for the lists of Nomad, and settleFor
+// how long after that for slower sources.
+const (
+	readyFor  = 20 * time.Second
+	settleFor = 4 * time.Second
+)
+
+// ready connects and waits for the first complete lists.
+func (a *App) ready(ctx context.Context, o ConnectOptions) (*Session, *cluster.Snapshot, error) {
+	s, err := a.Connect(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.Ping(ctx); err != nil {
+		s.Close()
+		return nil, nil, err
+	}
+	snap, ok := s.Wait(ctx, readyFor, func(s *cluster.Snapshot) bool { return s.Ready })
+	if !ok {
+		s.Close()
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		text := "nomad answers, but its lists could not be read"
+		for _, src := range snap.Sources {
+			if src.Err != "" {
+				text += "; " + src.Name + ": " + src.Err
+			}
+		}
+		return nil, nil, &cluster.Fault{Kind: cluster.ErrUnreachable, Text: text}
+	}
+	return s, snap, nil
+}
+
+// Root builds the whole command tree.
+func (a *App) Root() *cobra.Command {
+	var conn ConnectOptions
+	var screen ScreenOptions
+	root := &cobra.Command{
+		Use:   "stoker",
+		Short: "Run AI models on your own GPU machines: Nomad, NVML and Vault in one terminal",
+		Long: `stoker shows a fleet of GPU machines live and runs inference and training jobs on it.
+
+Without a command it opens the screen. Which cluster: --context, else STOKER_CONTEXT,
+else the current one of the config file, else NOMAD_ADDR and VAULT_ADDR as in the
+official tools. "stoker lab up" makes a whole cluster on this machine to try it on.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done.`,
+		Version:       a.Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("unknown command %q", args[0]).hint("stoker --help lists the commands")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !a.Terminal {
+				return usage("the screen needs a terminal").hint("in a script use stoker get, submit, run and the like: stoker --help")
+			}
+			return a.openScreen(cmd.Context(), conn, screen)
+		},
+	}
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	root.SetIn(a.In)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%v", err).hint(cmd.CommandPath() + " --help")
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&conn.Context, "context", "", "named cluster from the config file or a lab")
+	flags.BoolVar(&conn.ReadOnly, "read-only", false, "refuse every change")
+	root.Flags().StringVar(&screen.Theme, "theme", "", "dark, light, safe (colour-blind), 16 or none")
+	root.Flags().StringVar(&screen.Start, "screen", "", "screen to open first, for example gpus")
+	root.AddCommand(
+		a.getCommand(&conn), a.contextsCommand(), a.packCommand(), a.planCommand(&conn), a.submitCommand(&conn),
+		a.logsCommand(&conn), a.scaleCommand(&conn), a.restartCommand(&conn), a.stopCommand(&conn), a.drainCommand(&conn),
+		a.doctorCommand(&conn),
+	)
+	root.AddCommand(a.Extra...)
+	return root
+}
+
+// openScreen starts the screen. A cluster that was named may be down: the
+// screen says so and waits. One that nobody named must answer.
+func (a *App) openScreen(ctx context.Context, conn ConnectOptions, o ScreenOptions) error {
+	s, err := a.Connect(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if !s.Context.Configured {
+		if err := s.Ping(ctx); err != nil {
+			return err
+		}
+	}
+	return a.Screen(ctx, s, o)
+}

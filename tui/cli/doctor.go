@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stoker/cluster"
+	"stoker/tui/ui"
+)
+
+// finding is one line of the doctor's report.
+type finding struct {
+	state  string // ok, warn, fail
+	what   string
+	text   string
+	advice string
+}
+
+// Check is one examination that main can add: it knows an adapter.
+type Check struct {
+	What string
+	Run  func(ctx context.Context, s *Session) (text string, err error)
+}
+
+func (a *App) doctorCommand(conn *ConnectOptions) *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "Check what stoker needs of this machine and of the cluster",
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), *conn) },
+	}
+}
+
+func (a *App) doctor(ctx context.Context, conn ConnectOptions) error {
+	all, _, err := a.Contexts()
+	a.report(finding{"", "config", fmt.Sprintf("%d contexts", len(all)), ""}, err)
+	if err != nil {
+		return err
+	}
+	s, err := a.Connect(ctx, conn)
+	if err != nil {
+		a.report(finding{what: "context"}, err)
+		return err
+	}
+	defer s.Close()
+	a.report(finding{what: "context", text: fmt.Sprintf("%s: nomad %s, vault %s", s.Context.Name, s.Context.Nomad.Address, orNone(s.Context.Vault.Address))}, nil)
+	if err := s.Ping(ctx); err != nil {
+		a.report(finding{what: "nomad"}, err)
+		return err
+	}
+	bad := 0
+	for _, c := range a.Checks {
+		text, err := c.Run(ctx, s)
+		a.report(finding{what: c.What, text: text}, err)
+		if err != nil {
+			bad++
+		}
+	}
+	snap, _ := s.Wait(ctx, settleFor+time.Second, func(s *cluster.Snapshot) bool {
+		for _, src := range s.Sources {
+			if src.State == cluster.SourceStarting {
+				return false
+			}
+		}
+		return s.Ready && s.Source("agents") != nil
+	})
+	return a.examine(snap, bad)
+}
+
+// examine reports on the sources and on what the snapshot shows.
+func (a *App) examine(s *cluster.Snapshot, bad int) error {
+	for _, src := range s.Sources {
+		f := finding{what: "source " + src.Name, text: string(src.State)}
+		switch src.State {
+		case cluster.SourceLive:
+		case cluster.SourceOff:
+			f.state = "warn"
+			if src.Name == "agents" {
+				f.advice = "no trusted agent is registered: stoker submit agent runs it on every node"
+			}
+		default:
+			bad++
+			a.report(f, errors.New(src.Err))
+			continue
+		}
+		a.report(f, nil)
+	}
+	for _, p := range s.Problems {
+		if p.Source == "" {
+			a.report(finding{state: "warn", what: p.Subject, text: p.Text}, nil)
+		}
+	}
+	f := s.Fleet
+	a.report(finding{what: "fleet", text: fmt.Sprintf("%d of %s ready, %s, %d held, %d failed",
+		f.NodesReady, ui.Count(f.Nodes, "node"), ui.Count(f.GPUs, "GPU"), f.Held, f.Failed)}, nil)
+	if bad > 0 {
+		return &partial{fmt.Errorf("%s failed", ui.Count(bad, "check"))}
+	}
+	return nil
+}
+
+func (a *App) report(f finding, err error) {
+	if f.state == "" {
+		f.state = "ok"
+	}
+	if err != nil {
+		f.state, f.text = "fail", err.Error()
+		var h interface{ Hint() string }
+		if errors.As(err, &h) {
+			f.advice = h.Hint()
+		}
+	}
+	fmt.Fprintf(a.Out, "%-5s %-22s %s\n", f.state, ui.Clean(f.what), ui.Clean(strings.TrimSpace(f.text)))
+	if f.advice != "" {
+		fmt.Fprintf(a.Out, "      %-22s hint: %s\n", "", ui.Clean(f.advice))
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

@@ -1,0 +1,244 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/goccy/go-yaml"
+
+	"stoker/cluster/facts"
+	"stoker/tui/ui"
+)
+
+// formats are the values of -o.
+var formats = []string{"table", "wide", "json", "yaml", "csv"}
+
+// write prints rows in one of the formats.
+func write(w io.Writer, format string, columns []facts.Column, rows []facts.Row, now time.Time) error {
+	switch format {
+	case "json":
+		return writeJSON(w, columns, rows)
+	case "yaml":
+		return writeYAML(w, columns, rows)
+	case "csv":
+		return writeCSV(w, columns, rows)
+	}
+	return writeTable(w, columns, rows, format == "wide", now)
+}
+
+// object keeps the columns' order in JSON.
+type object struct {
+	columns []facts.Column
+	row     facts.Row
+}
+
+func (o object) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, c := range o.columns {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		v, err := json.Marshal(plain(o.row[i]))
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", c.Name, err)
+		}
+		fmt.Fprintf(&b, "%q:%s", c.Name, v)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// plain turns what rows hold into what JSON holds: times are RFC 3339 in UTC,
+// the zero time is unknown.
+func plain(v any) any {
+	if t, ok := v.(time.Time); ok {
+		if t.IsZero() {
+			return nil
+		}
+		return t.UTC().Format(time.RFC3339Nano)
+	}
+	return v
+}
+
+func writeJSON(w io.Writer, columns []facts.Column, rows []facts.Row) error {
+	objects := make([]object, len(rows))
+	for i, r := range rows {
+		objects[i] = object{columns, r}
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(objects)
+}
+
+func writeYAML(w io.Writer, columns []facts.Column, rows []facts.Row) error {
+	list := make([]yaml.MapSlice, len(rows))
+	for i, r := range rows {
+		for j, c := range columns {
+			list[i] = append(list[i], yaml.MapItem{Key: c.Name, Value: plain(r[j])})
+		}
+	}
+	return yaml.NewEncoder(w).Encode(list)
+}
+
+func writeCSV(w io.Writer, columns []facts.Column, rows []facts.Row) error {
+	cw := csv.NewWriter(w)
+	head := make([]string, len(columns))
+	for i, c := range columns {
+		head[i] = c.Name
+	}
+	_ = cw.Write(head)
+	for _, r := range rows {
+		line := make([]string, len(columns))
+		for i := range columns {
+			line[i] = csvText(r[i])
+		}
+		_ = cw.Write(line)
+	}
+	cw.Flush()
+	return cw.Error()
+}
+
+// csvText is empty for an unknown value, and guards a cell that a spreadsheet
+// would run as a formula.
+func csvText(v any) string {
+	switch v := plain(v).(type) {
+	case nil:
+		return ""
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case string:
+		if v != "" && strings.ContainsRune("=+-@\t", rune(v[0])) {
+			return "'" + v
+		}
+		return v
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func writeTable(w io.Writer, columns []facts.Column, rows []facts.Row, wide bool, now time.Time) error {
+	var head []string
+	var right []bool
+	var index []int
+	for i, c := range columns {
+		if c.Title != "" && (wide || !c.Wide) {
+			head, index, right = append(head, c.Title), append(index, i), append(right, isNumber(rows, i))
+		}
+	}
+	lines := make([][]string, len(rows))
+	for i, r := range rows {
+		for _, j := range index {
+			lines[i] = append(lines[i], cellText(columns[j].Name, r[j], now))
+		}
+	}
+	return printTable(w, head, right, lines)
+}
+
+// Table prints aligned columns, for commands made elsewhere.
+func Table(w io.Writer, head []string, lines [][]string) error {
+	return printTable(w, head, nil, lines)
+}
+
+// printTable aligns cells under their heads; remote text is cleaned here.
+func printTable(w io.Writer, head []string, right []bool, lines [][]string) error {
+	widths := make([]int, len(head))
+	for _, line := range append([][]string{head}, lines...) {
+		for i := range line {
+			line[i] = ui.Clean(line[i])
+			widths[i] = max(widths[i], ansi.StringWidth(line[i]))
+		}
+	}
+	var b strings.Builder
+	for _, line := range append([][]string{head}, lines...) {
+		for i, text := range line {
+			pad := strings.Repeat(" ", widths[i]-ansi.StringWidth(text))
+			switch {
+			case i < len(right) && right[i]:
+				b.WriteString(pad + text)
+			case i == len(line)-1:
+				b.WriteString(text)
+			default:
+				b.WriteString(text + pad)
+			}
+			if i < len(line)-1 {
+				b.WriteString("  ")
+			}
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// isNumber aligns a column to the right when what it holds is numbers or ages.
+func isNumber(rows []facts.Row, i int) bool {
+	for _, r := range rows {
+		switch r[i].(type) {
+		case nil:
+			continue
+		case int, uint64, float64, time.Time:
+			return true
+		}
+		return false
+	}
+	return false
+}
+
+// cellText writes a value for a person; the unit follows from the column's name.
+func cellText(name string, v any, now time.Time) string {
+	switch v := v.(type) {
+	case nil:
+		return ui.None
+	case string:
+		return v
+	case bool:
+		if v {
+			return "yes"
+		}
+		return "no"
+	case time.Time:
+		return ui.Age(v, now)
+	case uint64:
+		if strings.HasSuffix(name, "_bytes") {
+			return fmt.Sprintf("%.1f GiB", float64(v)/(1<<30))
+		}
+		return fmt.Sprint(v)
+	case float64:
+		return numberText(name, v)
+	}
+	return fmt.Sprint(v)
+}
+
+func numberText(name string, v float64) string {
+	unit := func(suffix string) bool { return strings.HasSuffix(name, suffix) }
+	switch {
+	case unit("_percent"):
+		return fmt.Sprintf("%.0f %%", v)
+	case unit("_watts"):
+		return fmt.Sprintf("%.0f W", v)
+	case unit("_celsius"):
+		return fmt.Sprintf("%.0f °C", v)
+	case unit("_mhz"):
+		return fmt.Sprintf("%.0f", v)
+	case unit("_ratio"):
+		return fmt.Sprintf("%.1f %%", 100*v)
+	case unit("_seconds") && v < 1:
+		return fmt.Sprintf("%.1f ms", 1000*v)
+	case unit("_seconds"):
+		return fmt.Sprintf("%.2f s", v)
+	case unit("_per_second"):
+		return fmt.Sprintf("%.1f", v)
+	case v == math.Trunc(v) && math.Abs(v) < 1e15:
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.4f", v)
+}

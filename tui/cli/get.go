@@ -1,0 +1,236 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stoker/cluster"
+	"stoker/cluster/facts"
+)
+
+type getOptions struct {
+	format string
+	watch  bool
+	filter string
+}
+
+func (a *App) getCommand(conn *ConnectOptions) *cobra.Command {
+	var o getOptions
+	var names, lines []string
+	for _, v := range facts.Views() {
+		names = append(names, v.Name)
+		lines = append(lines, fmt.Sprintf("  %-10s %s", v.Name, v.Help))
+	}
+	cmd := &cobra.Command{
+		Use:   "get " + strings.Join(names, "|"),
+		Short: "Print what the screens show, as a table or for programs",
+		Long: "Print what the screens show.\n\n" + strings.Join(lines, "\n") + `
+
+A number that nobody reported is – in a table and null in JSON. When a source did
+not answer, what is known is printed, a warning goes to stderr and the exit code is 5.`,
+		Example: `  stoker get gpus -o json
+  stoker get gpus --filter 'util_percent < 5 && held_by != nil'
+  stoker get jobs -w`,
+		ValidArgs: names,
+		Args:      exactly(1, "what to get: "+strings.Join(names, ", ")),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.get(cmd.Context(), *conn, args[0], o)
+		},
+	}
+	cmd.Flags().StringVarP(&o.format, "output", "o", "table", strings.Join(formats, ", "))
+	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "go on: print what changes, until interrupted")
+	cmd.Flags().StringVar(&o.filter, "filter", "", "an expression over the JSON names, or plain words (!word excludes)")
+	return cmd
+}
+
+func viewNames() string {
+	var names []string
+	for _, v := range facts.Views() {
+		names = append(names, v.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// exactly is cobra.ExactArgs with an error that says what is missing.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usage("%s takes %s", cmd.CommandPath(), what).hint(cmd.CommandPath() + " --help")
+		}
+		return nil
+	}
+}
+
+func (a *App) get(ctx context.Context, conn ConnectOptions, name string, o getOptions) error {
+	v, ok := facts.Find(name)
+	if !ok {
+		return usage("there is no %q to get", name).hint("one of " + viewNames())
+	}
+	if !slices.Contains(formats, o.format) {
+		return usage("unknown output format %q", o.format).hint("one of " + strings.Join(formats, ", "))
+	}
+	f, err := facts.CompileFilter(o.filter, v)
+	if err != nil {
+		return err
+	}
+	s, _, err := a.ready(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	snap, err := a.print(ctx, s, v, f, o.format)
+	if err != nil {
+		return err
+	}
+	if o.watch {
+		return a.watch(ctx, s, v, f, o.format, snap)
+	}
+	if late := v.Missing(snap); late != nil {
+		return &partial{fmt.Errorf("the answer is incomplete: %w", late)}
+	}
+	return nil
+}
+
+// print waits for the view's sources and prints its rows.
+func (a *App) print(ctx context.Context, s *Session, v *facts.View, f *facts.Filter, format string) (*cluster.Snapshot, error) {
+	snap, _ := s.Wait(ctx, settleFor, v.Settled)
+	return snap, write(a.Out, format, v.Columns, selected(v, f, snap), a.Now())
+}
+
+// Once prints the rows of a session that is this machine alone, once they came.
+func (a *App) Once(ctx context.Context, s *Session, view, format string) error {
+	v, ok := facts.Find(view)
+	if !ok || !slices.Contains(formats, format) {
+		return usage("unknown output format %q", format).hint("one of " + strings.Join(formats, ", "))
+	}
+	snap, ok := s.Wait(ctx, settleFor, func(s *cluster.Snapshot) bool { return len(s.GPUs) > 0 && s.GPUs[0].Sample != nil })
+	if err := write(a.Out, format, v.Columns, selected(v, &facts.Filter{}, snap), a.Now()); err != nil {
+		return err
+	}
+	if !ok {
+		return &partial{errors.New("no reading came in time")}
+	}
+	return nil
+}
+
+func selected(v *facts.View, f *facts.Filter, s *cluster.Snapshot) []facts.Row {
+	rows := []facts.Row{}
+	for _, r := range v.Rows(s) {
+		if f.Keep(r) {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+// watchEvery bounds how often a watch prints: a person or a log reads it.
+const watchEvery = time.Second
+
+// watch prints rows that are new or changed: as table lines for a person, as
+// one array a line for a program.
+func (a *App) watch(ctx context.Context, s *Session, v *facts.View, f *facts.Filter, format string, first *cluster.Snapshot) error {
+	ch, stop := s.Feed.Subscribe()
+	defer stop()
+	seen := map[string]bool{}
+	a.changed(v, selected(v, f, first), seen)
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	var latest *cluster.Snapshot
+	for {
+		select {
+		case <-ctx.Done():
+			return nil // interrupting a watch is how it ends
+		case next, open := <-ch:
+			if !open {
+				return nil
+			}
+			latest = next
+		case <-tick.C:
+			if latest == nil {
+				continue
+			}
+			rows := a.changed(v, selected(v, f, latest), seen)
+			latest = nil
+			if len(rows) == 0 {
+				continue
+			}
+			if err := a.writeChanged(v, rows, format); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// changed returns the rows that read differently from last time, ages aside,
+// and remembers them.
+func (a *App) changed(v *facts.View, rows []facts.Row, seen map[string]bool) []facts.Row {
+	var out []facts.Row
+	now := map[string]bool{}
+	for _, r := range rows {
+		key := fmt.Sprintln(r[:len(r)-1]...) // without as_of
+		now[key] = true
+		if !seen[key] {
+			out = append(out, r)
+		}
+	}
+	clear(seen)
+	for k := range now {
+		seen[k] = true
+	}
+	return out
+}
+
+func (a *App) writeChanged(v *facts.View, rows []facts.Row, format string) error {
+	switch format {
+	case "json":
+		objects := make([]object, len(rows))
+		for i, r := range rows {
+			objects[i] = object{v.Columns, r}
+		}
+		raw, err := json.Marshal(objects)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(a.Out, string(raw))
+		return err
+	case "csv":
+		return writeCSV(a.Out, v.Columns, rows)
+	}
+	return write(a.Out, format, v.Columns, rows, a.Now())
+}
+
+func (a *App) contextsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "contexts",
+		Short: "List the clusters that can be named with --context",
+		Args:  exactly(0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			all, current, err := a.Contexts()
+			if err != nil {
+				return err
+			}
+			for _, c := range all {
+				mark := " "
+				if c.Name == current {
+					mark = "*"
+				}
+				fmt.Fprintf(a.Out, "%s %-16s nomad %s", mark, c.Name, c.Nomad.Address)
+				if c.Vault.Address != "" {
+					fmt.Fprintf(a.Out, "  vault %s", c.Vault.Address)
+				}
+				fmt.Fprintln(a.Out)
+			}
+			if len(all) == 0 {
+				fmt.Fprintln(a.Err, "no context is defined: stoker lab up makes one called lab")
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,18 @@
+package keys
+
+// The actions of the fleet screen.
+const (
+	GroupBy ID = "group"
+	Left    ID = "left"
+	RightOf ID = "right"
+)
+
+func fleet() []Binding {
+	return []Binding{
+		{GroupBy, ScopeFleet, []string{"b"}, "group by", "group the GPUs by node, pool, model or job"},
+		{Left, ScopeFleet, []string{"h", "left"}, "left", "the GPU to the left"},
+		{RightOf, ScopeFleet, []string{"l", "right"}, "right", "the GPU to the right"},
+	}
+}
+
+func events() []Binding { return nil }

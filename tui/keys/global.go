@@ -1,0 +1,110 @@
+package keys
+
+// The global actions. Screen digits are in Go1 to Go9.
+const (
+	Command  ID = "command"
+	Filter   ID = "filter"
+	Help     ID = "help"
+	Messages ID = "messages"
+	Back     ID = "back"
+	Quit     ID = "quit"
+	QuitNow  ID = "quit now"
+	GoSubmit ID = "go submit"
+
+	Go1 ID = "go 1"
+	Go2 ID = "go 2"
+	Go3 ID = "go 3"
+	Go4 ID = "go 4"
+	Go5 ID = "go 5"
+	Go6 ID = "go 6"
+	Go7 ID = "go 7"
+	Go8 ID = "go 8"
+	Go9 ID = "go 9"
+)
+
+func global() []Binding {
+	return []Binding{
+		{Command, Global, []string{":"}, "command", "type a command: a screen, a theme, quit"},
+		{Filter, Global, []string{"/"}, "filter", "keep the rows with these words; !word leaves rows out"},
+		{Help, Global, []string{"?"}, "help", "all keys of this screen"},
+		{Messages, Global, []string{"!"}, "messages", "what was done and what went wrong"},
+		{GoSubmit, Global, []string{"S"}, "submit", "open the form that submits a job"},
+		{Back, Global, []string{"esc"}, "back", "close, clear the filter, or go back"},
+		{Quit, Global, []string{"q"}, "quit", "go back; from the top, quit"},
+		{QuitNow, Global, []string{"ctrl+c"}, "quit", "quit at once"},
+		{Go1, Global, []string{"1"}, "fleet", "every GPU, and what needs attention"},
+		{Go2, Global, []string{"2"}, "nodes", "every node"},
+		{Go3, Global, []string{"3"}, "gpus", "every GPU as a row"},
+		{Go4, Global, []string{"4"}, "jobs", "every job"},
+		{Go5, Global, []string{"5"}, "models", "models that are served"},
+		{Go6, Global, []string{"6"}, "training", "training jobs"},
+		{Go7, Global, []string{"7"}, "keys", "Vault keys and what they open"},
+		{Go8, Global, []string{"8"}, "scenarios", "rehearsals"},
+		{Go9, Global, []string{"9"}, "events", "what happened"},
+	}
+}
+
+// The actions of every screen with rows.
+const (
+	Up       ID = "up"
+	Down     ID = "down"
+	PageUp   ID = "page up"
+	PageDown ID = "page down"
+	Top      ID = "top"
+	Bottom   ID = "bottom"
+	Open     ID = "open"
+	Sort     ID = "sort"
+	Reverse  ID = "reverse"
+	Pane     ID = "pane"
+)
+
+func list() []Binding {
+	return []Binding{
+		{Up, List, []string{"k", "up", "ctrl+p"}, "up", "up"},
+		{Down, List, []string{"j", "down", "ctrl+n"}, "down", "down"},
+		{PageUp, List, []string{"pgup", "ctrl+b", "ctrl+u"}, "page up", "a page up"},
+		{PageDown, List, []string{"pgdown", "ctrl+f", "ctrl+d", "space"}, "page down", "a page down"},
+		{Top, List, []string{"g", "home"}, "top", "to the first row"},
+		{Bottom, List, []string{"G", "end"}, "bottom", "to the last row"},
+		{Open, List, []string{"enter"}, "open", "details of the selected row"},
+		{Sort, List, []string{"o"}, "order", "order by the next column"},
+		{Reverse, List, []string{"O"}, "reverse", "reverse the order"},
+		{Pane, List, []string{"tab"}, "other pane", "to the next part of the screen"},
+	}
+}
+
+// The actions of overlays.
+const (
+	Yes       ID = "yes"
+	No        ID = "no"
+	Turn      ID = "turn"
+	Accept    ID = "accept"
+	Cancel    ID = "cancel"
+	Complete  ID = "complete"
+	ScrollUp  ID = "scroll up"
+	ScrollDn  ID = "scroll down"
+	ScrollPgU ID = "scroll page up"
+	ScrollPgD ID = "scroll page down"
+)
+
+func overlays() []Binding {
+	return []Binding{
+		{Yes, Confirm, []string{"y"}, "yes", "do it"},
+		{No, Confirm, []string{"n"}, "no", "leave it"},
+		{Turn, Confirm, []string{"tab", "left", "right", "shift+tab"}, "choose", "between no and yes"},
+		{Accept, Confirm, []string{"enter"}, "take the choice", "take the choice"},
+		{Cancel, Confirm, []string{"esc"}, "cancel", "leave it"},
+		{ScrollUp, Confirm, []string{"up", "pgup"}, "up", "scroll"},
+		{ScrollDn, Confirm, []string{"down", "pgdown"}, "down", "scroll"},
+
+		{Accept, Input, []string{"enter"}, "accept", "accept"},
+		{Cancel, Input, []string{"esc"}, "cancel", "leave it"},
+		{Complete, Input, []string{"tab"}, "complete", "complete the word"},
+
+		{Cancel, Box, []string{"esc", "q", "enter", "?", "!"}, "close", "close"},
+		{ScrollUp, Box, []string{"k", "up"}, "up", "scroll"},
+		{ScrollDn, Box, []string{"j", "down"}, "down", "scroll"},
+		{ScrollPgU, Box, []string{"pgup", "ctrl+b"}, "page up", "scroll"},
+		{ScrollPgD, Box, []string{"pgdown", "ctrl+f", "space"}, "page down", "scroll"},
+	}
+}

@@ -1,0 +1,30 @@
+package keys
+
+import "stoker/jobs/action"
+
+// The changes that nodes take.
+const (
+	Drain   = ID(action.Drain)
+	Undrain = ID(action.Undrain)
+)
+
+func nodes() []Binding {
+	return []Binding{
+		{Drain, ScopeNodes, []string{"d"}, "drain", "move all work off the node and keep new work away"},
+		{Undrain, ScopeNodes, []string{"u"}, "undrain", "let the node take work again"},
+	}
+}
+
+// The actions of the GPU screen.
+const (
+	GoHolder ID = "go holder"
+	GoNode   ID = "go node"
+)
+
+func gpus() []Binding {
+	return []Binding{
+		{GoHolder, ScopeGPUs, []string{"h"}, "holder", "the job that holds the GPU"},
+		{GoNode, ScopeGPUs, []string{"n"}, "node", "the node of the GPU"},
+		{Drain, ScopeGPUs, []string{"d"}, "drain node", "move all work off the GPU's node and keep new work away"},
+	}
+}

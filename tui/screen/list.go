@@ -1,0 +1,125 @@
+package screen
+
+import (
+	"strings"
+
+	"stoker/cluster"
+	"stoker/tui/keys"
+	"stoker/tui/ui"
+)
+
+// List is the base of a screen that is one table under one line of summary.
+// Embed it, and write SetSnapshot, Update and Actions:
+//
+//	func (m *Model) SetSnapshot(s *cluster.Snapshot) { m.Fill(s, s.Nodes) }
+//	func (m *Model) Update(msg tea.Msg) tea.Cmd {
+//		k, ok := m.Keys(msg) // moves, sorts and redraws by itself
+//		if !ok { return nil }
+//		switch row := m.Selected(); k { … }
+//	}
+type List[R any, K comparable] struct {
+	*ui.Table[R, K]
+	Env  *Env
+	Snap *cluster.Snapshot // the latest; never nil
+
+	things  string
+	summary func(*cluster.Snapshot) string
+	w, h    int
+}
+
+// NewList makes a List. things is the plural for an empty table; summary is
+// one line above the table, drawn with each snapshot and tick.
+func NewList[R any, K comparable](e *Env, things string, summary func(*cluster.Snapshot) string, key func(*R) K, cols []ui.Column[R]) List[R, K] {
+	return List[R, K]{
+		Table: ui.NewTable(e.Theme, key, cols), Env: e, Snap: &cluster.Snapshot{},
+		things: things, summary: summary,
+	}
+}
+
+// SetSize implements Screen.
+func (l *List[R, K]) SetSize(w, h int) {
+	l.w, l.h = w, h
+	l.Table.SetSize(w, h-2)
+}
+
+// Fill shows new rows.
+func (l *List[R, K]) Fill(s *cluster.Snapshot, rows []R) {
+	l.Snap = s
+	l.SetRows(rows)
+}
+
+// Counts implements Filterer.
+func (l *List[R, K]) Counts() (shown, all int) { return l.Shown(), l.All() }
+
+// Keys takes a message: it moves and sorts for keys of the list, redraws ages
+// at a tick, and returns the key that is left for the screen.
+func (l *List[R, K]) Keys(msg any) (keys.ID, bool) {
+	switch msg := msg.(type) {
+	case TickMsg:
+		l.Redraw()
+	case KeyMsg:
+		if !Move(l.Table, msg.ID) {
+			return msg.ID, true
+		}
+	}
+	return "", false
+}
+
+// View implements Screen: summary, a blank line, the table.
+func (l *List[R, K]) View() string {
+	if l.h < 3 {
+		return ui.Block(nil, l.w, l.h)
+	}
+	lines := append(make([]string, 0, l.h), ui.Fit("  "+l.summary(l.Snap), l.w), ui.Spaces(l.w))
+	lines = append(lines, l.ViewLines(true)...)
+	if l.Shown() == 0 {
+		for i, text := range ui.Wrap(l.emptyText(), max(l.w-4, 1)) {
+			if at := 4 + i; at < len(lines) {
+				lines[at] = ui.Fit("  "+l.Env.Theme.Muted.Render(text), l.w)
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (l *List[R, K]) emptyText() string {
+	if l.All() > 0 {
+		return "no " + l.things + " match the filter"
+	}
+	return EmptyText(l.Snap, l.things, l.Env.Now())
+}
+
+// mover is what Move drives: every ui.Table.
+type mover interface {
+	Move(n int) bool
+	Top() bool
+	Bottom() bool
+	Page() int
+	NextSort()
+	Reverse()
+}
+
+// Move does the keys of scope List on a table; false means that id is another key.
+func Move(t mover, id keys.ID) bool {
+	switch id {
+	case keys.Up:
+		t.Move(-1)
+	case keys.Down:
+		t.Move(1)
+	case keys.PageUp:
+		t.Move(-t.Page())
+	case keys.PageDown:
+		t.Move(t.Page())
+	case keys.Top:
+		t.Top()
+	case keys.Bottom:
+		t.Bottom()
+	case keys.Sort:
+		t.NextSort()
+	case keys.Reverse:
+		t.Reverse()
+	default:
+		return false
+	}
+	return true
+}

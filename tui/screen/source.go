@@ -1,0 +1,121 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"stoker/cluster"
+	"stoker/tui/theme"
+	"stoker/tui/ui"
+)
+
+// Health is how the sources of one group do: all whose name is the group's, or
+// begins with it and "/" or a space ("nomad/nodes", "agent gpu-a").
+type Health struct {
+	All, Live int
+	Worst     cluster.SourceStatus // the one that does worst; zero when All is 0
+}
+
+// OK reports that every source of the group is live.
+func (h Health) OK() bool { return h.All > 0 && h.Live == h.All }
+
+// Lost reports a group that had an answer once and has none now.
+func (h Health) Lost() bool {
+	return h.Worst.State == cluster.SourceRetrying || h.Worst.State == cluster.SourceDenied
+}
+
+// Source sums a group up.
+func Source(s *cluster.Snapshot, group string) Health {
+	var h Health
+	for _, src := range s.Sources {
+		if GroupOf(src.Name) != group || src.State == cluster.SourceOff {
+			continue
+		}
+		h.All++
+		if src.State == cluster.SourceLive {
+			h.Live++
+		}
+		if h.All == 1 || rank(src.State) > rank(h.Worst.State) {
+			h.Worst = src
+		}
+	}
+	return h
+}
+
+// GroupOf is the part of a source's name before "/" or a space.
+func GroupOf(name string) string {
+	if i := strings.IndexAny(name, "/ "); i > 0 {
+		return name[:i]
+	}
+	return name
+}
+
+func rank(st cluster.SourceState) int {
+	switch st {
+	case cluster.SourceRetrying:
+		return 3
+	case cluster.SourceDenied:
+		return 2
+	case cluster.SourceStarting:
+		return 1
+	}
+	return 0
+}
+
+// Trouble says what is wrong with a source, since when and when it is tried
+// again: "nomad: connection refused; last answer 2m ago, next try in 4s".
+func Trouble(src *cluster.SourceStatus, now time.Time) string {
+	var b strings.Builder
+	b.WriteString(ui.Clean(src.Name))
+	switch {
+	case src.Err != "":
+		b.WriteString(": " + ui.Clean(src.Err))
+	case src.State == cluster.SourceStarting:
+		b.WriteString(": no answer yet")
+	default:
+		b.WriteString(": " + string(src.State))
+	}
+	if src.State == cluster.SourceDenied {
+		return b.String()
+	}
+	if src.AsOf.IsZero() {
+		b.WriteString("; never answered")
+	} else {
+		b.WriteString("; last answer " + ui.Ago(src.AsOf, now))
+	}
+	if left := src.Retry.Sub(now); !src.Retry.IsZero() && left > 0 {
+		fmt.Fprintf(&b, ", next try in %s", ui.Dur(max(left, time.Second)))
+	} else if src.State == cluster.SourceRetrying {
+		b.WriteString(", trying again")
+	}
+	return b.String()
+}
+
+// EmptyText says why a table of things is empty: not read yet, because of
+// which source, or none there.
+func EmptyText(s *cluster.Snapshot, things string, now time.Time) string {
+	if s != nil && s.Ready {
+		return "no " + things
+	}
+	if s != nil {
+		if h := Source(s, "nomad"); h.All > 0 && h.Lost() {
+			return "no " + things + " yet. " + Trouble(&h.Worst, now)
+		}
+	}
+	return "waiting for nomad to list its " + things + Ellipsis
+}
+
+// Ellipsis ends a text about something that is still going on.
+const Ellipsis = "…"
+
+// Mark is glyph and style for a level: never colour alone.
+func Mark(th *theme.Theme, l cluster.Level) (glyph string, st theme.Style) {
+	switch l {
+	case cluster.Bad:
+		return th.G.Bad, th.Bad
+	case cluster.Warn:
+		return th.G.Warn, th.Warn
+	}
+	return th.G.OK, th.Muted
+}

@@ -1,0 +1,47 @@
+package theme
+
+import "strings"
+
+// Glyphs are the signs beside words. Each is one cell wide.
+type Glyphs struct {
+	OK, Warn, Bad, Unknown, Off, Busy string // states
+	Free, Failed                      string // a GPU without work, one that must not get any
+	Arrow, Enter, Select, Ellipsis    string
+	Up, Down                          string // sort order
+	H, V, TL, TR, BL, BR              string // frames
+	Full, Part, Empty                 string // meters
+	None                              string // an unknown number
+	Block                             string // the caret of an input
+	Degree                            string // "°C"
+	Spark                             [8]string
+}
+
+// Unicode is the set for terminals with a UTF-8 locale.
+func Unicode() Glyphs {
+	return Glyphs{
+		OK: "●", Warn: "▲", Bad: "✖", Unknown: "?", Off: "○", Busy: "◐",
+		Free: "·", Failed: "✖",
+		Arrow: "▸", Enter: "⏎", Select: "▌", Ellipsis: "…", Up: "▴", Down: "▾",
+		H: "─", V: "│", TL: "╭", TR: "╮", BL: "╰", BR: "╯",
+		Full: "█", Part: "▒", Empty: "░", None: "–", Block: "█", Degree: "°C",
+		Spark: [8]string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"},
+	}
+}
+
+// ASCII is the set for everything else.
+func ASCII() Glyphs {
+	return Glyphs{
+		OK: "*", Warn: "!", Bad: "X", Unknown: "?", Off: "o", Busy: "~",
+		Free: ".", Failed: "X",
+		Arrow: ">", Enter: "RET", Select: ">", Ellipsis: "~", Up: "^", Down: "v",
+		H: "-", V: "|", TL: "+", TR: "+", BL: "+", BR: "+",
+		Full: "#", Part: "=", Empty: ".", None: "-", Block: "_", Degree: "C",
+		Spark: [8]string{"_", "_", ".", "-", "-", "=", "+", "#"},
+	}
+}
+
+// Plain replaces the signs inside numbers and sentences that the ASCII set
+// lacks. It keeps every width.
+func Plain() *strings.Replacer {
+	return strings.NewReplacer("–", "-", "…", "~", "°", "'", "·", ".", "≥", ">", "×", "x", "→", ">", "←", "<", "↑", "^", "↓", "v")
+}

@@ -1,0 +1,122 @@
+package theme
+
+import (
+	"fmt"
+	"image/color"
+	"strings"
+
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// Style is the escape sequence that begins a role; the zero value is plain.
+type Style struct{ on string }
+
+// Render styles plain text of one line.
+func (s Style) Render(text string) string {
+	if s.on == "" || text == "" {
+		return text
+	}
+	return s.on + text + ansi.ResetStyle
+}
+
+// Styles are the roles that text can have.
+type Styles struct {
+	Text, Muted, Faint, Accent Style
+	OK, Warn, Bad, Unknown     Style
+	Selected                   Style // a whole row, over plain text
+	Border, Title, Key         Style
+	// Heat is the ramp of utilisation, from idle to full. It is one hue: red
+	// is kept for what somebody must act on.
+	Heat [HeatLevels]Style
+}
+
+// HeatLevels is the number of steps of the utilisation ramp.
+const HeatLevels = 5
+
+// Theme is everything that decides how facts look.
+type Theme struct {
+	Name string
+	Styles
+	G Glyphs
+	// Accent and Muted colours for libraries that want colours; nil in theme none.
+	AccentColor, MutedColor color.Color
+}
+
+// The names of the palettes. Auto is dark until the terminal says that its
+// background is light.
+const (
+	Auto        = "auto"
+	Dark        = "dark"
+	Light       = "light"
+	ColourBlind = "colour-blind"
+	Sixteen     = "16"
+	None        = "none"
+)
+
+// Names lists what New takes.
+func Names() []string { return []string{Auto, Dark, Light, ColourBlind, Sixteen, None} }
+
+// New makes a theme by its name; an empty name is Auto.
+func New(name string, asciiOnly bool) (Theme, error) {
+	t := Theme{Name: name, G: Unicode()}
+	if asciiOnly {
+		t.G = ASCII()
+	}
+	switch name {
+	case "", Auto:
+		t.Name = Auto
+		t.paint(darkPalette())
+	case Dark:
+		t.paint(darkPalette())
+	case Light:
+		t.paint(lightPalette())
+	case ColourBlind:
+		t.paint(blindPalette())
+	case Sixteen:
+		t.paint(sixteenPalette())
+	case None:
+		t.Styles = plainStyles()
+	default:
+		return Theme{}, fmt.Errorf("no theme %q: take one of %s", name, strings.Join(Names(), ", "))
+	}
+	return t, nil
+}
+
+// Choose picks what the environment asks for: NO_COLOR and terminals without
+// colours get none, terminals with 16 colours get these. An explicit name wins
+// over the number of colours, but not over NO_COLOR.
+func Choose(name string, env []string) string {
+	if get(env, "NO_COLOR") != "" {
+		return None
+	}
+	if name != "" && name != Auto {
+		return name
+	}
+	switch colorprofile.Env(env) {
+	case colorprofile.NoTTY, colorprofile.ASCII:
+		return None
+	case colorprofile.ANSI:
+		return Sixteen
+	}
+	return Auto
+}
+
+// WantsASCII reports a locale that is set and is not UTF-8.
+func WantsASCII(env []string) bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := strings.ToLower(get(env, name)); v != "" {
+			return !strings.Contains(v, "utf-8") && !strings.Contains(v, "utf8")
+		}
+	}
+	return false
+}
+
+func get(env []string, name string) string {
+	for i := len(env) - 1; i >= 0; i-- { // the last one counts
+		if v, ok := strings.CutPrefix(env[i], name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}

@@ -1,0 +1,278 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"stoker/cluster"
+	"stoker/cluster/contexts"
+	"stoker/cluster/nomad"
+	"stoker/gpu"
+	"stoker/gpu/source"
+	"stoker/jobs/action"
+	"stoker/jobs/metrics"
+	"stoker/jobs/pack"
+	"stoker/jobs/registry"
+	"stoker/secrets"
+	"stoker/secrets/vault"
+	"stoker/tui/cli"
+)
+
+// closeFor bounds how long closing a session waits for its goroutines.
+const closeFor = 2 * time.Second
+
+// Packs is the built-in packs and the user's folder of them.
+func Packs(sys contexts.System) *pack.Library {
+	return &pack.Library{Dirs: []string{filepath.Join(filepath.Dir(sys.ConfigPath()), "packs")}}
+}
+
+// Connect opens a session: it starts all sources and returns at once.
+func Connect(ctx context.Context, sys contexts.System, o cli.ConnectOptions) (*cli.Session, error) {
+	c, err := contexts.Resolve(sys, o.Context)
+	if err != nil {
+		return nil, err
+	}
+	place := cluster.Place{Cluster: c.Name, Region: c.Nomad.Region}
+	if place.Region == "" {
+		place.Region = "global"
+	}
+	nc, err := OpenNomad(place, c)
+	if err != nil {
+		return nil, err
+	}
+	audit, closeAudit, err := action.OpenAudit(filepath.Join(sys.StateDir(), "audit.jsonl"), c.Name, who())
+	if err != nil {
+		return nil, err
+	}
+	vc, err := OpenVault(c)
+	if err != nil {
+		return nil, err
+	}
+	feed := cluster.NewFeed(place, time.Now)
+	ctx, cancel := context.WithCancel(ctx)
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return feed.Run(gctx) })
+	startSources(gctx, g, feed, c, nc, vc)
+	return &cli.Session{
+		Context: c,
+		Feed:    feed,
+		Actions: &action.Runner{Scheduler: nc, Audit: audit, ReadOnly: o.ReadOnly || c.ReadOnly, Production: c.Production, Now: time.Now},
+		Packs:   Packs(sys),
+		Logs:    nc.Logs,
+		Ping:    func(ctx context.Context) error { return ping(ctx, nc, c) },
+		Close: func() {
+			cancel()
+			done := make(chan struct{})
+			go func() { _ = g.Wait(); close(done) }()
+			select {
+			case <-done:
+			case <-time.After(closeFor):
+			}
+			_ = closeAudit.Close()
+		},
+	}, nil
+}
+
+// OpenNomad makes the client of a context.
+func OpenNomad(place cluster.Place, c contexts.Context) (*nomad.Client, error) {
+	n := c.Nomad
+	return nomad.Open(place, nomad.Config{
+		Address: n.Address, Region: n.Region, Namespace: n.Namespace, Token: n.Token,
+		TLS: nomad.TLS{CACert: n.CACert, CAPath: n.CAPath, ClientCert: n.ClientCert, ClientKey: n.ClientKey, ServerName: n.TLSServerName, SkipVerify: n.SkipVerify},
+	}, time.Now)
+}
+
+// OpenVault makes the client of a context; nil where no Vault is configured.
+func OpenVault(c contexts.Context) (*vault.Client, error) {
+	v := c.Vault
+	if v.Address == "" {
+		return nil, nil
+	}
+	return vault.Open(vault.Config{
+		Address: v.Address, Namespace: v.Namespace, CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert,
+		ClientKey: v.ClientKey, TLSServerName: v.TLSServerName, Insecure: v.SkipVerify, Mount: v.Transit, Token: v.Token,
+	})
+}
+
+func ping(ctx context.Context, nc *nomad.Client, c contexts.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err := nc.Ping(ctx)
+	var f *cluster.Fault
+	if errors.As(err, &f) && errors.Is(err, cluster.ErrUnreachable) && !c.Configured {
+		f.Advice = "no cluster is configured: set NOMAD_ADDR, name a context with --context, or run stoker lab up"
+	}
+	return err
+}
+
+func who() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return name
+	}
+	return name + "@" + host
+}
+
+// startSources runs every source of facts into the feed until ctx ends. None
+// of them ends the others: each reports its own state.
+func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c contexts.Context, nc *nomad.Client, vc *vault.Client) {
+	g.Go(func() error { return nc.Run(ctx, feed.Scheduler, feed.Source) })
+
+	agents := &agentList{feed: feed, trust: c.Agents, changed: make(chan struct{}, 1)}
+	g.Go(func() error { return agents.follow(ctx) })
+	src := source.Agents(source.Config{
+		Endpoints: agents.endpoints, Changed: agents.changed,
+		Token: func(ctx context.Context) (string, error) {
+			t, err := c.Agents.Token(ctx)
+			return t.Reveal(), err
+		},
+	})
+	g.Go(func() error {
+		return src.Run(ctx, func(b gpu.Batch) { feed.GPUs(b) }, agents.status)
+	})
+
+	scraper := &metrics.Source{Now: time.Now}
+	g.Go(func() error {
+		endpoints := func() []metrics.Endpoint { return metrics.Endpoints(feed.Latest()) }
+		return scraper.Run(ctx, endpoints, feed.Models, feed.Training, feed.Source)
+	})
+	reg := &registry.Registry{Variables: nc, Now: time.Now}
+	g.Go(func() error { return reg.Run(ctx, feed.Artifacts, feed.Source) })
+
+	if vc == nil {
+		feed.Source(cluster.SourceStatus{Name: "vault", State: cluster.SourceOff})
+		return
+	}
+	feed.Source(cluster.SourceStatus{Name: "vault", State: cluster.SourceStarting})
+	g.Go(func() error {
+		return vc.Run(ctx, func(s secrets.State) {
+			feed.Vault(s)
+			feed.Source(vaultStatus(s))
+		})
+	})
+}
+
+func vaultStatus(s secrets.State) cluster.SourceStatus {
+	out := cluster.SourceStatus{Name: "vault", State: cluster.SourceLive, AsOf: s.At}
+	if s.Err != "" {
+		out.State, out.Err, out.Retry = cluster.SourceRetrying, s.Err, s.Retry
+	}
+	return out
+}
+
+// agentList follows the snapshots for the endpoints of trusted agents.
+type agentList struct {
+	feed    *cluster.Feed
+	trust   contexts.Agents
+	changed chan struct{}
+}
+
+func (a *agentList) endpoints() []source.Endpoint { return agentEndpoints(a.feed.Latest(), a.trust) }
+
+// agentEndpoints picks the agents that are trusted: registered by the
+// configured job in the configured namespace, on nodes that are up.
+func agentEndpoints(s *cluster.Snapshot, trust contexts.Agents) []source.Endpoint {
+	var out []source.Endpoint
+	for i := range s.Services {
+		svc := &s.Services[i]
+		if svc.Name != "stoker-agent" || svc.Namespace != trust.Namespace || svc.Job != trust.Job {
+			continue
+		}
+		n := s.Node(svc.Node)
+		if n == nil || n.Status == cluster.NodeDown {
+			continue
+		}
+		out = append(out, source.Endpoint{Node: string(svc.Node), NodeName: n.Name, URL: fmt.Sprintf("http://%s:%d", svc.Address, svc.Port)})
+	}
+	return out
+}
+
+// follow tells the reader when the set of agents changes, and the feed whether
+// there are any.
+func (a *agentList) follow(ctx context.Context) error {
+	ch, stop := a.feed.Subscribe()
+	defer stop()
+	var last []source.Endpoint
+	told := false
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case s, open := <-ch:
+			if !open {
+				return nil
+			}
+			now := agentEndpoints(s, a.trust)
+			if !s.Ready || told && slices.Equal(now, last) {
+				continue
+			}
+			a.retire(last, now)
+			last, told = now, true
+			st := cluster.SourceStatus{Name: "agents", State: cluster.SourceLive, AsOf: s.At}
+			if len(now) == 0 {
+				st.State = cluster.SourceOff
+			}
+			a.feed.Source(st)
+			select {
+			case a.changed <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// retire forgets the sources of agents that left, and announces new ones, so
+// that a reader of the snapshot knows whom to wait for.
+func (a *agentList) retire(before, now []source.Endpoint) {
+	names := map[string]bool{}
+	for _, e := range now {
+		names[e.NodeName] = true
+	}
+	known := map[string]bool{}
+	for _, e := range before {
+		known[e.NodeName] = true
+		if !names[e.NodeName] {
+			a.feed.Forget("agent " + e.NodeName)
+		}
+	}
+	for _, e := range now {
+		if !known[e.NodeName] {
+			a.feed.Source(cluster.SourceStatus{Name: "agent " + e.NodeName, State: cluster.SourceStarting})
+		}
+	}
+}
+
+// status translates the reader's words for one endpoint.
+func (a *agentList) status(s source.Status) {
+	n := a.feed.Latest().Node(cluster.NodeID(s.Node))
+	if n == nil {
+		return
+	}
+	out := cluster.SourceStatus{Name: "agent " + n.Name, Since: s.Since, AsOf: s.AsOf, Err: s.Err}
+	switch s.State {
+	case source.StateConnecting:
+		out.State = cluster.SourceStarting
+	case source.StateLive:
+		out.State = cluster.SourceLive
+	case source.StateDenied:
+		out.State = cluster.SourceDenied
+	case source.StateGone:
+		a.feed.Forget(out.Name)
+		return
+	default: // down, frozen
+		out.State = cluster.SourceRetrying
+	}
+	a.feed.Source(out)
+}

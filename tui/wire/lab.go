@@ -1,0 +1,285 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"stoker/cluster"
+	"stoker/cluster/contexts"
+	"stoker/cluster/lab"
+	"stoker/jobs/pack"
+	"stoker/tui/cli"
+	"stoker/tui/ui"
+)
+
+// labKit is what the lab's commands share.
+type labKit struct {
+	sys  contexts.System
+	app  *cli.App
+	name string
+}
+
+func labCommand(sys contexts.System, app *cli.App) *cobra.Command {
+	k := &labKit{sys: sys, app: app}
+	cmd := &cobra.Command{
+		Use:   "lab",
+		Short: "A real cluster on this machine, with simulated GPUs: up, down, status, logs, env",
+		Long: `A real cluster on one Linux machine: Vault, Nomad with ACLs, three clients with 20
+simulated GPUs, and the agent as a system job. It listens on loopback only; its
+context has its name. Everything it starts is stopped by "stoker lab down".`,
+		Args: cobra.NoArgs,
+	}
+	cmd.PersistentFlags().StringVar(&k.name, "name", lab.DefaultName, "name of the lab, its folder and its context; ports derive from it")
+	cmd.AddCommand(k.upCommand(), k.downCommand(), k.statusCommand(), k.logsCommand(), k.envCommand())
+	return cmd
+}
+
+func (k *labKit) upCommand() *cobra.Command {
+	var servers int
+	var driver string
+	cmd := &cobra.Command{
+		Use: "up", Short: "Bring the lab up, or repair it; twice is harmless", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := k.up(cmd.Context(), servers, driver, k.app.Err)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(k.app.Out, "lab %s is up: stoker --context %s\n", l.Name(), l.Name())
+			return nil
+		},
+	}
+	cmd.Flags().IntVar(&servers, "servers", 0, "Nomad servers, 1 or 3 (default: as it was, else 1)")
+	cmd.Flags().StringVar(&driver, "driver", lab.DriverAuto, "auto, docker, exec or raw_exec")
+	return cmd
+}
+
+// up finds or builds what a lab needs and brings it up.
+func (k *labKit) up(ctx context.Context, servers int, driver string, progress io.Writer) (*lab.Lab, error) {
+	bins, err := findPrograms()
+	if err != nil {
+		return nil, err
+	}
+	p := &printer{w: progress}
+	nomadBin, vaultBin, err := k.tools(ctx, bins.tools, p.show)
+	if err != nil {
+		return nil, err
+	}
+	agent, err := (&pack.Library{}).Find("agent")
+	if err != nil {
+		return nil, err
+	}
+	spec := lab.Spec{
+		Name: k.name, Dir: filepath.Join(k.sys.StateDir(), k.name), Servers: servers, Driver: driver,
+		NomadBin: nomadBin, VaultBin: vaultBin, PluginBin: bins.plugin,
+		Chroot:   map[string]string{bins.static: taskStoker, bins.workload: taskWorkload},
+		Grants:   grants(),
+		PackVars: func(driver, vaultAddr string) map[string]string { return bins.packVars(driver, vaultAddr) },
+		Jobs:     []lab.Job{{Name: "stoker-agent", HCL: agent.Source, Vars: map[string]string{"binary": bins.stoker}}},
+	}
+	if spec.Image, err = bins.image(); err != nil {
+		return nil, err
+	}
+	return lab.Up(ctx, spec, p.show)
+}
+
+// tools finds nomad and vault; the first time, both are built, one after the
+// other since each uses all cores.
+func (k *labKit) tools(ctx context.Context, src string, show func(lab.Progress)) (nomadBin, vaultBin string, err error) {
+	cache := filepath.Join(k.sys.CacheDir(), "tools")
+	if nomadBin, err = lab.Tools(ctx, lab.Nomad(), src, cache, show); err != nil {
+		return "", "", err
+	}
+	vaultBin, err = lab.Tools(ctx, lab.Vault(), src, cache, show)
+	return nomadBin, vaultBin, err
+}
+
+// grants are the rights of the reference jobs, by the names that their packs use.
+func grants() []lab.Grant {
+	const key, ns = "models", "default"
+	return []lab.Grant{
+		{Key: key, Verb: lab.VerbSeal, Namespace: ns, Job: "train-digits", Group: "train", Task: "seal"},
+		{Key: key, Verb: lab.VerbOpen, Namespace: ns, Job: "digits", Task: "server"},
+		{Key: key, Verb: lab.VerbOpen, Namespace: ns, Job: "digits", Task: "open"},
+	}
+}
+
+// printer writes progress as lines: a part and what it does. A long build says
+// how far it is every few seconds and not more often.
+type printer struct {
+	w    io.Writer
+	mu   sync.Mutex
+	last map[string]time.Time
+	text map[string]string
+}
+
+const progressEvery = 10 * time.Second
+
+func (p *printer) show(s lab.Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last == nil {
+		p.last, p.text = map[string]time.Time{}, map[string]string{}
+	}
+	now := time.Now()
+	if !s.Done && p.text[s.Part] == s.Text && now.Sub(p.last[s.Part]) < progressEvery {
+		return
+	}
+	if !s.Done && s.Expected > 0 && now.Sub(p.last[s.Part]) < progressEvery {
+		return
+	}
+	p.last[s.Part], p.text[s.Part] = now, s.Text
+	line := fmt.Sprintf("%6.1fs  %-16s %s", s.Elapsed.Seconds(), s.Part, ui.Clean(s.Text))
+	if s.Expected > 0 && !s.Done {
+		line += fmt.Sprintf(" (usually about %s)", s.Expected)
+	}
+	fmt.Fprintln(p.w, line)
+}
+
+func (k *labKit) open() (*lab.Lab, error) {
+	l, err := lab.Open(filepath.Join(k.sys.StateDir(), k.name))
+	if errors.Is(err, lab.ErrNoLab) {
+		return nil, &cluster.Fault{Kind: cluster.ErrNotFound, Err: err, Text: fmt.Sprintf("there is no lab called %s", k.name), Advice: "stoker lab up makes one"}
+	}
+	return l, err
+}
+
+func (k *labKit) downCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "down", Short: "Stop everything that the lab started and remove it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := k.open()
+			if errors.Is(err, cluster.ErrNotFound) {
+				fmt.Fprintf(k.app.Out, "there is no lab called %s\n", k.name)
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if err := l.Down(cmd.Context()); err != nil {
+				return err
+			}
+			fmt.Fprintf(k.app.Out, "lab %s is down\n", k.name)
+			return nil
+		},
+	}
+}
+
+func (k *labKit) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Say whether each part runs; exit 5 when one does not", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := k.open()
+			if err != nil {
+				return err
+			}
+			st, err := l.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(k.app.Out, "lab %s in %s, tasks run with %s\n", st.Name, st.Dir, st.Driver)
+			var lines [][]string
+			for _, p := range st.Parts {
+				lines = append(lines, []string{p.Name, p.Kind, p.State, fmt.Sprint(p.PID), fmt.Sprint(p.GPUs), p.Addr})
+			}
+			if err := cli.Table(k.app.Out, []string{"PART", "KIND", "STATE", "PID", "GPUS", "ADDRESS"}, lines); err != nil {
+				return err
+			}
+			if !st.Healthy() {
+				return cli.Partial(errors.New("not every part is up; stoker lab up repairs it"))
+			}
+			return nil
+		},
+	}
+}
+
+func (k *labKit) logsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "logs PART", Short: "Print the log of a part: vault, server-1, gpu-a, …", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			l, err := k.open()
+			if err != nil {
+				return err
+			}
+			f, err := os.Open(l.Logs(args[0]))
+			if errors.Is(err, os.ErrNotExist) {
+				return cli.Usage("the lab has no part called %q: stoker lab status lists them", args[0])
+			}
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = io.Copy(k.app.Out, f)
+			return err
+		},
+	}
+}
+
+func (k *labKit) envCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "env", Short: "Print exports for the official nomad and vault commands: eval \"$(stoker lab env)\"", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			l, err := k.open()
+			if err != nil {
+				return err
+			}
+			env, err := l.Env()
+			if err != nil {
+				return err
+			}
+			for _, line := range env {
+				fmt.Fprintln(k.app.Out, "export", line)
+			}
+			return nil
+		},
+	}
+}
+
+// demoCommand brings the lab up and runs the first scenario on it: in the open
+// screen on a terminal, as plain lines otherwise.
+func demoCommand(sys contexts.System, app *cli.App) *cobra.Command {
+	k := &labKit{sys: sys, app: app, name: lab.DefaultName}
+	return &cobra.Command{
+		Use: "demo", Short: "Bring a lab up and run the first scenario on it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			l, err := k.up(ctx, 0, lab.DriverAuto, app.Err)
+			if err != nil {
+				return err
+			}
+			s, err := app.Connect(ctx, cli.ConnectOptions{Context: l.Name()})
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			if !app.Terminal {
+				return runScenario(ctx, app, s, demoScenario, runOptions{})
+			}
+			return screenWithScenario(ctx, app, s)
+		},
+	}
+}
+
+func screenWithScenario(ctx context.Context, app *cli.App, s *cli.Session) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, gctx := errgroup.WithContext(ctx)
+	var outcome error
+	quiet := *app
+	quiet.Out, quiet.Err = io.Discard, io.Discard
+	g.Go(func() error {
+		outcome = runScenario(gctx, &quiet, s, demoScenario, runOptions{})
+		return nil
+	})
+	err := app.Screen(ctx, s, cli.ScreenOptions{})
+	cancel() // closing the screen ends the scenario, which cleans up
+	return errors.Join(err, g.Wait())
+}

@@ -1,0 +1,74 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+
+	"stoker/cluster"
+	"stoker/cluster/contexts"
+	"stoker/secrets/vault"
+	"stoker/tui/cli"
+)
+
+// The exit codes, the same for every command.
+const (
+	ExitDone        = 0
+	ExitFailed      = 1
+	ExitUsage       = 2
+	ExitUnreachable = 3
+	ExitDenied      = 4
+	ExitPartly      = 5
+)
+
+// ExitCode maps an error to its exit code.
+func ExitCode(err error) int {
+	var child *exec.ExitError
+	switch {
+	case err == nil:
+		return ExitDone
+	case cli.IsUsage(err), errors.Is(err, contexts.ErrUnknown):
+		return ExitUsage
+	case errors.Is(err, cluster.ErrUnreachable), errors.Is(err, vault.ErrUnreachable), errors.Is(err, vault.ErrSealed):
+		return ExitUnreachable
+	case errors.Is(err, cluster.ErrDenied), errors.Is(err, vault.ErrDenied):
+		return ExitDenied
+	case cli.IsPartial(err):
+		return ExitPartly
+	case errors.As(err, &child) && child.ExitCode() > 0:
+		return child.ExitCode()
+	}
+	return ExitFailed
+}
+
+// Run runs the program with its arguments on this process's terminal.
+func Run(ctx context.Context, version string, args []string) error {
+	sys := system()
+	app := &cli.App{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Terminal: term.IsTerminal(os.Stdin.Fd()) && term.IsTerminal(os.Stdout.Fd()),
+		Now:      time.Now, Version: version, ReadFile: os.ReadFile,
+		Packs:    packs(sys),
+		Contexts: func() ([]contexts.Context, string, error) { return contexts.All(sys) },
+		Connect: func(ctx context.Context, o cli.ConnectOptions) (*cli.Session, error) {
+			return Connect(ctx, sys, o)
+		},
+		Screen: screen,
+	}
+	app.Extra = extra(sys, app)
+	root := app.Root()
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+func system() contexts.System {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = os.TempDir()
+	}
+	return contexts.System{Getenv: os.Getenv, Home: home}
+}
