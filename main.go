@@ -31,7 +31,7 @@ func report(err error, interrupted bool) int {
 	}
 	if interrupted && errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "stoker: interrupted")
-		return wire.ExitFailed
+		return wire.ExitInterrupted
 	}
 	var exit interface{ ExitCode() int }
 	if errors.As(err, &exit) && err.Error() == "" {

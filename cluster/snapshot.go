@@ -251,6 +251,16 @@ func (s *Snapshot) JobDeployment(id JobID) *Deployment {
 	return best
 }
 
+// Evaluation looks an evaluation up; nil when unknown.
+func (s *Snapshot) Evaluation(id EvalID) *Evaluation {
+	for i := range s.Evaluations {
+		if s.Evaluations[i].ID == id {
+			return &s.Evaluations[i]
+		}
+	}
+	return nil
+}
+
 // JobEvents returns the events about a job, in the order of Events.
 func (s *Snapshot) JobEvents(id JobID) []Event {
 	return filter(s.Events, func(e *Event) bool { return e.Job == id })

@@ -48,7 +48,7 @@ type Sample struct {
 	RowRemapFailure   *bool    `json:"row_remap_failure,omitempty"`
 	// Throttle holds the reasons for which clocks are held back, by NVML's
 	// names in lower case ("sw_thermal_slowdown"); nil is unknown, empty is none.
-	Throttle []string `json:"throttle,omitempty"`
+	Throttle []string `json:"throttle,omitzero"`
 
 	Health    Health    `json:"health"`
 	Processes []Process `json:"processes,omitempty"`

@@ -17,6 +17,8 @@ type View struct {
 	// complete; a name also stands for those it begins: "agent" for "agent gpu-a".
 	Needs   []string
 	Columns []Column
+	// Pending says that a row still lacks what a source is about to bring.
+	Pending func(s *cluster.Snapshot) bool
 	Rows    func(s *cluster.Snapshot) []Row
 }
 
@@ -82,7 +84,7 @@ func (v *View) Settled(s *cluster.Snapshot) bool {
 			return false
 		}
 	}
-	return true
+	return v.Pending == nil || !v.Pending(s)
 }
 
 // Missing says which sources of the view did not answer; nil when all did.

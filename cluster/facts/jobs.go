@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"slices"
 	"time"
 
 	"stoker/cluster"
@@ -41,7 +42,7 @@ func jobRow(s *cluster.Snapshot, j *cluster.Job) Row {
 		deployment = d.Status
 	}
 	var desired any
-	if j.Groups != nil {
+	if j.Groups != nil && j.Type != "system" && j.Type != "sysbatch" { // those run once a node
 		desired = j.Desired()
 	}
 	return line(j.Place, "nomad", nomadAsOf(s, "nomad"), j.ID.Namespace, j.ID.Name, j.Type, word(string(j.Kind)), word(j.Model), word(j.ModelVer),
@@ -103,6 +104,10 @@ func modelsView() View {
 			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpu_util_percent", Title: "GPU UTIL"},
 			Column{Name: "accuracy", Title: "ACCURACY", Wide: true}, Column{Name: "window_seconds"},
 		),
+		// A rate takes two scrapes.
+		Pending: func(s *cluster.Snapshot) bool {
+			return slices.ContainsFunc(s.Models, func(m cluster.Model) bool { return m.Running > 0 && m.Requests == nil })
+		},
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Models {
 				out = append(out, modelRow(&s.Models[i]))
@@ -152,6 +157,9 @@ func trainingView() View {
 			Column{Name: "samples_per_second", Title: "SAMPLES/S"},
 			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpu_util_percent", Title: "GPU UTIL"},
 		),
+		Pending: func(s *cluster.Snapshot) bool {
+			return slices.ContainsFunc(s.Training, func(t cluster.Training) bool { return t.Status == "running" && t.SamplesPerSec == nil })
+		},
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Training {
 				t := &s.Training[i]

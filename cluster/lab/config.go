@@ -20,11 +20,8 @@ const (
 
 	// VolumeModels is the Nomad host volume with the models, one folder for all nodes.
 	VolumeModels = "models"
-	// VolumeSim is the Nomad host volume with the node's simulated GPUs, through
-	// which a chrooted task reports its load.
-	VolumeSim = "stoker-sim"
-	// MetaSim and MetaModels are the node meta keys that hold the same two
-	// folders as paths of this machine, for raw_exec tasks.
+	// MetaSim and MetaModels are the node meta keys that hold the folder of the
+	// node's simulated GPUs and that of the models, as paths of this machine.
 	MetaSim    = "stoker_sim"
 	MetaModels = "stoker_models"
 	// AgentJob is the job whose registrations the lab's context trusts as agents.
@@ -154,13 +151,6 @@ client {
     path      = {{q .Models}}
     read_only = false
   }
-{{- if .Sim}}
-
-  host_volume {{q .SimVolume}} {
-    path      = {{q .Sim}}
-    read_only = false
-  }
-{{- end}}
 
   meta {
     {{.MetaModels}} = {{q .Models}}
@@ -232,7 +222,7 @@ type agentParams struct {
 	Servers    int
 	// clients only
 	Allocs, Mounts, Models, Sim string
-	ModelsVolume, SimVolume     string
+	ModelsVolume                string
 	MetaModels, MetaSim         string
 	Denied, VaultURL, JWTPath   string
 	Role, PluginName            string
@@ -292,8 +282,8 @@ func renderClient(p paths, s *state, i int, base []mapping, root bool) ([]byte, 
 		Name: node.Name, Data: p.data(node.Name), At: templateAddr{l.Clients[i]},
 		Allocs: p.allocs(i), Mounts: filepath.Join(p.dir, node.Name, "mounts"),
 		Models: p.models(), ModelsVolume: VolumeModels, MetaModels: MetaModels,
-		SimVolume: VolumeSim, MetaSim: MetaSim,
-		Denied: strings.Join(deniedDrivers(s.Driver, root), ","), Docker: s.Driver == DriverDocker,
+		MetaSim: MetaSim,
+		Denied:  strings.Join(deniedDrivers(s.Driver, root), ","), Docker: s.Driver == DriverDocker,
 		VaultURL: l.vaultURL(), JWTPath: jwtPath, Role: defaultRole,
 		Plugin: s.PluginBin != "" && (node.RealGPUs || len(node.GPUs) > 0), PluginName: pluginName,
 	}

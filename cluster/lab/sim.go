@@ -8,7 +8,7 @@ import (
 
 // makeSim makes a node's simulated GPUs, or keeps them with their temperatures
 // and faults. The lab's name is part of the seed: two labs share no GPU.
-func makeSim(dir, lab string, node Node) error {
+func makeSim(dir, lab, allocs string, node Node) error {
 	if len(node.GPUs) == 0 {
 		return nil
 	}
@@ -18,7 +18,7 @@ func makeSim(dir, lab string, node Node) error {
 			profiles = append(profiles, g.Profile)
 		}
 	}
-	if err := sim.Create(dir, sim.Spec{Node: lab + "/" + node.Name, GPUs: profiles}); err != nil {
+	if err := sim.Create(dir, sim.Spec{Node: lab + "/" + node.Name, GPUs: profiles, Allocs: allocs}); err != nil {
 		return fmt.Errorf("node %s: %w", node.Name, err)
 	}
 	return nil

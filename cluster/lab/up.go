@@ -166,7 +166,7 @@ func (se *session) files(ctx context.Context, plugin string) error {
 		s.PluginBin = filepath.Join(p.plugins(), pluginName)
 	}
 	for i, node := range s.Nodes {
-		if err := makeSim(p.sim(node.Name), s.Name, node); err != nil {
+		if err := makeSim(p.sim(node.Name), s.Name, p.allocs(i), node); err != nil {
 			return err
 		}
 		if err := os.MkdirAll(p.allocs(i), 0o711); err != nil {

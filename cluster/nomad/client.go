@@ -2,6 +2,7 @@ package nomad
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -49,6 +50,7 @@ func Open(place cluster.Place, cfg Config, now func() time.Time) (*Client, error
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12}, // ConfigureTLS fills it
 		TLSHandshakeTimeout:   5 * time.Second,
 		MaxIdleConnsPerHost:   8,
 		IdleConnTimeout:       time.Minute,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"github.com/hashicorp/nomad/plugins/device"
 	"github.com/hashicorp/nomad/plugins/shared/hclspec"
 
-	"stoker/gpu/sim"
 	"stoker/gpu/sim/load"
 )
 
@@ -148,12 +146,7 @@ func (p *plugin) Reserve(ids []string) (*device.ContainerReservation, error) {
 	list := strings.Join(ids, ",")
 	r := &device.ContainerReservation{Envs: map[string]string{load.EnvVisible: list, envCUDA: list}}
 	if simDir != "" {
-		dir := sim.LoadDir(simDir)
-		if _, err := os.Stat(dir); err != nil {
-			return nil, fmt.Errorf("reserve simulated GPUs: %w", err)
-		}
-		r.Envs[load.EnvDir] = dir
-		r.Mounts = []*device.Mount{{TaskPath: dir, HostPath: dir}}
+		r.Envs[load.EnvDir] = load.InAlloc
 	}
 	return r, nil
 }

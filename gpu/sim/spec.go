@@ -15,6 +15,9 @@ import (
 type Spec struct {
 	Node string   `json:"node"` // the seed of the UUIDs
 	GPUs []string `json:"gpus"` // the profile of each, by index
+	// Allocs is the folder of the node's Nomad allocations, in which tasks
+	// report their load; empty when only LoadDir is used.
+	Allocs string `json:"allocs,omitempty"`
 }
 
 const (

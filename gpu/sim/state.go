@@ -85,7 +85,7 @@ func advance(dir string, now time.Time) (moment, error) {
 	if err != nil {
 		return moment{}, err
 	}
-	reports, err := load.Read(LoadDir(dir))
+	reports, err := loads(dir, spec)
 	if err != nil {
 		return moment{}, err
 	}
@@ -119,4 +119,25 @@ func advance(dir string, now time.Time) (moment, error) {
 		return moment{}, fmt.Errorf("write simulated GPUs: %w", err)
 	}
 	return m, nil
+}
+
+// loads reads what all tasks of the node report.
+func loads(dir string, spec Spec) ([]load.Report, error) {
+	dirs := []string{LoadDir(dir)}
+	if spec.Allocs != "" {
+		found, err := filepath.Glob(load.AllocDir(filepath.Join(spec.Allocs, "*", "alloc")))
+		if err != nil {
+			return nil, err
+		}
+		dirs = append(dirs, found...)
+	}
+	var all []load.Report
+	for _, d := range dirs {
+		reports, err := load.Read(d)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, reports...)
+	}
+	return all, nil
 }

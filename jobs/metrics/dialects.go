@@ -66,7 +66,10 @@ func inferenceOnly(labels map[string]string) bool {
 
 // dialects lists the servers that are known. The first that matches counts, so
 // names without a prefix of their own come last.
-func dialects() []dialect {
+func dialects() []dialect { return append(common(), others()...) }
+
+// common are the servers seen most, each with a prefix of its own.
+func common() []dialect {
 	ended := map[string]class{"error": failed}
 	return []dialect{
 		{
@@ -112,6 +115,12 @@ func dialects() []dialect {
 				ended: map[string]class{"REJECTED": rejected, "CANCELED": rejected},
 			}},
 		},
+	}
+}
+
+// others are the rest; the one without a prefix comes last.
+func others() []dialect {
+	return []dialect{
 		{
 			name: "trtllm", marks: []string{"trtllm_"}, model: "model_name",
 			names: [roles][]string{

@@ -223,20 +223,21 @@ func TestExistingArtifact(t *testing.T) {
 			}
 		})
 	}
-	t.Run("not an artifact", func(t *testing.T) {
-		dst := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dst, "precious"), []byte("x"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		o := small()
-		o.Replace = true
-		if _, err := seal.Seal(t.Context(), m.fs(), dst, urn, "models", keys, o); !errors.Is(err, seal.ErrExists) {
-			t.Errorf("got %v", err)
-		}
-		if _, err := os.Stat(filepath.Join(dst, "precious")); err != nil {
-			t.Error(err)
-		}
-	})
+}
+
+func TestAnotherFolderIsNotReplaced(t *testing.T) {
+	dst := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dst, "precious"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := small()
+	o.Replace = true
+	if _, err := seal.Seal(t.Context(), usual().fs(), dst, mustURN(t, "m:1"), "models", newLocalKeys("models"), o); !errors.Is(err, seal.ErrExists) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dst, "precious")); err != nil {
+		t.Error(err)
+	}
 }
 
 // brokenAt is a reader that fails after n bytes.
@@ -253,32 +254,36 @@ func (b *brokenAt) Read(p []byte) (int, error) {
 	return n, err
 }
 
+func tarLink(t *testing.T, typ byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	if err := errors.Join(w.WriteHeader(&tar.Header{Typeflag: typ, Name: "x", Linkname: "/etc/passwd"}), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func tarNamed(t *testing.T, names ...string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for _, name := range names {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: 1, Mode: 0o644}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
 func TestABrokenSourceLeavesNothing(t *testing.T) {
 	whole := tarOf(t, usual())
-	link := func(typ byte) []byte {
-		var out bytes.Buffer
-		w := tar.NewWriter(&out)
-		if err := errors.Join(w.WriteHeader(&tar.Header{Typeflag: typ, Name: "x", Linkname: "/etc/passwd"}), w.Close()); err != nil {
-			t.Fatal(err)
-		}
-		return out.Bytes()
-	}
-	named := func(names ...string) []byte {
-		var out bytes.Buffer
-		w := tar.NewWriter(&out)
-		for _, name := range names {
-			if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: 1, Mode: 0o644}); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := w.Write([]byte("x")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return out.Bytes()
-	}
 	lost := errors.New("connection lost")
 	reader := func(b []byte) io.Reader { return bytes.NewReader(b) }
 	for name, c := range map[string]struct {
@@ -287,24 +292,24 @@ func TestABrokenSourceLeavesNothing(t *testing.T) {
 	}{
 		"nothing at all":           {reader(nil), seal.ErrUnfit},
 		"cut inside a file":        {reader(whole[:len(whole)/2]), io.ErrUnexpectedEOF},
-		"cut between two files":    {reader(named("a", "b")[:1024]), seal.ErrUnfit},
-		"cut before the end mark":  {reader(named("a", "b")[:2048]), seal.ErrUnfit},
-		"cut in a header":          {reader(named("a", "b")[:1024+100]), seal.ErrUnfit},
+		"cut between two files":    {reader(tarNamed(t, "a", "b")[:1024]), seal.ErrUnfit},
+		"cut before the end mark":  {reader(tarNamed(t, "a", "b")[:2048]), seal.ErrUnfit},
+		"cut in a header":          {reader(tarNamed(t, "a", "b")[:1024+100]), seal.ErrUnfit},
 		"connection lost":          {&brokenAt{reader(whole[:len(whole)/3]), lost}, lost},
 		"not a tar":                {reader(content(4096, 1)), seal.ErrUnfit},
-		"a symbolic link":          {reader(link(tar.TypeSymlink)), seal.ErrUnfit},
-		"a hard link":              {reader(link(tar.TypeLink)), seal.ErrUnfit},
-		"a device":                 {reader(link(tar.TypeChar)), seal.ErrUnfit},
-		"a path upwards":           {reader(named("../x")), seal.ErrUnfit},
-		"a path upwards within":    {reader(named("a/../x")), seal.ErrUnfit},
-		"an absolute path":         {reader(named("/etc/x")), seal.ErrUnfit},
-		"the staging folder":       {reader(named(".stoker-opening/x")), seal.ErrUnfit},
-		"a line break in a name":   {reader(named("a\nb")), seal.ErrUnfit},
-		"one name twice":           {reader(named("x", "./x")), seal.ErrUnfit},
-		"a file and a folder":      {reader(named("x", "x/y")), seal.ErrUnfit},
+		"a symbolic link":          {reader(tarLink(t, tar.TypeSymlink)), seal.ErrUnfit},
+		"a hard link":              {reader(tarLink(t, tar.TypeLink)), seal.ErrUnfit},
+		"a device":                 {reader(tarLink(t, tar.TypeChar)), seal.ErrUnfit},
+		"a path upwards":           {reader(tarNamed(t, "../x")), seal.ErrUnfit},
+		"a path upwards within":    {reader(tarNamed(t, "a/../x")), seal.ErrUnfit},
+		"an absolute path":         {reader(tarNamed(t, "/etc/x")), seal.ErrUnfit},
+		"the staging folder":       {reader(tarNamed(t, ".stoker-opening/x")), seal.ErrUnfit},
+		"a line break in a name":   {reader(tarNamed(t, "a\nb")), seal.ErrUnfit},
+		"one name twice":           {reader(tarNamed(t, "x", "./x")), seal.ErrUnfit},
+		"a file and a folder":      {reader(tarNamed(t, "x", "x/y")), seal.ErrUnfit},
 		"more after the archive":   {io.MultiReader(reader(whole), reader(content(2<<20, 1))), seal.ErrUnfit},
-		"an archive and its twin":  {io.MultiReader(reader(named("a")), reader(make([]byte, 2<<20))), seal.ErrUnfit},
-		"an unreadable entry name": {reader(named("a\\b")), seal.ErrUnfit},
+		"an archive and its twin":  {io.MultiReader(reader(tarNamed(t, "a")), reader(make([]byte, 2<<20))), seal.ErrUnfit},
+		"an unreadable entry name": {reader(tarNamed(t, "a\\b")), seal.ErrUnfit},
 	} {
 		t.Run(name, func(t *testing.T) {
 			parent := t.TempDir()
@@ -315,6 +320,10 @@ func TestABrokenSourceLeavesNothing(t *testing.T) {
 			empty(t, parent)
 		})
 	}
+}
+
+func TestHowSealingEnds(t *testing.T) {
+	whole := tarOf(t, usual())
 	t.Run("padding is fine", func(t *testing.T) {
 		r := io.MultiReader(bytes.NewReader(whole), bytes.NewReader(make([]byte, 10<<10)))
 		if _, err := seal.SealTar(t.Context(), r, filepath.Join(t.TempDir(), "m"), mustURN(t, "m:1"), "models", newLocalKeys("models"), small()); err != nil {

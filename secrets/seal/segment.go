@@ -82,24 +82,19 @@ func readChunks(ctx context.Context, r io.Reader, free buffers) chunks {
 	}
 }
 
-// sealSegment encrypts one segment into dst. The plaintext is hashed by another
-// goroutine meanwhile, which also gives each chunk back.
+// sealSegment encrypts one segment into dst. With a digest, the plaintext is
+// hashed by another goroutine meanwhile: hashing costs more than encrypting.
 func sealSegment(dst io.Writer, next chunks, free buffers, key []byte, digest hash.Hash) (Segment, error) {
 	// Wrapped, since sio would close a file that the caller has yet to sync.
 	enc, err := sio.EncryptWriter(struct{ io.Writer }{dst}, dare(key))
 	if err != nil {
 		return Segment{}, err
 	}
-	work, hashed := make(chan []byte, cap(free)), make(chan struct{})
-	go func() {
-		defer close(hashed)
-		for chunk := range work {
-			if digest != nil {
-				digest.Write(chunk)
-			}
-			free.give(chunk)
-		}
-	}()
+	// Done with a chunk only after encrypting: whoever takes it next overwrites it.
+	done, hashed := free.give, func() {}
+	if digest != nil {
+		done, hashed = hashing(digest, free)
+	}
 	var out Segment
 	for err == nil {
 		var chunk []byte
@@ -108,11 +103,9 @@ func sealSegment(dst io.Writer, next chunks, free buffers, key []byte, digest ha
 		}
 		_, err = enc.Write(chunk)
 		out.Length += int64(len(chunk))
-		// Only now: whoever takes the chunk from free next overwrites it.
-		work <- chunk
+		done(chunk)
 	}
-	close(work)
-	<-hashed
+	hashed()
 	if !errors.Is(err, io.EOF) {
 		return Segment{}, err
 	}
@@ -123,6 +116,20 @@ func sealSegment(dst io.Writer, next chunks, free buffers, key []byte, digest ha
 		digest.Sum(out.SHA256[:0])
 	}
 	return out, nil
+}
+
+// hashing starts a goroutine that hashes chunks in their order and gives them
+// back; wait ends it when all are hashed.
+func hashing(digest hash.Hash, free buffers) (add func([]byte), wait func()) {
+	work, end := make(chan []byte, cap(free)), make(chan struct{})
+	go func() {
+		defer close(end)
+		for chunk := range work {
+			digest.Write(chunk)
+			free.give(chunk)
+		}
+	}()
+	return func(chunk []byte) { work <- chunk }, func() { close(work); <-end }
 }
 
 // openSegment decrypts one segment into dst, and reports an error unless it

@@ -20,7 +20,7 @@ const (
 
 	healthSealed = `{"initialized":true,"sealed":true,"standby":true,"performance_standby":false,"replication_performance_mode":"unknown","replication_dr_mode":"unknown","server_time_utc":1795445408,"version":"1.21.0","enterprise":false,"echo_duration_ms":0,"clock_skew_ms":0,"replication_primary_canary_age_ms":0}`
 
-	lookupSelf = `{"request_id":"2c87f2d4-e5f2-50c6-4e33-3fd68ec60653","lease_id":"","renewable":false,"lease_duration":0,"data":{"accessor":"zT6vTO3HKeodVV6oQmFod8HM","creation_time":1795445408,"creation_ttl":3600,"display_name":"token-operator","entity_id":"","expire_time":"2026-11-23T15:50:08.325106808Z","explicit_max_ttl":0,"id":"hvs.CAESIPtukRqXj6iJBJkTrvIN6ajhDsF5","issue_time":"2026-11-23T14:50:08.325110643Z","meta":null,"num_uses":0,"orphan":false,"path":"auth/token/create","policies":["default","models"],"renewable":true,"ttl":3600,"type":"service"},"wrap_info":null,"warnings":null,"auth":null,"mount_type":"token"}`
+	lookupSelf = `{"request_id":"2c87f2d4-e5f2-50c6-4e33-3fd68ec60653","lease_id":"","renewable":false,"lease_duration":0,"data":{"accessor":"zT6vTO3HKeodVV6oQmFod8HM","creation_time":1795445408,"creation_ttl":3600,"display_name":"token-operator","entity_id":"","expire_time":"2026-11-23T15:50:08.325106808Z","explicit_max_ttl":0,"id":"hvs.CAESIPtukRqXj6iJBJkTrvIN6ajhDsF5","meta":null,"num_uses":0,"orphan":false,"path":"auth/token/create","policies":["default","models"],"renewable":true,"ttl":3600,"type":"service"},"wrap_info":null,"warnings":null,"auth":null,"mount_type":"token"}`
 
 	keyList = `{"request_id":"10604902-919d-af72-cb45-d4a54745cb18","lease_id":"","renewable":false,"lease_duration":0,"data":{"keys":["models","signing"]},"wrap_info":null,"warnings":null,"auth":null,"mount_type":"transit"}`
 

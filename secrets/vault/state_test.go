@@ -41,13 +41,15 @@ func wantState(address string) secrets.State {
 	}
 }
 
-func TestState(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		server func(*recorded)
-		cfg    vault.Config
-		want   func(*secrets.State)
-	}{
+type stateCase struct {
+	name   string
+	server func(*recorded)
+	cfg    vault.Config
+	want   func(*secrets.State)
+}
+
+func stateCases() []stateCase {
+	return []stateCase{
 		{"all allowed", func(*recorded) {}, vault.Config{}, func(*secrets.State) {}},
 		{
 			"sealed", func(r *recorded) { r.set("/v1/sys/health", 299, healthSealed) },
@@ -93,7 +95,11 @@ func TestState(t *testing.T) {
 			vault.Config{Mount: "/team/transit/"},
 			func(s *secrets.State) { s.Keys = s.Keys[:1] },
 		},
-	} {
+	}
+}
+
+func TestState(t *testing.T) {
+	for _, c := range stateCases() {
 		t.Run(c.name, func(t *testing.T) {
 			r := healthy()
 			c.server(r)

@@ -137,7 +137,7 @@ func writeTable(w io.Writer, columns []facts.Column, rows []facts.Row, wide bool
 	lines := make([][]string, len(rows))
 	for i, r := range rows {
 		for _, j := range index {
-			lines[i] = append(lines[i], cellText(columns[j].Name, r[j], now))
+			lines[i] = append(lines[i], bound(columns, r, j)+cellText(columns[j].Name, r[j], now))
 		}
 	}
 	return printTable(w, head, right, lines)
@@ -146,6 +146,15 @@ func writeTable(w io.Writer, columns []facts.Column, rows []facts.Row, wide bool
 // Table prints aligned columns, for commands made elsewhere.
 func Table(w io.Writer, head []string, lines [][]string) error {
 	return printTable(w, head, nil, lines)
+}
+
+// bound is what the next column says of a value that is only a limit: "< ".
+func bound(columns []facts.Column, r facts.Row, i int) string {
+	base, isTime := strings.CutSuffix(columns[i].Name, "_seconds")
+	if !isTime || i+1 == len(columns) || columns[i+1].Name != base+"_bound" || r[i+1] == nil {
+		return ""
+	}
+	return fmt.Sprint(r[i+1]) + " "
 }
 
 // printTable aligns cells under their heads; remote text is cleaned here.

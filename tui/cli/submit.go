@@ -193,7 +193,7 @@ func (a *App) submitCommand(conn *ConnectOptions) *cobra.Command {
 			if err != nil || !o.wait || res.Eval == "" {
 				return err
 			}
-			return a.waitForJob(cmd.Context(), s, res.Job, o.timeout)
+			return a.waitForJob(cmd.Context(), s, res, o.timeout)
 		},
 	}
 	cmd.Flags().StringArrayVarP(&o.settings, "var", "v", nil, "a variable as name=value; may be repeated")
@@ -203,10 +203,15 @@ func (a *App) submitCommand(conn *ConnectOptions) *cobra.Command {
 	return cmd
 }
 
-// waitForJob waits for the outcome of a submit and says it by its error.
-func (a *App) waitForJob(ctx context.Context, s *Session, id cluster.JobID, timeout time.Duration) error {
-	var outcome cluster.Outcome
+// waitForJob waits for the outcome of a submit and says it by its error. A
+// snapshot from before the submit would tell how the job ended last time.
+func (a *App) waitForJob(ctx context.Context, s *Session, res action.Result, timeout time.Duration) error {
+	id := res.Job
+	outcome := cluster.Outcome{Text: "not seen yet"}
 	_, ok := s.Wait(ctx, timeout, func(snap *cluster.Snapshot) bool {
+		if snap.Evaluation(res.Eval) == nil {
+			return false
+		}
 		outcome = snap.Outcome(id)
 		return outcome.Done
 	})

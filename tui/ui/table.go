@@ -301,7 +301,7 @@ func (t *Table[R, K]) heading() {
 			b.WriteString(Spaces(gap))
 		}
 	}
-	t.head = t.th.Muted.Render(Fit(b.String(), t.w))
+	t.head = t.th.Muted.Render(Fit(strings.TrimRight(b.String(), " "), t.w))
 }
 
 func (t *Table[R, K]) scroll() {

@@ -143,13 +143,13 @@ func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c 
 		return src.Run(ctx, func(b gpu.Batch) { feed.GPUs(b) }, agents.status)
 	})
 
-	scraper := &metrics.Source{Now: time.Now}
+	scraper := metrics.Source{Place: feed.Latest().Place, Now: time.Now}
 	g.Go(func() error {
 		endpoints := func() []metrics.Endpoint { return metrics.Endpoints(feed.Latest()) }
 		return scraper.Run(ctx, endpoints, feed.Models, feed.Training, feed.Source)
 	})
-	reg := &registry.Registry{Variables: nc, Now: time.Now}
-	g.Go(func() error { return reg.Run(ctx, feed.Artifacts, feed.Source) })
+	reg := &registry.Registry{Place: feed.Latest().Place, Vars: nc, Status: feed.Source}
+	g.Go(func() error { return reg.Run(ctx, feed.Artifacts) })
 
 	if vc == nil {
 		feed.Source(cluster.SourceStatus{Name: "vault", State: cluster.SourceOff})

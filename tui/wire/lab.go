@@ -17,6 +17,8 @@ import (
 	"stoker/cluster/contexts"
 	"stoker/cluster/lab"
 	"stoker/jobs/pack"
+	"stoker/scenarios"
+	"stoker/scenarios/library"
 	"stoker/tui/cli"
 	"stoker/tui/ui"
 )
@@ -39,7 +41,7 @@ context has its name. Everything it starts is stopped by "stoker lab down".`,
 		Args: cobra.NoArgs,
 	}
 	cmd.PersistentFlags().StringVar(&k.name, "name", lab.DefaultName, "name of the lab, its folder and its context; ports derive from it")
-	cmd.AddCommand(k.upCommand(), k.downCommand(), k.statusCommand(), k.logsCommand(), k.envCommand())
+	cmd.AddCommand(k.upCommand(), k.downCommand(), k.statusCommand(), k.logsCommand(), k.envCommand(), k.toolsCommand())
 	return cmd
 }
 
@@ -100,6 +102,24 @@ func (k *labKit) tools(ctx context.Context, src string, show func(lab.Progress))
 	}
 	vaultBin, err = lab.Tools(ctx, lab.Vault(), src, cache, show)
 	return nomadBin, vaultBin, err
+}
+
+func (k *labKit) toolsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "tools", Short: "Find nomad and vault, or build them once from pinned modules", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			bins, err := findPrograms()
+			if err != nil {
+				return err
+			}
+			nomadBin, vaultBin, err := k.tools(cmd.Context(), bins.tools, (&printer{w: k.app.Err}).show)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(k.app.Out, "nomad %s\nvault %s\n", nomadBin, vaultBin)
+			return nil
+		},
+	}
 }
 
 // grants are the rights of the reference jobs, by the names that their packs use.
@@ -255,31 +275,36 @@ func demoCommand(sys contexts.System, app *cli.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := app.Connect(ctx, cli.ConnectOptions{Context: l.Name()})
+			sc, err := library.Find(demoScenario)
+			if err != nil {
+				return err
+			}
+			s, err := app.Connect(context.WithoutCancel(ctx), cli.ConnectOptions{Context: l.Name()})
 			if err != nil {
 				return err
 			}
 			defer s.Close()
 			if !app.Terminal {
-				return runScenario(ctx, app, s, demoScenario, runOptions{})
+				return runScenario(ctx, app, s, sc, runOptions{})
 			}
-			return screenWithScenario(ctx, app, s)
+			return screenWithScenario(ctx, app, s, sc)
 		},
 	}
 }
 
-func screenWithScenario(ctx context.Context, app *cli.App, s *cli.Session) error {
+func screenWithScenario(ctx context.Context, app *cli.App, s *cli.Session, sc *scenarios.Scenario) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, gctx := errgroup.WithContext(ctx)
-	var outcome error
-	quiet := *app
-	quiet.Out, quiet.Err = io.Discard, io.Discard
 	g.Go(func() error {
-		outcome = runScenario(gctx, &quiet, s, demoScenario, runOptions{})
+		// How it went stands on the screen; closing that ends the scenario,
+		// which is no failure.
+		if err := runScenario(gctx, app, s, sc, runOptions{observe: func(scenarios.Event) {}}); ctx.Err() == nil {
+			return err
+		}
 		return nil
 	})
 	err := app.Screen(ctx, s, cli.ScreenOptions{})
-	cancel() // closing the screen ends the scenario, which cleans up
+	cancel()
 	return errors.Join(err, g.Wait())
 }

@@ -11,6 +11,8 @@ import (
 
 	"stoker/cluster"
 	"stoker/cluster/contexts"
+	"stoker/jobs/pack"
+	"stoker/scenarios"
 	"stoker/secrets/vault"
 	"stoker/tui/cli"
 )
@@ -23,6 +25,7 @@ const (
 	ExitUnreachable = 3
 	ExitDenied      = 4
 	ExitPartly      = 5
+	ExitInterrupted = 130 // as a shell says it of a program that ctrl+c ended
 )
 
 // ExitCode maps an error to its exit code.
@@ -37,7 +40,9 @@ func ExitCode(err error) int {
 		return ExitUnreachable
 	case errors.Is(err, cluster.ErrDenied), errors.Is(err, vault.ErrDenied):
 		return ExitDenied
-	case cli.IsPartial(err):
+	case errors.Is(err, scenarios.ErrFailed):
+		return ExitFailed
+	case cli.IsPartial(err), errors.Is(err, scenarios.ErrInconclusive), errors.Is(err, scenarios.ErrLeft):
 		return ExitPartly
 	case errors.As(err, &child) && child.ExitCode() > 0:
 		return child.ExitCode()
@@ -52,7 +57,7 @@ func Run(ctx context.Context, version string, args []string) error {
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Terminal: term.IsTerminal(os.Stdin.Fd()) && term.IsTerminal(os.Stdout.Fd()),
 		Now:      time.Now, Version: version, ReadFile: os.ReadFile,
-		Packs:    packs(sys),
+		Packs:    func() *pack.Library { return Packs(sys) },
 		Contexts: func() ([]contexts.Context, string, error) { return contexts.All(sys) },
 		Connect: func(ctx context.Context, o cli.ConnectOptions) (*cli.Session, error) {
 			return Connect(ctx, sys, o)

@@ -18,6 +18,7 @@ import (
 
 	"stoker/cluster"
 	"stoker/cluster/contexts"
+	"stoker/cluster/nomad"
 	"stoker/jobs/action"
 	"stoker/jobs/registry"
 	"stoker/secrets"
@@ -84,23 +85,19 @@ func (k *sealKit) vault() (*vault.Client, error) {
 
 // registry is where versions are registered: through the task API inside an
 // allocation, through the context's Nomad otherwise.
-func (k *sealKit) registry() (registryWriter, error) {
+func (k *sealKit) registry() (registry.Writer, error) {
 	if k.task.secrets != "" && k.context == "" {
-		return registry.NewTaskAPI(k.task.secrets, k.task.namespace), nil
+		return registry.NewTaskAPI(k.sys.Getenv)
 	}
+	return k.nomad()
+}
+
+func (k *sealKit) nomad() (*nomad.Client, error) {
 	c, err := contexts.Resolve(k.sys, k.context)
 	if err != nil {
 		return nil, err
 	}
-	nc, err := OpenNomad(cluster.Place{Cluster: c.Name}, c)
-	if err != nil {
-		return nil, err
-	}
-	return &registry.Registry{Variables: nc, Now: time.Now}, nil
-}
-
-type registryWriter interface {
-	Put(ctx context.Context, a cluster.Artifact) error
+	return OpenNomad(cluster.Place{Cluster: c.Name}, c)
 }
 
 func (k *sealKit) artifact(urn secrets.URN) string {
@@ -198,7 +195,7 @@ func (k *sealKit) receive(ctx context.Context, vc *vault.Client, s sealing, dst 
 }
 
 func (k *sealKit) register(ctx context.Context, r seal.Receipt, report evaluation) error {
-	reg, err := k.registry()
+	vars, err := k.registry()
 	if err != nil {
 		return err
 	}
@@ -207,7 +204,7 @@ func (k *sealKit) register(ctx context.Context, r seal.Receipt, report evaluatio
 		Bytes: r.Bytes, Created: time.Now().UTC(), Evaluation: report.values,
 		TrainedBy: cluster.JobID{Namespace: k.task.namespace, Name: k.task.job},
 	}
-	if err := reg.Put(ctx, a); err != nil {
+	if err := registry.Put(ctx, vars, a); err != nil {
 		return fmt.Errorf("sealed, but not registered: %w", err)
 	}
 	return nil
@@ -288,15 +285,11 @@ func (k *sealKit) open(ctx context.Context, vc *vault.Client, urn secrets.URN, d
 }
 
 func (k *sealKit) digest(ctx context.Context, urn secrets.URN) (string, error) {
-	c, err := contexts.Resolve(k.sys, k.context)
+	nc, err := k.nomad()
 	if err != nil {
 		return "", err
 	}
-	nc, err := OpenNomad(cluster.Place{Cluster: c.Name}, c)
-	if err != nil {
-		return "", err
-	}
-	a, err := (&registry.Registry{Variables: nc, Now: time.Now}).Get(ctx, urn.Name(), urn.Version())
+	a, err := (&registry.Registry{Vars: nc}).Get(ctx, urn)
 	return a.Digest, err
 }
 

@@ -19,6 +19,31 @@ const (
 	EnvVisible = "NVIDIA_VISIBLE_DEVICES" // the task's devices, by UUID, with commas
 )
 
+// InAlloc as the value of EnvDir means the allocation's shared folder, which
+// every driver shows to its tasks. A folder of the node's own would have to be
+// mounted by the plugin, and Nomad (1.11) lets the mounts of a device replace
+// those of the task's volumes.
+const InAlloc = "alloc"
+
+// AllocDir is where the tasks of an allocation report, below its shared folder.
+func AllocDir(shared string) string { return filepath.Join(shared, "tmp", "stoker-sim") }
+
+// allocFolder makes AllocDir for the first task that reports; tasks may run as
+// different users, and none removes another's report.
+func allocFolder(shared string) (string, error) {
+	if shared == "" {
+		return "", fmt.Errorf("report load: %s says %q, but NOMAD_ALLOC_DIR is not set", EnvDir, InAlloc)
+	}
+	dir := AllocDir(shared)
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return dir, nil
+		}
+		return "", fmt.Errorf("report load: %w", err)
+	}
+	return dir, os.Chmod(dir, 0o777|os.ModeSticky)
+}
+
 // Reporter reports the load that this process puts on one simulated GPU,
 // from Open to Close or to the end of the process.
 type Reporter struct {
@@ -106,6 +131,12 @@ func FromEnv(getenv func(string) string) ([]*Reporter, error) {
 	dir := getenv(EnvDir)
 	if dir == "" {
 		return nil, nil
+	}
+	if dir == InAlloc {
+		var err error
+		if dir, err = allocFolder(getenv("NOMAD_ALLOC_DIR")); err != nil {
+			return nil, err
+		}
 	}
 	var reporters []*Reporter
 	for _, id := range strings.Split(getenv(EnvVisible), ",") {

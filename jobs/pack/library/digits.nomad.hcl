@@ -123,6 +123,22 @@ variable "workload_binary" {
   description = "the reference workload: a path, or a name on the task's PATH"
 }
 
+variable "wipe_driver" {
+  type        = string
+  default     = ""
+  description = "driver exec: raw_exec to remove what a killed server left; an exec task cannot"
+  validation {
+    condition     = contains(["", "raw_exec"], var.wipe_driver)
+    error_message = "Use raw_exec, or leave it empty."
+  }
+}
+
+variable "wipe_binary" {
+  type        = string
+  default     = "stoker"
+  description = "driver exec: the stoker program as raw_exec finds it on the node"
+}
+
 locals {
   urn = "urn:stoker:model:${var.model}:${var.version}"
   # raw_exec cannot mount volumes: such a node says in its meta where they are.
@@ -305,12 +321,13 @@ job "digits" {
 
     # A secrets folder stays mounted until the allocation is collected, so what
     # a killed server left is removed here. An exec task sees no folder but its
-    # own: there stoker open removes the model when the server ends.
+    # own: there stoker open removes the model when the server ends, and where
+    # raw_exec is allowed a task of that driver looks after it.
     dynamic "task" {
-      for_each = var.driver == "exec" ? [] : [1]
+      for_each = var.driver == "exec" && var.wipe_driver == "" ? [] : [1]
       labels   = ["wipe"]
       content {
-        driver = var.driver
+        driver = var.driver == "exec" ? var.wipe_driver : var.driver
         lifecycle {
           hook    = "poststop"
           sidecar = false
@@ -328,7 +345,7 @@ job "digits" {
         dynamic "config" {
           for_each = local.process
           content {
-            command = var.stoker_binary
+            command = var.driver == "exec" ? var.wipe_binary : var.stoker_binary
             args    = ["wipe", "$${NOMAD_ALLOC_DIR}/../server/secrets/model"]
           }
         }

@@ -209,11 +209,6 @@ job "train-digits" {
     task "seal" {
       driver = var.driver
 
-      lifecycle {
-        hook    = "prestart"
-        sidecar = true
-      }
-
       dynamic "config" {
         for_each = local.image
         content {
@@ -263,6 +258,8 @@ job "train-digits" {
 
     task "train" {
       driver = var.driver
+      # Its end is the job's end: a seal task that still waits is stopped then.
+      leader = true
       # Long enough to save a checkpoint when the task is told to stop.
       kill_signal  = "SIGTERM"
       kill_timeout = "20s"

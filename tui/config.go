@@ -1,0 +1,84 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/cluster"
+	"stoker/jobs/action"
+	"stoker/tui/screen"
+	"stoker/tui/theme"
+)
+
+// Feed brings the snapshots; *cluster.Feed is one.
+type Feed interface {
+	Latest() *cluster.Snapshot
+	Subscribe() (snapshots <-chan *cluster.Snapshot, stop func())
+}
+
+// Runner plans and does actions; *action.Runner is one.
+type Runner interface {
+	Allowed(id action.ID) error
+	Plan(ctx context.Context, req action.Request, s *cluster.Snapshot) (action.Plan, error)
+	Do(ctx context.Context, p action.Plan) (action.Result, error)
+}
+
+// Config is what the program is made of.
+type Config struct {
+	Context    string // the named context, for the header
+	Namespace  string // "*" is all that may be read
+	Production bool   // the context is marked so: the header says it
+	ReadOnly   bool   // no action is offered, and none is done
+
+	Feed   Feed
+	Runner Runner           // nil: nothing can be changed
+	Logs   screen.LogSource // nil: no logs
+
+	Theme string      // one of theme.Names; empty is theme.Auto
+	Start screen.Name // the first screen; empty is the fleet
+	Now   func() time.Time
+
+	In  io.Reader // the terminal
+	Out io.Writer
+	Env []string // as os.Environ gives it
+}
+
+// fps is how often the renderer looks for a new frame; a key waits for the
+// next look, so a lower rate would be felt.
+const fps = 120
+
+// Run shows the program until the user quits or ctx ends; both are no error.
+func Run(ctx context.Context, cfg Config) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	snapshots, stop := cfg.Feed.Subscribe()
+	defer stop()
+	m, err := newModel(ctx, cfg, snapshots)
+	if err != nil {
+		return err
+	}
+	_, err = tea.NewProgram(
+		m,
+		tea.WithContext(ctx), tea.WithFPS(fps),
+		tea.WithInput(cfg.In), tea.WithOutput(cfg.Out), tea.WithEnvironment(cfg.Env),
+	).Run()
+	switch {
+	case err == nil, errors.Is(err, tea.ErrInterrupted):
+		return nil
+	case errors.Is(err, tea.ErrProgramPanic):
+		return fmt.Errorf("the screen stopped: %w", err)
+	case ctx.Err() != nil:
+		return nil
+	}
+	return fmt.Errorf("run the screen: %w", err)
+}
+
+// themeOf makes the theme that configuration and environment ask for.
+func themeOf(cfg Config) (theme.Theme, error) {
+	return theme.New(theme.Choose(cfg.Theme, cfg.Env), theme.WantsASCII(cfg.Env))
+}

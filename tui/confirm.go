@@ -1,0 +1,233 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/jobs/action"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/theme"
+	"stoker/tui/ui"
+)
+
+// asking is what a confirmation shows. Its lines are clean and styled.
+type asking struct {
+	title   string
+	lines   []string
+	name    string // to be typed; empty when yes is enough
+	nothing bool   // there is nothing to confirm
+	danger  bool
+}
+
+// planText turns a plan into what the confirmation shows.
+func planText(e *screen.Env, p *action.Plan) asking {
+	th := e.Theme
+	a := asking{title: ui.Clean(p.Title), name: p.Ask, nothing: p.Nothing != "", danger: p.Danger}
+	if a.nothing {
+		a.lines = []string{"Nothing to do: " + ui.Clean(p.Nothing) + "."}
+		return a
+	}
+	a.lines = append(a.lines, touches(th, p.Touches)...)
+	if p.Job != nil {
+		a.lines = append(a.lines, diff(th, p)...)
+	}
+	for _, w := range p.Warnings {
+		a.lines = append(a.lines, th.Warn.Render(th.G.Warn+" "+ui.Clean(w)))
+	}
+	return a
+}
+
+func touches(th *theme.Theme, list []action.Touch) []string {
+	if len(list) == 0 {
+		return []string{th.Muted.Render("It touches nothing that runs.")}
+	}
+	kind, name := 0, 0
+	for _, t := range list {
+		kind, name = max(kind, ui.Width(t.Kind)), max(name, min(ui.Width(ui.Clean(t.Name)), 40))
+	}
+	out := []string{th.Muted.Render("It touches " + ui.Count(len(list), "thing") + ":")}
+	for _, t := range list {
+		out = append(out, "  "+th.Muted.Render(ui.Fit(t.Kind, kind))+"  "+ui.Fit(ui.Clean(t.Name), name)+"  "+ui.Clean(t.Effect))
+	}
+	return out
+}
+
+// diff shows the scheduler's dry run.
+func diff(th *theme.Theme, p *action.Plan) []string {
+	if len(p.Job.Diff) == 0 {
+		return nil
+	}
+	out := []string{"", th.Muted.Render("What changes in the job:")}
+	for _, d := range p.Job.Diff {
+		st := th.Text
+		switch d.Mark {
+		case '+':
+			st = th.OK
+		case '-':
+			st = th.Bad
+		case '~':
+			st = th.Warn
+		}
+		out = append(out, st.Render(ui.Clean(fmt.Sprintf("  %c %s%s", d.Mark, ui.Spaces(d.Indent*2), d.Text))))
+	}
+	return append(out, "")
+}
+
+func questionText(e *screen.Env, q screen.QuestionMsg) asking {
+	a := asking{title: ui.Clean(q.Title), name: q.Ask, danger: true}
+	for _, l := range q.Lines {
+		a.lines = append(a.lines, ui.Clean(l))
+	}
+	for _, w := range q.Warnings {
+		a.lines = append(a.lines, e.Theme.Warn.Render(e.Theme.G.Warn+" "+ui.Clean(w)))
+	}
+	return a
+}
+
+// quiet swallows keys that were meant for the screen below: a confirmation
+// that took a while to come has opened by itself, and a stray Enter must not
+// approve it.
+type quiet struct {
+	opened, last time.Time
+	on           bool
+}
+
+// The confirmation waits for so long without a key, but not longer than the most.
+const (
+	byItself  = 400 * time.Millisecond // from the key to the box: slower than this
+	quietFor  = 425 * time.Millisecond
+	quietMost = 1500 * time.Millisecond
+)
+
+func (q *quiet) begin(now, asked time.Time) {
+	*q = quiet{opened: now, last: now, on: now.Sub(asked) > byItself}
+}
+
+// swallow reports whether a key at this time is not for the box.
+func (q *quiet) swallow(now time.Time) bool {
+	if !q.on {
+		return false
+	}
+	if now.Sub(q.last) >= quietFor || now.Sub(q.opened) >= quietMost {
+		q.on = false
+		return false
+	}
+	q.last = now
+	return true
+}
+
+// confirm asks before a change. The answer is No until the user says Yes.
+type confirm struct {
+	env *screen.Env
+	asking
+	yes   bool
+	line  ui.Line
+	wrong bool // the typed name is not the one
+	top   int
+	room  int
+	quiet quiet
+	run   func() tea.Cmd
+}
+
+func newConfirm(e *screen.Env, a asking) *confirm { return &confirm{env: e, asking: a, room: 1} }
+
+func (c *confirm) paste(text string) {
+	if c.name != "" {
+		c.line.Insert(text)
+	}
+}
+
+func (c *confirm) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
+	if c.quiet.swallow(c.env.Now()) {
+		return nil, false
+	}
+	if c.name != "" && !c.nothing && c.line.Key(k) {
+		c.wrong = false
+		return nil, false
+	}
+	id, _ := c.env.Keys.Lookup(k.String(), keys.Confirm)
+	switch id {
+	case keys.Cancel, keys.No:
+		return nil, true
+	case keys.ScrollUp:
+		c.top--
+	case keys.ScrollDn:
+		c.top++
+	case keys.Turn:
+		c.yes = !c.yes && c.name == ""
+	case keys.Yes:
+		return c.begin(c.name == "")
+	case keys.Accept:
+		if c.nothing {
+			return nil, true
+		}
+		if c.name != "" {
+			c.wrong = c.line.Value() != c.name
+			return c.begin(!c.wrong)
+		}
+		if !c.yes {
+			return nil, true
+		}
+		return c.begin(true)
+	}
+	return nil, false
+}
+
+func (c *confirm) begin(sure bool) (tea.Cmd, bool) {
+	if !sure || c.nothing {
+		return nil, false
+	}
+	return c.run(), true
+}
+
+func (c *confirm) view(w, h int) []string {
+	th := c.env.Theme
+	w = min(w, 92)
+	var body []string
+	for _, l := range c.lines {
+		if ui.Width(l) > w-4 {
+			body = append(body, ui.Wrap(l, w-4)...)
+		} else {
+			body = append(body, l)
+		}
+	}
+	foot := append([]string{""}, c.foot(w-4)...)
+	c.room = max(h-2-len(foot), 1)
+	c.top = max(min(c.top, len(body)-c.room), 0)
+	title := c.title
+	if len(body) > c.room {
+		title += fmt.Sprintf("  %d to %d of %d lines", c.top+1, c.top+c.room, len(body))
+		body = body[c.top : c.top+c.room]
+	}
+	return ui.Box(th, title, append(body, foot...), w)
+}
+
+// foot is the way to say yes or no.
+func (c *confirm) foot(w int) []string {
+	th := c.env.Theme
+	hint := func(s string) string { return th.Muted.Render(s) }
+	switch {
+	case c.nothing:
+		return []string{hint("esc close")}
+	case c.name != "":
+		ask := "Type " + th.Title.Render(ui.Clean(c.name)) + " to do it: "
+		line := ask + c.line.View(th, max(w-ui.Width(ask), 2))
+		last := hint("⏎ do it   esc leave it")
+		if c.wrong {
+			last = th.Bad.Render(th.G.Bad+" that is not the name") + "   " + hint("esc leave it")
+		}
+		return []string{line, last}
+	}
+	button := func(text string, on bool) string {
+		if on {
+			return th.Selected.Render("[" + text + "]")
+		}
+		return " " + text + " "
+	}
+	verb, _, _ := strings.Cut(c.title, " ")
+	return []string{ui.Sides(button(" No ", !c.yes)+"  "+button(" Yes, "+verb+" ", c.yes), hint("tab choose   ⏎ take it   y yes   n no"), w)}
+}

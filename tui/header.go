@@ -1,0 +1,202 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	"stoker/cluster"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/theme"
+	"stoker/tui/ui"
+)
+
+// headerLines is the height of the header: one line and a rule.
+const headerLines = 2
+
+// header says where one is, and whether what is shown is true.
+func (m *model) header() []string {
+	th := m.env.Theme
+	arrow := " " + th.Muted.Render(th.G.Arrow) + " "
+	where := []string{ui.Clean(or(m.cfg.Context, "default")), ui.Clean(or(m.snap.Place.Region, "global")), ui.Clean(or(m.cfg.Namespace, "*"))}
+	left := " " + th.Title.Render("stoker") + "  " + strings.Join(where, arrow)
+	if m.cfg.Production {
+		left += "  " + th.Bad.Render("PRODUCTION")
+	}
+	segs := []ui.Seg{m.nomadSeg(), m.vaultSeg(), m.agentsSeg()}
+	segs = append(segs, m.otherSegs()...)
+	segs = append(segs, ui.Seg{Text: th.Muted.Render(m.env.Now().Format("15:04:05")), Drop: 3})
+	if m.cfg.ReadOnly {
+		segs = append(segs, ui.Seg{Text: th.Accent.Render("read-only")})
+	}
+	right := ui.Segs(segs, 3, m.w-ui.Width(left)-4)
+	return []string{ui.Fit(ui.Sides(left, right+" ", m.w), m.w), ui.Rule(th, m.w)}
+}
+
+func or(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// badge is a name with a state: glyph, word and colour.
+func badge(th *theme.Theme, name string, st theme.Style, glyph, word string) ui.Seg {
+	head := th.Muted.Render(name) + " " + st.Render(glyph)
+	return ui.Seg{Text: head + " " + st.Render(word), Short: head, Drop: 4}
+}
+
+func (m *model) nomadSeg() ui.Seg {
+	th, h := m.env.Theme, screen.Source(m.snap, "nomad")
+	switch {
+	case h.Lost():
+		return badge(th, "nomad", th.Bad, th.G.Bad, m.retry(&h.Worst))
+	case h.OK():
+		return badge(th, "nomad", th.OK, th.G.OK, "live")
+	}
+	return badge(th, "nomad", th.Muted, th.G.Off, "starting")
+}
+
+// retry is the shortest account of a source that does not answer.
+func (m *model) retry(src *cluster.SourceStatus) string {
+	if src.State == cluster.SourceDenied {
+		return "denied"
+	}
+	if left := src.Retry.Sub(m.env.Now()); left > 0 {
+		return "retry in " + ui.Dur(left)
+	}
+	return "retrying"
+}
+
+func (m *model) vaultSeg() ui.Seg {
+	th, h, v := m.env.Theme, screen.Source(m.snap, "vault"), m.snap.Vault
+	switch {
+	case h.Lost():
+		return badge(th, "vault", th.Warn, th.G.Warn, m.retry(&h.Worst))
+	case v != nil && v.Err != "":
+		return badge(th, "vault", th.Warn, th.G.Warn, "late")
+	case v != nil && v.Sealed:
+		return badge(th, "vault", th.Bad, th.G.Bad, "sealed")
+	case v != nil:
+		return badge(th, "vault", th.OK, th.G.OK, "open")
+	case h.All == 0:
+		return badge(th, "vault", th.Muted, th.G.Off, "off")
+	}
+	return badge(th, "vault", th.Muted, th.G.Off, "starting")
+}
+
+func (m *model) agentsSeg() ui.Seg {
+	th, h := m.env.Theme, screen.Source(m.snap, "agent")
+	count := fmt.Sprintf("%d/%d", h.Live, h.All)
+	var s ui.Seg
+	switch {
+	case h.All == 0:
+		s = badge(th, "agents", th.Muted, th.G.Off, "none")
+	case h.OK():
+		s = badge(th, "agents", th.OK, th.G.OK, count)
+	default:
+		s = badge(th, "agents", th.Warn, th.G.Warn, count)
+	}
+	s.Short, s.Drop = "", 2
+	return s
+}
+
+// otherSegs names the sources that are in trouble; the others keep quiet.
+func (m *model) otherSegs() []ui.Seg {
+	th := m.env.Theme
+	seen := map[string]bool{"nomad": true, "vault": true, "agent": true}
+	var out []ui.Seg
+	for i := range m.snap.Sources {
+		group := screen.GroupOf(m.snap.Sources[i].Name)
+		if seen[group] {
+			continue
+		}
+		seen[group] = true
+		if h := screen.Source(m.snap, group); h.Lost() {
+			s := badge(th, ui.Clean(group), th.Warn, th.G.Warn, m.retry(&h.Worst))
+			s.Drop = 5
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// tabsFrom is the height from which the footer lists the screens.
+const tabsFrom = 20
+
+func (m *model) footerLines() int {
+	if m.h < tabsFrom {
+		return 2
+	}
+	return 3
+}
+
+// footer says what one can do: the screen's actions, or what is typed, or what
+// became of the last action; below, the screens.
+func (m *model) footer() []string {
+	th := m.env.Theme
+	out := []string{ui.Rule(th, m.w)}
+	switch {
+	case m.line != nil:
+		out = append(out, m.lineView(m.w))
+	case m.log.now != nil:
+		n := m.log.now
+		glyph, st := screen.Mark(th, n.level)
+		if n.passing {
+			glyph, st = th.G.Busy, th.Accent
+		}
+		text := ui.Fit(" "+glyph+" "+n.text, m.w)
+		out = append(out, st.Render(text))
+	default:
+		out = append(out, m.hints())
+	}
+	if m.footerLines() > 2 {
+		out = append(out, m.tabs())
+	}
+	return out
+}
+
+func (m *model) hints() string {
+	th := m.env.Theme
+	hint := func(b keys.Binding) string {
+		return th.Key.Render(b.Shown()) + " " + th.Muted.Render(b.Label)
+	}
+	var segs []ui.Seg
+	if f := m.filters[m.top()]; !f.Empty() {
+		shown, all := m.active().Screen.(screen.Filterer).Counts()
+		segs = append(segs, ui.Seg{Text: th.Key.Render("/") + f.String() + th.Muted.Render(fmt.Sprintf("  %s of %s, esc clears", ui.Int(shown), ui.Int(all)))})
+	}
+	for i, id := range m.active().Actions() {
+		b, ok := m.env.Keys.Find(id, m.active().scope, keys.List, keys.Global)
+		if !ok || m.hidden(b) {
+			continue
+		}
+		segs = append(segs, ui.Seg{Text: hint(b), Drop: i + 2})
+	}
+	right := make([]ui.Seg, 0, 3)
+	for i, id := range []keys.ID{keys.Filter, keys.Command, keys.Help} {
+		if b, ok := m.env.Keys.Find(id, keys.Global); ok {
+			right = append(right, ui.Seg{Text: hint(b), Drop: 2 - i})
+		}
+	}
+	r := ui.Segs(right, 3, m.w/2)
+	return ui.Sides("  "+ui.Segs(segs, 3, m.w-ui.Width(r)-5), r+"  ", m.w)
+}
+
+func (m *model) tabs() string {
+	th := m.env.Theme
+	var b strings.Builder
+	b.WriteString(" ")
+	for i, s := range m.screens {
+		bind, ok := m.env.Keys.Find(s.key, keys.Global)
+		if !ok {
+			continue
+		}
+		if i == m.top() {
+			b.WriteString(th.Title.Render("[" + bind.Shown() + " " + bind.Label + "]"))
+			continue
+		}
+		b.WriteString(" " + th.Key.Render(bind.Shown()) + " " + th.Muted.Render(bind.Label) + " ")
+	}
+	return ui.Fit(b.String(), m.w)
+}

@@ -1,0 +1,32 @@
+package tui
+
+import (
+	"time"
+
+	"stoker/cluster"
+	"stoker/jobs/action"
+)
+
+// snapshotMsg comes from waitSnapshot; ok is false when the Feed has ended.
+type snapshotMsg struct {
+	snap *cluster.Snapshot
+	ok   bool
+}
+
+// tickMsg comes once a second; the active screen redraws its ages.
+type tickMsg struct{ now time.Time }
+
+// planReadyMsg is the reply to ask; dropped when id is not the pending one.
+type planReadyMsg struct {
+	id   int
+	plan action.Plan
+	err  error
+}
+
+// doneMsg is the reply to a change that was confirmed. It is always shown.
+type doneMsg struct {
+	id    int
+	title string
+	text  string
+	err   error
+}

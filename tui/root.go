@@ -1,0 +1,250 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/cluster"
+	"stoker/jobs/action"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/theme"
+	"stoker/tui/ui"
+)
+
+// The smallest terminal that is drawn on.
+const (
+	minWidth  = 60
+	minHeight = 16
+)
+
+// model is the root.
+type model struct {
+	cfg       Config
+	env       *screen.Env
+	theme     theme.Theme
+	plain     *strings.Replacer // set when the terminal has only ASCII
+	snapshots <-chan *cluster.Snapshot
+	snap      *cluster.Snapshot
+	w, h      int
+	banner    string // above the body while Nomad does not answer
+
+	screens []entry
+	seen    []uint64 // the snapshot's number that each screen has
+	filters []ui.Filter
+	stack   []int // indexes into screens; the last is active
+
+	over overlay    // nil when nothing lies over the screen
+	line *inputLine // nil when nothing is typed in the footer
+	acts actions
+	log  notes
+}
+
+func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapshot) (*model, error) {
+	th, err := themeOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	m := &model{cfg: cfg, theme: th, snapshots: snapshots, snap: cfg.Feed.Latest()}
+	if theme.WantsASCII(cfg.Env) {
+		m.plain = theme.Plain()
+	}
+	m.env = &screen.Env{
+		Theme: &m.theme, Keys: keys.NewMap(keys.Table()), Now: cfg.Now, Base: ctx, Logs: cfg.Logs,
+		Allowed: allowed(cfg),
+	}
+	m.screens = screens(m.env, cfg)
+	m.seen = make([]uint64, len(m.screens))
+	m.filters = make([]ui.Filter, len(m.screens))
+	start, ok := m.find(cfg.Start)
+	if !ok && cfg.Start != "" {
+		return nil, fmt.Errorf("no screen %q", cfg.Start)
+	}
+	m.stack = []int{start}
+	return m, nil
+}
+
+// allowed says why an action may not be done, before anyone asks for it.
+func allowed(cfg Config) func(action.ID) error {
+	return func(id action.ID) error {
+		switch {
+		case cfg.ReadOnly:
+			return action.ErrReadOnly
+		case cfg.Runner == nil:
+			return fmt.Errorf("there is no scheduler to %s with", id)
+		}
+		return cfg.Runner.Allowed(id)
+	}
+}
+
+// Init implements tea.Model.
+func (m *model) Init() tea.Cmd {
+	cmds := []tea.Cmd{m.waitSnapshot(), tick()}
+	if m.theme.Name == theme.Auto {
+		cmds = append(cmds, tea.RequestBackgroundColor)
+	}
+	return tea.Batch(cmds...)
+}
+
+// waitSnapshot reads one snapshot; Update asks again when it was drawn.
+func (m *model) waitSnapshot() tea.Cmd {
+	ch, done := m.snapshots, m.env.Base.Done()
+	return func() tea.Msg {
+		select {
+		case s, ok := <-ch:
+			return snapshotMsg{s, ok}
+		case <-done:
+			return snapshotMsg{}
+		}
+	}
+}
+
+func tick() tea.Cmd {
+	return tea.Every(time.Second, func(t time.Time) tea.Msg { return tickMsg{t} })
+}
+
+// Update implements tea.Model.
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.w, m.h = msg.Width, msg.Height
+		m.resize()
+		return m, m.show()
+	case tea.BackgroundColorMsg:
+		if m.theme.Name == theme.Auto && !msg.IsDark() {
+			return m, m.restyle(theme.Light)
+		}
+		return m, nil
+	case snapshotMsg:
+		return m, m.snapshot(msg)
+	case tickMsg:
+		return m, tea.Batch(tick(), m.active().Update(screen.TickMsg{Now: m.env.Now()}))
+	case tea.KeyPressMsg:
+		return m, m.key(msg)
+	case tea.PasteMsg:
+		return m, m.paste(msg)
+	}
+	return m, m.message(msg)
+}
+
+// message takes what screens ask for, and what commands reply.
+func (m *model) message(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case screen.OpenMsg:
+		return m.open(msg.Screen, msg.Target)
+	case screen.NoteMsg:
+		m.note(msg.Level, msg.Text)
+	case screen.AskMsg:
+		return m.ask(msg.Request)
+	case screen.QuestionMsg:
+		return m.question(msg)
+	case screen.PromptMsg:
+		m.over = newPrompt(m.env, msg)
+	case planReadyMsg:
+		return m.planReady(msg)
+	case doneMsg:
+		m.done(msg)
+	default: // a screen's own reply: it knows its own types
+		cmds := make([]tea.Cmd, 0, len(m.screens))
+		for _, s := range m.screens {
+			cmds = append(cmds, s.Update(msg))
+		}
+		return tea.Batch(cmds...)
+	}
+	return nil
+}
+
+func (m *model) snapshot(msg snapshotMsg) tea.Cmd {
+	if !msg.ok {
+		return nil // the Feed ended: the last snapshot stays
+	}
+	m.snap = msg.snap
+	if had := m.banner != ""; had != (m.trouble() != nil) {
+		m.resize()
+	}
+	return tea.Batch(m.show(), m.waitSnapshot())
+}
+
+// trouble is Nomad's status when it answered once and does not now.
+func (m *model) trouble() *cluster.SourceStatus {
+	if h := screen.Source(m.snap, "nomad"); m.snap.Ready && h.Lost() {
+		return &h.Worst
+	}
+	return nil
+}
+
+// body is the part of the screen between header and footer.
+func (m *model) body() ui.Rect {
+	top := headerLines
+	if m.banner != "" {
+		top++
+	}
+	return ui.Rect{Y: top, W: m.w, H: max(m.h-top-m.footerLines(), 0)}
+}
+
+func (m *model) resize() {
+	m.banner = ""
+	if src := m.trouble(); src != nil {
+		m.banner = screen.Trouble(src, m.env.Now())
+	}
+	if m.tooSmall() {
+		return
+	}
+	r := m.body()
+	for _, s := range m.screens {
+		s.SetSize(r.W, r.H)
+	}
+}
+
+func (m *model) tooSmall() bool { return m.w < minWidth || m.h < minHeight }
+
+// restyle changes the theme; screens draw anew when they are sized.
+func (m *model) restyle(name string) tea.Cmd {
+	t, err := theme.New(name, m.plain != nil)
+	if err != nil {
+		m.note(cluster.Warn, err.Error())
+		return nil
+	}
+	m.theme = t
+	m.resize()
+	return nil
+}
+
+// View implements tea.Model.
+func (m *model) View() tea.View {
+	v := tea.NewView(m.draw())
+	v.AltScreen = true
+	v.WindowTitle = "stoker " + ui.Clean(m.cfg.Context)
+	return v
+}
+
+func (m *model) draw() string {
+	if m.w == 0 || m.h == 0 {
+		return ""
+	}
+	if m.tooSmall() {
+		text := fmt.Sprintf("stoker needs at least %d columns and %d lines; this terminal has %d and %d.", minWidth, minHeight, m.w, m.h)
+		return ui.Block(ui.Wrap(text, m.w), m.w, m.h)
+	}
+	r := m.body()
+	lines := make([]string, 0, m.h)
+	lines = append(lines, m.header()...)
+	if src := m.trouble(); src != nil && m.banner != "" {
+		lines = append(lines, m.theme.Warn.Render(ui.Fit(" "+m.theme.G.Warn+" "+screen.Trouble(src, m.env.Now()), m.w)))
+	}
+	lines = append(lines, strings.Split(m.active().View(), "\n")...)
+	lines = append(lines, m.footer()...)
+	if m.over != nil {
+		box := m.over.view(m.w-4, r.H)
+		lines = ui.Over(lines, box, (m.w-ui.Width(box[0]))/2, r.Y+max((r.H-len(box))/3, 0))
+	}
+	out := strings.Join(lines, "\n")
+	if m.plain != nil {
+		out = m.plain.Replace(out)
+	}
+	return out
+}

@@ -1,0 +1,191 @@
+package tui
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/cluster"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/ui"
+)
+
+// maxStack bounds the way back.
+const maxStack = 16
+
+func (m *model) active() entry { return m.screens[m.top()] }
+
+func (m *model) top() int { return m.stack[len(m.stack)-1] }
+
+// find looks a screen up; without one it is the first.
+func (m *model) find(name screen.Name) (int, bool) {
+	for i, s := range m.screens {
+		if s.name == name {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// show gives the active screen what it missed while others were shown.
+func (m *model) show() tea.Cmd {
+	i := m.top()
+	if m.tooSmall() {
+		return nil
+	}
+	if d, ok := m.screens[i].Screen.(interface{ SetDim(bool) }); ok {
+		d.SetDim(m.trouble() != nil)
+	}
+	if m.seen[i] != m.snap.Rev || m.snap.Rev == 0 {
+		m.screens[i].SetSnapshot(m.snap)
+		m.seen[i] = m.snap.Rev
+	}
+	return nil
+}
+
+// open jumps to a screen; esc leads back to this one.
+func (m *model) open(name screen.Name, t screen.Target) tea.Cmd {
+	i, ok := m.find(name)
+	if !ok {
+		m.note(cluster.Warn, "there is no screen "+string(name))
+		return nil
+	}
+	if i != m.top() {
+		m.stack = append(m.stack, i)
+		if len(m.stack) > maxStack {
+			m.stack = m.stack[1:]
+		}
+	}
+	m.setFilter(i, ui.Filter{}) // it could hide the target
+	cmd := m.show()
+	if o, ok := m.active().Screen.(screen.Opener); ok {
+		cmd = tea.Batch(cmd, o.Open(t))
+	}
+	return cmd
+}
+
+// switchTo goes to a screen of the first level: there is no way back from it.
+func (m *model) switchTo(i int) tea.Cmd {
+	m.stack = []int{i}
+	cmd := m.show()
+	if o, ok := m.active().Screen.(screen.Opener); ok {
+		cmd = tea.Batch(cmd, o.Open(screen.Target{}))
+	}
+	return cmd
+}
+
+// leave closes details or goes back to the screen before; false at the top.
+func (m *model) leave() (tea.Cmd, bool) {
+	if b, ok := m.active().Screen.(screen.Backer); ok && b.Back() {
+		return nil, true
+	}
+	if len(m.stack) > 1 {
+		m.stack = m.stack[:len(m.stack)-1]
+		return m.show(), true
+	}
+	return nil, false
+}
+
+// back is esc: it gives up a plan, closes, clears the filter or goes back.
+func (m *model) back() tea.Cmd {
+	if m.acts.giveUp() {
+		m.log.clear()
+		return nil
+	}
+	if b, ok := m.active().Screen.(screen.Backer); ok && b.Back() {
+		return nil
+	}
+	if !m.filters[m.top()].Empty() {
+		m.setFilter(m.top(), ui.Filter{})
+		return nil
+	}
+	cmd, _ := m.leave()
+	return cmd
+}
+
+func (m *model) setFilter(i int, f ui.Filter) {
+	s, ok := m.screens[i].Screen.(screen.Filterer)
+	if !ok || m.filters[i].String() == f.String() {
+		return
+	}
+	m.filters[i] = f
+	s.SetFilter(f)
+}
+
+// key takes one key: overlays first, then inputs, then the screen's scopes.
+func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
+	if id, _ := m.env.Keys.Lookup(k.String(), keys.Global); id == keys.QuitNow {
+		return tea.Quit
+	}
+	m.log.clear()
+	switch t, typer := m.active().Screen.(screen.Typer); {
+	case m.over != nil:
+		over := m.over
+		cmd, closed := over.key(k)
+		if closed && m.over == over {
+			m.over = nil
+		}
+		return cmd
+	case m.line != nil:
+		return m.lineKey(k)
+	case typer && t.Typing():
+		return m.active().Update(k)
+	}
+	id, ok := m.env.Keys.Lookup(k.String(), m.active().scope, keys.List, keys.Global)
+	if !ok {
+		return nil
+	}
+	if b, ok := m.env.Keys.Find(id, m.active().scope); ok {
+		if def, change := b.Change(); change {
+			if err := m.env.Allowed(def.ID); err != nil {
+				m.note(cluster.Warn, def.Verb+": "+err.Error())
+				return nil
+			}
+		}
+	}
+	return m.dispatch(id)
+}
+
+func (m *model) dispatch(id keys.ID) tea.Cmd {
+	switch id {
+	case keys.Quit:
+		if cmd, left := m.leave(); left {
+			return cmd
+		}
+		return tea.Quit
+	case keys.Back:
+		return m.back()
+	case keys.Help:
+		m.over = newHelp(m)
+	case keys.Messages:
+		m.over = newMessages(m)
+	case keys.Command:
+		m.line = newInput(command, "")
+	case keys.Filter:
+		if _, ok := m.active().Screen.(screen.Filterer); ok {
+			m.line = newInput(filter, m.filters[m.top()].String())
+		} else {
+			m.note(cluster.Info, "there is nothing to filter here")
+		}
+	default:
+		for i, s := range m.screens {
+			if s.key == id {
+				return m.switchTo(i)
+			}
+		}
+		return m.active().Update(screen.KeyMsg{ID: id})
+	}
+	return nil
+}
+
+func (m *model) paste(p tea.PasteMsg) tea.Cmd {
+	switch t, typer := m.active().Screen.(screen.Typer); {
+	case m.over != nil:
+		m.over.paste(p.Content)
+	case m.line != nil:
+		m.line.Insert(p.Content)
+		m.typed()
+	case typer && t.Typing():
+		return m.active().Update(p)
+	}
+	return nil
+}
