@@ -24,8 +24,9 @@ type Feed struct {
 	done   chan struct{}
 	latest atomic.Pointer[Snapshot]
 
-	mu   sync.Mutex
-	subs []chan *Snapshot
+	mu    sync.Mutex
+	subs  []chan *Snapshot
+	ended bool
 }
 
 // NewFeed makes a Feed for one cluster. Call Run to start it.
@@ -40,13 +41,20 @@ func NewFeed(place Place, now func() time.Time) *Feed {
 func (f *Feed) Latest() *Snapshot { return f.latest.Load() }
 
 // Subscribe returns a channel that holds the newest snapshot: a slow reader
-// misses those in between. The channel is closed when the Feed ends; stop
-// ends the subscription.
+// misses those in between. The first is there at once if anything was
+// published. The channel is closed when the Feed ends; stop ends the subscription.
 func (f *Feed) Subscribe() (snapshots <-chan *Snapshot, stop func()) {
 	ch := make(chan *Snapshot, 1)
 	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.Latest(); s.Rev > 0 {
+		ch <- s
+	}
+	if f.ended {
+		close(ch)
+		return ch, func() {}
+	}
 	f.subs = append(f.subs, ch)
-	f.mu.Unlock()
 	return ch, func() {
 		f.mu.Lock()
 		f.subs = slices.DeleteFunc(f.subs, func(c chan *Snapshot) bool { return c == ch })
@@ -88,13 +96,13 @@ func (f *Feed) finish() {
 	for _, ch := range f.subs {
 		close(ch)
 	}
-	f.subs = nil
+	f.subs, f.ended = nil, true
 }
 
 func (f *Feed) publish(s *Snapshot) {
-	f.latest.Store(s)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.latest.Store(s)
 	for _, ch := range f.subs {
 		select {
 		case <-ch: // the reader did not take the last one: it is out of date

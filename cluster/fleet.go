@@ -13,7 +13,7 @@ import (
 
 // sum adds the fleet up.
 func sum(s *Snapshot) Fleet {
-	f := Fleet{Nodes: len(s.Nodes), GPUs: len(s.GPUs)}
+	f := Fleet{Nodes: len(s.Nodes)}
 	for i := range s.Nodes {
 		if s.Nodes[i].Status == NodeReady {
 			f.NodesReady++
@@ -22,38 +22,16 @@ func sum(s *Snapshot) Fleet {
 	var util float64
 	for i := range s.GPUs {
 		g := &s.GPUs[i]
-		switch {
-		case g.Holder != nil:
-			f.Held++
-		case g.NodeUp && !g.Failed():
-			f.Free++
-		}
-		if !g.NodeUp {
-			f.Down++
-			continue // its last readings are history
-		}
-		if g.Failed() {
-			f.Failed++
-		}
-		if g.Idle() {
-			f.Idle++
-		}
-		if g.Rogue() {
-			f.Rogue++
-		}
-		f.MemoryTotal += g.MemoryBytes
-		if g.Sample == nil {
-			continue
+		f.count(g)
+		if !g.NodeUp || g.Sample == nil {
+			continue // the last readings of a node that is down are history
 		}
 		if u := g.Sample.UtilPercent; u != nil {
 			util += *u
 			f.Reporting++
 		}
-		if m := g.Sample.MemoryUsedBytes; m != nil {
-			f.MemoryUsed += *m
-		}
-		add(&f.PowerWatts, g.Sample.PowerWatts)
-		add(&f.PowerLimitWatts, g.Sample.PowerLimitWatts)
+		f.PowerWatts = plus(f.PowerWatts, g.Sample.PowerWatts)
+		f.PowerLimitWatts = plus(f.PowerLimitWatts, g.Sample.PowerLimitWatts)
 		if t := g.Sample.TempCelsius; t != nil && (f.HottestCelsius == nil || *t > *f.HottestCelsius) {
 			f.HottestCelsius, f.Hottest = t, g.UUID
 		}
@@ -71,15 +49,50 @@ func sum(s *Snapshot) Fleet {
 	return f
 }
 
-func add(sum **float64, v *float64) {
-	if v == nil {
+// count counts a device; one that is cut into instances is counted through
+// these, though power and heat are its own.
+func (f *Fleet) count(g *GPU) {
+	if g.Split {
 		return
 	}
-	t := *v
-	if *sum != nil {
-		t += **sum
+	f.GPUs++
+	switch {
+	case g.Holder != nil:
+		f.Held++
+	case g.NodeUp && !g.Failed():
+		f.Free++
 	}
-	*sum = &t
+	if !g.NodeUp {
+		f.Down++
+		return
+	}
+	if g.Failed() {
+		f.Failed++
+	}
+	if g.Idle() {
+		f.Idle++
+	}
+	if g.Rogue() {
+		f.Rogue++
+	}
+	f.MemoryTotal += g.MemoryBytes
+	if g.Sample != nil && g.Sample.MemoryUsedBytes != nil {
+		f.MemoryUsed += *g.Sample.MemoryUsedBytes
+	}
+}
+
+// plus adds a value that may be unknown to a sum that may have none yet. The
+// sum is its own, so it can be added to in place.
+func plus(sum, v *float64) *float64 {
+	switch {
+	case v == nil:
+	case sum == nil:
+		first := *v
+		return &first
+	default:
+		*sum += *v
+	}
+	return sum
 }
 
 // joinKeys says which artifacts each Transit key still opens.
@@ -146,7 +159,7 @@ func gpuProblem(g *GPU) (Problem, bool) {
 	if !g.NodeUp {
 		return Problem{}, false // the node's line says it
 	}
-	p := Problem{Subject: fmt.Sprintf("%s/%d", g.NodeName, g.Index), GPU: g.UUID, Since: g.Health.Since}
+	p := Problem{GPU: g.UUID, Since: g.Health.Since}
 	by := ""
 	if g.Holder != nil {
 		by = ", held by " + g.Holder.Name
@@ -164,6 +177,7 @@ func gpuProblem(g *GPU) (Problem, bool) {
 	default:
 		return p, false
 	}
+	p.Subject = fmt.Sprintf("%s/%d", g.NodeName, g.Index)
 	return p, true
 }
 
@@ -177,8 +191,8 @@ func processes(s *gpu.Sample) string {
 
 func nodeLoad(s *Snapshot, n *Node) string {
 	held := 0
-	for i := range s.GPUs {
-		if s.GPUs[i].Node == n.ID && s.GPUs[i].Holder != nil {
+	for _, g := range s.NodeGPUs(n.ID) {
+		if g.Holder != nil {
 			held++
 		}
 	}
@@ -200,15 +214,18 @@ func jobProblems(s *Snapshot, j *Job) []Problem {
 	if d := s.JobDeployment(j.ID); d != nil && d.Status == "failed" && d.JobVersion == j.Version && !j.Stopped {
 		out = append(out, Problem{Level: Bad, Subject: "job " + j.ID.String(), Text: "deployment failed: " + d.StatusText, Job: j.ID})
 	}
-	if j.Failed > 0 && !j.Stopped && s.At.Sub(lastFailure(s, j)) < time.Hour {
-		out = append(out, Problem{Level: Warn, Subject: "job " + j.ID.String(), Text: count(j.Failed, "allocation") + " failed", Since: lastFailure(s, j), Job: j.ID})
+	if j.Failed > 0 && !j.Stopped {
+		if last := lastFailure(s, j); s.At.Sub(last) < time.Hour {
+			out = append(out, Problem{Level: Warn, Subject: "job " + j.ID.String(), Text: count(j.Failed, "allocation") + " failed", Since: last, Job: j.ID})
+		}
 	}
 	return out
 }
 
 func lastFailure(s *Snapshot, j *Job) (at time.Time) {
-	for i := range s.Allocs {
-		if a := &s.Allocs[i]; a.Job == j.ID && a.Client == "failed" && a.Modified.After(at) {
+	rows := s.allocsOf(j.ID)
+	for i := range rows {
+		if a := &rows[i]; a.Client == "failed" && a.JobVersion == j.Version && a.Modified.After(at) {
 			at = a.Modified
 		}
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"math"
 	"time"
 
 	"stoker/gpu"
@@ -101,7 +102,7 @@ func push(points []uint8, v *float64, grow bool) []uint8 {
 }
 
 func quantise(v *float64) uint8 {
-	if v == nil {
+	if v == nil || math.IsNaN(*v) {
 		return Unread
 	}
 	return uint8(min(max(*v+0.5, 0), Unread-1))

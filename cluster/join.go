@@ -11,30 +11,42 @@ import (
 // utilEvery is the time between two points of the fleet's utilisation curve.
 const utilEvery = 5 * time.Second
 
+// joins are what was joined for the last snapshot, kept until one of the
+// tables that it depends on changes: most snapshots differ in samples only.
+type joins struct {
+	jobs     []Job
+	jobsOf   [3]int // revisions of jobs, allocations, evaluations
+	holders  map[gpu.UUID]*Holder
+	heldOf   [2]int // revisions of jobs, allocations
+	byJob    map[JobID]span
+	byNode   map[NodeID][]int
+	placesOf int // arrangement of allocations
+	rollouts map[JobID]int
+	rolledOf int // revision of deployments
+
+	layout   layout
+	layoutOf [2]int // revisions of nodes, devices
+}
+
 // snapshot joins everything that is held into a new Snapshot.
 func (st *state) snapshot() *Snapshot {
 	st.rev++
 	s := &Snapshot{
 		Rev: st.rev, At: st.now(), Place: st.place,
-		Nodes: st.nodes.all(), Allocs: st.allocs.all(), Deployments: st.deployments.all(),
-		Evaluations: st.evals.all(), Services: st.services.all(),
-		Artifacts: st.artifacts, Vault: st.vault, EventsDropped: st.dropped,
+		Artifacts: st.artifacts, Vault: st.vault, EventsDropped: st.dropped, Events: st.newestFirst(),
 		Ready: st.listed == SetAll,
 	}
-	s.nodes, s.allocs = st.nodes.at, st.allocs.at
-	s.Jobs = joinJobs(st.jobs.all(), s.Allocs, s.Evaluations)
-	st.jobs.all()
-	s.jobs = st.jobs.at
-	s.GPUs = st.joinGPUs(s)
-	s.gpus = make(map[gpu.UUID]int, len(s.GPUs))
-	for i := range s.GPUs {
-		s.gpus[s.GPUs[i].UUID] = i
-	}
-	s.Models = st.joinModels(s)
-	s.Training = st.joinTraining(s)
+	s.Nodes, s.nodes = st.nodes.all()
+	s.Allocs, s.allocs = st.allocs.all()
+	s.Deployments, _ = st.deployments.all()
+	s.Evaluations, s.evals = st.evals.all()
+	s.Services, _ = st.services.all()
+	st.joinJobs(s)
+	st.joinGPUs(s)
+	use := useByJob(s)
+	s.Models = st.joinModels(s, use)
+	s.Training = st.joinTraining(s, use)
 	s.Keys = joinKeys(st.vault, st.artifacts)
-	s.Events = slices.Clone(st.events)
-	slices.Reverse(s.Events)
 	for _, src := range st.sources {
 		s.Sources = append(s.Sources, src)
 	}
@@ -48,13 +60,51 @@ func (st *state) snapshot() *Snapshot {
 	return s
 }
 
-// joinJobs counts each job's allocations and says why it waits, if it does.
-func joinJobs(jobs []Job, allocs []Alloc, evals []Evaluation) []Job {
-	out := slices.Clone(jobs)
-	at := make(map[JobID]int, len(out))
-	for i := range out {
-		at[out[i].ID] = i
+// joinJobs puts the jobs into s, and which allocations and deployment are whose.
+func (st *state) joinJobs(s *Snapshot) {
+	j := &st.joined
+	var rows []Job
+	rows, s.jobs = st.jobs.all()
+	if of := [3]int{st.jobs.rev, st.allocs.rev, st.evals.rev}; j.jobs == nil || j.jobsOf != of {
+		j.jobs, j.jobsOf = countJobs(rows, s.jobs, s.Allocs, s.Evaluations), of
 	}
+	if j.byJob == nil || j.placesOf != st.allocs.places {
+		j.byJob, j.byNode = placeAllocs(s.Allocs)
+		j.placesOf = st.allocs.places
+	}
+	if j.rollouts == nil || j.rolledOf != st.deployments.rev {
+		j.rollouts, j.rolledOf = newestOf(s.Deployments), st.deployments.rev
+	}
+	s.Jobs, s.jobAllocs, s.nodeAllocs, s.rollouts = j.jobs, j.byJob, j.byNode, j.rollouts
+}
+
+func placeAllocs(rows []Alloc) (map[JobID]span, map[NodeID][]int) {
+	byJob, byNode := map[JobID]span{}, map[NodeID][]int{}
+	for i := range rows {
+		a := &rows[i]
+		byNode[a.Node] = append(byNode[a.Node], i)
+		if i == 0 || rows[i-1].Job != a.Job {
+			byJob[a.Job] = span{i, i}
+		}
+		byJob[a.Job] = span{byJob[a.Job].from, i + 1}
+	}
+	return byJob, byNode
+}
+
+func newestOf(rows []Deployment) map[JobID]int {
+	out := map[JobID]int{}
+	for i := range rows { // the latest change comes first
+		d := &rows[i]
+		if best, ok := out[d.Job]; !ok || d.JobVersion > rows[best].JobVersion {
+			out[d.Job] = i
+		}
+	}
+	return out
+}
+
+// countJobs counts each job's allocations and says why it waits, if it does.
+func countJobs(jobs []Job, at map[JobID]int, allocs []Alloc, evals []Evaluation) []Job {
+	out := slices.Clone(jobs)
 	for i := range allocs {
 		a := &allocs[i]
 		j, ok := at[a.Job]
@@ -113,78 +163,14 @@ func waiting(job *Job, blocked, account *Evaluation) *Waiting {
 	return w
 }
 
-// joinGPUs makes one row per device: what nodes offer, what samples say, and
-// which live allocation the scheduler gave it to.
-func (st *state) joinGPUs(s *Snapshot) []GPU {
-	rows := map[gpu.UUID]*GPU{}
-	for i := range s.Nodes {
-		n := &s.Nodes[i]
-		for j, d := range n.Devices {
-			rows[d.UUID] = &GPU{
-				Place: st.place, Node: n.ID, NodeName: n.Name, NodeUp: n.Status == NodeReady,
-				Device: gpu.Device{UUID: d.UUID, Index: j, Model: d.Model, PCI: d.PCI},
-				Known:  true, Schedulable: d.Healthy,
-			}
-			if !d.Healthy {
-				rows[d.UUID].Health = gpu.Health{Verdict: gpu.VerdictFailed, Reason: d.HealthText}
-			}
-		}
-	}
-	for id, d := range st.devices {
-		row := rows[id]
-		if row == nil {
-			n, ok := st.nodes.rows[d.node]
-			if !ok {
-				continue // the node left
-			}
-			row = &GPU{Place: st.place, Node: n.ID, NodeName: n.Name, NodeUp: n.Status == NodeReady}
-			rows[id] = row
-		}
-		row.Device = d.Device
-		row.Sample, row.Source, row.Driver, row.CUDA, row.History, row.Events = d.sample, d.source, d.driver, d.cuda, d.past, d.events
-		if d.sample != nil && (d.sample.Health.Verdict != gpu.VerdictUnknown) && row.Health.Verdict != gpu.VerdictFailed {
-			row.Health = d.sample.Health
-		}
-	}
-	for i := range s.Allocs {
-		a := &s.Allocs[i]
-		if a.Terminal() {
-			continue
-		}
-		for _, t := range a.Tasks {
-			for _, id := range t.GPUs {
-				if row := rows[id]; row != nil {
-					row.Holder = holder(s, a, t.Name)
-				}
-			}
-		}
-	}
-	out := make([]GPU, 0, len(rows))
-	for _, r := range rows {
-		out = append(out, *r)
-	}
-	slices.SortFunc(out, func(a, b GPU) int {
-		return cmp.Or(cmp.Compare(a.NodeName, b.NodeName), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Index, b.Index), cmp.Compare(a.UUID, b.UUID))
-	})
-	return out
-}
-
-func holder(s *Snapshot, a *Alloc, task string) *Holder {
-	h := &Holder{Alloc: a.ID, Name: a.Name, Job: a.Job, Task: task, Since: a.Created}
-	if j := s.Job(a.Job); j != nil {
-		h.Kind, h.Model = j.Kind, j.Model
-	}
-	return h
-}
-
 // joinModels makes one row per model version that is served: those that report,
 // and inference jobs that run but do not report yet.
-func (st *state) joinModels(s *Snapshot) []Model {
+func (st *state) joinModels(s *Snapshot, use map[JobID]gpuUse) []Model {
 	var out []Model
 	reported := map[JobID]bool{}
 	for key, row := range st.models {
 		m := Model{ModelSample: row.sample, Reports: true, Latency: row.latency, Rate: row.rate}
-		st.joinModelJob(s, &m)
+		st.joinModelJob(s, use, &m)
 		reported[key.Job] = true
 		out = append(out, m)
 	}
@@ -194,7 +180,7 @@ func (st *state) joinModels(s *Snapshot) []Model {
 			continue
 		}
 		m := Model{ModelSample: ModelSample{Place: st.place, Key: ModelKey{Job: j.ID, Model: j.Model, Version: j.ModelVer}}}
-		st.joinModelJob(s, &m)
+		st.joinModelJob(s, use, &m)
 		out = append(out, m)
 	}
 	slices.SortFunc(out, func(a, b Model) int {
@@ -203,11 +189,11 @@ func (st *state) joinModels(s *Snapshot) []Model {
 	return out
 }
 
-func (st *state) joinModelJob(s *Snapshot, m *Model) {
+func (st *state) joinModelJob(s *Snapshot, use map[JobID]gpuUse, m *Model) {
 	if j := s.Job(m.Key.Job); j != nil {
 		m.Desired, m.Running = j.Desired(), j.Running
 	}
-	m.GPUs, m.GPUUtil = jobUtil(s, m.Key.Job)
+	m.GPUs, m.GPUUtil = use[m.Key.Job].figures()
 	for i := range st.artifacts {
 		if a := &st.artifacts[i]; a.Model == m.Key.Model && a.Version == m.Key.Version {
 			m.Artifact = a
@@ -215,7 +201,7 @@ func (st *state) joinModelJob(s *Snapshot, m *Model) {
 	}
 }
 
-func (st *state) joinTraining(s *Snapshot) []Training {
+func (st *state) joinTraining(s *Snapshot, use map[JobID]gpuUse) []Training {
 	var out []Training
 	for i := range s.Jobs {
 		j := &s.Jobs[i]
@@ -228,7 +214,7 @@ func (st *state) joinTraining(s *Snapshot) []Training {
 			t.TrainingSample, t.Loss, t.Reports = row.sample, row.loss, true
 		}
 		t.Status, t.Ended = trainingStatus(s, j)
-		t.GPUs, t.GPUUtil = jobUtil(s, j.ID)
+		t.GPUs, t.GPUUtil = use[j.ID].figures()
 		out = append(out, t)
 	}
 	return out // jobs are sorted already
@@ -244,32 +230,48 @@ func trainingStatus(s *Snapshot, j *Job) (status string, ended time.Time) {
 		return "starting", ended
 	}
 	status = j.Status
-	for _, a := range s.JobAllocs(j.ID) {
-		if a.Terminal() {
-			return a.Client, a.Modified
+	var newest *Alloc
+	rows := s.allocsOf(j.ID)
+	for i := range rows {
+		if a := &rows[i]; a.Terminal() && (newest == nil || a.Created.After(newest.Created)) {
+			newest = a
 		}
+	}
+	if newest != nil {
+		return newest.Client, newest.Modified
 	}
 	return status, ended
 }
 
-// jobUtil is the mean utilisation over a job's GPUs that report.
-func jobUtil(s *Snapshot, id JobID) (n int, util *float64) {
-	var total float64
-	var reporting int
+// gpuUse is what the GPUs of one job do together.
+type gpuUse struct {
+	gpus, reporting int
+	util            float64 // percent, summed over those reporting
+}
+
+func useByJob(s *Snapshot) map[JobID]gpuUse {
+	out := map[JobID]gpuUse{}
 	for i := range s.GPUs {
 		g := &s.GPUs[i]
-		if g.Holder == nil || g.Holder.Job != id {
+		if g.Holder == nil {
 			continue
 		}
-		n++
-		if u := g.Util(); u != nil {
-			total += *u
-			reporting++
+		u := out[g.Holder.Job]
+		u.gpus++
+		if v := g.Util(); v != nil {
+			u.util += *v
+			u.reporting++
 		}
+		out[g.Holder.Job] = u
 	}
-	if reporting == 0 {
-		return n, nil
+	return out
+}
+
+// figures are the number of GPUs and their mean utilisation; nil when none reports.
+func (u gpuUse) figures() (gpus int, util *float64) {
+	if u.reporting == 0 {
+		return u.gpus, nil
 	}
-	mean := total / float64(reporting)
-	return n, &mean
+	mean := u.util / float64(u.reporting)
+	return u.gpus, &mean
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Outcome says how far a job has come: what a script that submitted it waits for.
@@ -13,7 +14,8 @@ type Outcome struct {
 }
 
 // Outcome of a job's latest version: a service is done when its deployment
-// succeeded or failed, a batch job when all allocations have ended.
+// succeeded or failed, or without one when all run; a batch job when the last
+// allocation of each place has ended.
 func (s *Snapshot) Outcome(id JobID) Outcome {
 	j := s.Job(id)
 	if j == nil {
@@ -34,22 +36,83 @@ func (s *Snapshot) Outcome(id JobID) Outcome {
 		}
 		return Outcome{Text: "deployment " + d.Status}
 	}
-	if j.Type == "system" && j.Running > 0 && j.Starting == 0 {
-		return Outcome{true, true, fmt.Sprintf("%s running", count(j.Running, "allocation"))}
-	}
 	if j.Waiting != nil {
 		return Outcome{Text: fmt.Sprintf("waiting: %s not placed", count(j.Waiting.Missing, "allocation"))}
+	}
+	return s.steadyOutcome(j)
+}
+
+// steadyAfter is Nomad's own min_healthy_time: an allocation without a verdict
+// of a deployment counts when it ran for so long.
+const steadyAfter = 10 * time.Second
+
+// steadyOutcome is for jobs without a deployment of their version: those that
+// have none by their nature, and those whose deployment was forgotten long ago.
+func (s *Snapshot) steadyOutcome(j *Job) Outcome {
+	var running, coming, old int
+	rows := s.allocsOf(j.ID)
+	for i := range rows {
+		a := &rows[i]
+		switch {
+		case a.Terminal():
+		case a.JobVersion != j.Version:
+			old++
+		case s.steady(a):
+			running++
+		default:
+			coming++
+		}
+	}
+	everywhere := j.Type == "system" // one on each node, however many these are
+	switch {
+	case coming > 0 || old > 0 || j.Groups == nil && !everywhere:
+	case everywhere && running == 0 || !everywhere && running < j.Desired():
+	default:
+		return Outcome{true, true, fmt.Sprintf("%s running", count(running, "allocation"))}
 	}
 	return Outcome{Text: "starting"}
 }
 
+func (s *Snapshot) steady(a *Alloc) bool {
+	if a.Client != "running" {
+		return false
+	}
+	if a.Healthy != nil {
+		return *a.Healthy
+	}
+	since := a.Modified
+	for _, t := range a.Tasks {
+		if t.Started.After(since) {
+			since = t.Started
+		}
+	}
+	return s.At.Sub(since) >= steadyAfter
+}
+
+// slot is one place of a batch job: what is placed there again replaces what failed.
+type slot struct {
+	name string
+	node NodeID // set where each node has its own
+}
+
 func (s *Snapshot) batchOutcome(j *Job) Outcome {
-	var ended, failed, live int
-	for i := range s.Allocs {
-		a := &s.Allocs[i]
-		if a.Job != j.ID || a.JobVersion != j.Version {
+	last := map[slot]*Alloc{}
+	rows := s.allocsOf(j.ID)
+	for i := range rows {
+		a := &rows[i]
+		if a.JobVersion != j.Version {
 			continue
 		}
+		at := slot{name: a.Name}
+		if j.Type == "sysbatch" {
+			at.node = a.Node
+		}
+		if was := last[at]; was == nil || a.Created.After(was.Created) {
+			last[at] = a
+		}
+	}
+	var ended, failed, live int
+	for _, a := range last {
 		switch a.Client {
 		case "complete":
 			ended++
@@ -64,10 +127,10 @@ func (s *Snapshot) batchOutcome(j *Job) Outcome {
 		return Outcome{Text: "running"}
 	case j.Waiting != nil:
 		return Outcome{Text: fmt.Sprintf("waiting: %s not placed", count(j.Waiting.Missing, "allocation"))}
-	case j.Status == "dead" && ended >= j.Desired() && ended > 0:
-		return Outcome{true, true, "complete"}
 	case j.Status == "dead" && failed > 0:
 		return Outcome{Done: true, Text: "failed" + s.whyFailed(j)}
+	case j.Status == "dead" && ended > 0 && (j.Type == "sysbatch" || ended >= j.Desired()):
+		return Outcome{true, true, "complete"}
 	}
 	return Outcome{Text: "starting"}
 }
@@ -75,9 +138,10 @@ func (s *Snapshot) batchOutcome(j *Job) Outcome {
 // whyFailed is the last word of the job's newest failed allocation.
 func (s *Snapshot) whyFailed(j *Job) string {
 	var newest *Alloc
-	for i := range s.Allocs {
-		a := &s.Allocs[i]
-		if a.Job == j.ID && a.JobVersion == j.Version && a.Client == "failed" && (newest == nil || a.Modified.After(newest.Modified)) {
+	rows := s.allocsOf(j.ID)
+	for i := range rows {
+		a := &rows[i]
+		if a.JobVersion == j.Version && a.Client == "failed" && (newest == nil || a.Modified.After(newest.Modified)) {
 			newest = a
 		}
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"math"
 	"time"
 
 	"stoker/gpu"
@@ -124,6 +125,10 @@ type PlacementFailure struct {
 	Constraints map[string]int
 	Dimensions  map[string]int
 }
+
+// UnknownVersion is the JobVersion of an allocation whose source does not tell
+// it. The Feed replaces it by what it knows; snapshots never hold it.
+const UnknownVersion = math.MaxUint64
 
 // Alloc is one allocation.
 type Alloc struct {

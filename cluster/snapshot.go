@@ -44,7 +44,18 @@ type Snapshot struct {
 	jobs   map[JobID]int
 	allocs map[AllocID]int
 	gpus   map[gpu.UUID]int
+	evals  map[EvalID]int
+
+	nodeGPUs   map[NodeID]span // GPUs of one node lie together, and
+	jobAllocs  map[JobID]span  // so do the allocations of one job
+	nodeAllocs map[NodeID][]int
+	rollouts   map[JobID]int // the newest deployment of each job
 }
+
+// span is a range of rows: from is in it, to is not.
+type span struct{ from, to int }
+
+func within[V any](rows []V, s span) []V { return rows[s.from:s.to:s.to] }
 
 // GPU is one device joined to its node, its latest sample and what holds it.
 type GPU struct {
@@ -62,18 +73,24 @@ type GPU struct {
 	// Schedulable is what Nomad was told: whether it places work on the device.
 	// Known is false where the node never offered it.
 	Known, Schedulable bool
+	// Split says that the device is cut into MIG instances, which have rows of
+	// their own: they are what is held and free, and it is neither.
+	Split              bool
 	Health             gpu.Health
 	History            *History
 	Events             []gpu.Event
 }
 
-// State is the one word for a GPU: failed, down (its node is), rogue, idle, held, free or unknown.
+// State is the one word for a GPU: down (its node is), failed, split (into MIG
+// instances), rogue, idle, held or free.
 func (g *GPU) State() string {
 	switch {
 	case !g.NodeUp:
 		return "down"
 	case g.Failed():
 		return "failed"
+	case g.Split:
+		return "split"
 	case g.Rogue():
 		return "rogue"
 	case g.Idle():
@@ -215,6 +232,9 @@ func (s *Snapshot) Alloc(id AllocID) *Alloc { return at(s.Allocs, s.allocs, id) 
 // GPU looks a device up; nil when unknown.
 func (s *Snapshot) GPU(id gpu.UUID) *GPU { return at(s.GPUs, s.gpus, id) }
 
+// Evaluation looks an evaluation up; nil when unknown.
+func (s *Snapshot) Evaluation(id EvalID) *Evaluation { return at(s.Evaluations, s.evals, id) }
+
 func at[K comparable, V any](rows []V, index map[K]int, key K) *V {
 	if i, ok := index[key]; ok {
 		return &rows[i]
@@ -222,44 +242,33 @@ func at[K comparable, V any](rows []V, index map[K]int, key K) *V {
 	return nil
 }
 
-// NodeGPUs returns the devices of one node, in index order.
-func (s *Snapshot) NodeGPUs(id NodeID) []GPU {
-	return filter(s.GPUs, func(g *GPU) bool { return g.Node == id })
-}
+// NodeGPUs returns the devices of one node, in index order. The slice is part
+// of the snapshot.
+func (s *Snapshot) NodeGPUs(id NodeID) []GPU { return within(s.GPUs, s.nodeGPUs[id]) }
 
 // NodeAllocs returns the live allocations on one node.
 func (s *Snapshot) NodeAllocs(id NodeID) []Alloc {
-	return filter(s.Allocs, func(a *Alloc) bool { return a.Node == id && !a.Terminal() })
+	var out []Alloc
+	for _, i := range s.nodeAllocs[id] {
+		if a := &s.Allocs[i]; !a.Terminal() {
+			out = append(out, *a)
+		}
+	}
+	return out
 }
 
 // JobAllocs returns a job's allocations, the newest first.
 func (s *Snapshot) JobAllocs(id JobID) []Alloc {
-	rows := filter(s.Allocs, func(a *Alloc) bool { return a.Job == id })
+	rows := slices.Clone(s.allocsOf(id))
 	slices.SortStableFunc(rows, func(a, b Alloc) int { return b.Created.Compare(a.Created) })
 	return rows
 }
 
-// JobDeployment returns the newest deployment of a job; nil when it has none.
-func (s *Snapshot) JobDeployment(id JobID) *Deployment {
-	var best *Deployment
-	for i := range s.Deployments {
-		d := &s.Deployments[i]
-		if d.Job == id && (best == nil || d.JobVersion > best.JobVersion || d.JobVersion == best.JobVersion && d.ModifyIndex > best.ModifyIndex) {
-			best = d
-		}
-	}
-	return best
-}
+// allocsOf is a job's allocations in the order of Allocs, as part of the snapshot.
+func (s *Snapshot) allocsOf(id JobID) []Alloc { return within(s.Allocs, s.jobAllocs[id]) }
 
-// Evaluation looks an evaluation up; nil when unknown.
-func (s *Snapshot) Evaluation(id EvalID) *Evaluation {
-	for i := range s.Evaluations {
-		if s.Evaluations[i].ID == id {
-			return &s.Evaluations[i]
-		}
-	}
-	return nil
-}
+// JobDeployment returns the newest deployment of a job; nil when it has none.
+func (s *Snapshot) JobDeployment(id JobID) *Deployment { return at(s.Deployments, s.rollouts, id) }
 
 // JobEvents returns the events about a job, in the order of Events.
 func (s *Snapshot) JobEvents(id JobID) []Event {

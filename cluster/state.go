@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"stoker/gpu"
@@ -25,8 +26,11 @@ type state struct {
 	evals       *table[EvalID, Evaluation]
 	services    *table[ServiceID, Service]
 	listed      Set
+	joined      joins
 
 	devices   map[gpu.UUID]*device
+	deviceRev int // counts devices that came, went or moved
+	reported  map[reporter][]gpu.Device
 	models    map[ModelKey]*modelRow
 	training  map[JobID]*trainingRow
 	artifacts []Artifact
@@ -37,18 +41,7 @@ type state struct {
 
 	events  []Event // oldest first
 	dropped int
-}
-
-// device is what the samples say of one GPU.
-type device struct {
-	gpu.Device
-	node   NodeID
-	source string
-	driver string
-	cuda   string
-	sample *gpu.Sample
-	past   *History
-	events []gpu.Event
+	recent  []Event // the same, newest first, as snapshots show them; nil when out of date
 }
 
 type modelRow struct {
@@ -66,24 +59,25 @@ func newState(place Place, now func() time.Time) *state {
 	return &state{
 		place: place, now: now,
 		nodes: newTable(func(n *Node) NodeID { return n.ID }, func(n *Node) uint64 { return n.ModifyIndex },
-			func(a, b Node) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) }),
+			func(a, b *Node) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) }),
 		jobs: newTable(func(j *Job) JobID { return j.ID }, func(j *Job) uint64 { return j.ModifyIndex },
-			func(a, b Job) int { return a.ID.Compare(b.ID) }),
+			func(a, b *Job) int { return a.ID.Compare(b.ID) }),
 		allocs: newTable(func(a *Alloc) AllocID { return a.ID }, func(a *Alloc) uint64 { return a.ModifyIndex },
-			func(a, b Alloc) int {
+			func(a, b *Alloc) int {
 				return cmp.Or(a.Job.Compare(b.Job), cmp.Compare(a.Name, b.Name), b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
 			}),
 		deployments: newTable(func(d *Deployment) DeploymentID { return d.ID }, func(d *Deployment) uint64 { return d.ModifyIndex },
-			func(a, b Deployment) int {
+			func(a, b *Deployment) int {
 				return cmp.Or(cmp.Compare(b.ModifyIndex, a.ModifyIndex), cmp.Compare(a.ID, b.ID))
 			}),
 		evals: newTable(func(e *Evaluation) EvalID { return e.ID }, func(e *Evaluation) uint64 { return e.ModifyIndex },
-			func(a, b Evaluation) int {
+			func(a, b *Evaluation) int {
 				return cmp.Or(cmp.Compare(b.ModifyIndex, a.ModifyIndex), cmp.Compare(a.ID, b.ID))
 			}),
 		services: newTable(func(s *Service) ServiceID { return s.ID }, func(s *Service) uint64 { return s.ModifyIndex },
-			func(a, b Service) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) }),
+			func(a, b *Service) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) }),
 		devices:  map[gpu.UUID]*device{},
+		reported: map[reporter][]gpu.Device{},
 		models:   map[ModelKey]*modelRow{},
 		training: map[JobID]*trainingRow{},
 		sources:  map[string]SourceStatus{},
@@ -91,40 +85,40 @@ func newState(place Place, now func() time.Time) *state {
 }
 
 // scheduler applies rows of the scheduler and notes what changed as events.
+// Jobs and deployments come first: they tell the version of new allocations.
 func (st *state) scheduler(u Update) {
-	st.applyNodes(u)
-	st.applyAllocs(u)
 	st.applyDeployments(u)
-	fold(st.jobs, u.Lists&SetJobs != 0, u.Index, u.Jobs, u.GoneJobs)
-	fold(st.evals, u.Lists&SetEvaluations != 0, u.Index, u.Evaluations, u.GoneEvaluations)
-	fold(st.services, u.Lists&SetServices != 0, u.Index, u.Services, u.GoneServices)
+	st.applyJobs(u)
+	st.applyAllocs(u)
+	fold(st.nodes, u.Lists&SetNodes != 0, u.Index, u.Nodes, u.GoneNodes, st.nodeEvents)
+	fold(st.evals, u.Lists&SetEvaluations != 0, u.Index, u.Evaluations, u.GoneEvaluations, nil)
+	fold(st.services, u.Lists&SetServices != 0, u.Index, u.Services, u.GoneServices, nil)
 	st.listed |= u.Lists
 }
 
-func fold[K comparable, V any](t *table[K, V], whole bool, idx uint64, rows []V, gone []K) {
+// fold applies rows, whole lists and departures to one table. note hears of
+// each row that was applied, with the one that it replaced; old is nil for a new one.
+func fold[K comparable, V any](t *table[K, V], whole bool, idx uint64, rows []V, gone []K, note func(old, row *V)) {
 	if whole {
-		t.list(rows, idx)
-	} else {
-		for _, r := range rows {
-			t.put(r)
+		t.begin(idx)
+	}
+	for i := range rows {
+		if old, applied := t.put(&rows[i], whole); applied && note != nil {
+			note(old, &rows[i])
 		}
+	}
+	if whole {
+		t.keep(rows, idx)
 	}
 	for _, k := range gone {
 		t.drop(k, idx)
 	}
 }
 
-func (st *state) applyNodes(u Update) {
-	for _, n := range u.Nodes {
-		old, had, applied := st.nodes.put(n)
-		if had && applied {
-			st.nodeEvents(&old, &n)
-		}
-	}
-	fold(st.nodes, u.Lists&SetNodes != 0, u.Index, u.Nodes, u.GoneNodes)
-}
-
 func (st *state) nodeEvents(old, n *Node) {
+	if old == nil {
+		return
+	}
 	note := func(level Level, text string) {
 		st.event(Event{At: st.now(), Level: level, Kind: "node", Subject: n.Name, Text: text, Node: n.ID})
 	}
@@ -147,7 +141,7 @@ func (st *state) nodeEvents(old, n *Node) {
 	}
 	for i, d := range n.Devices {
 		if healthy, known := was[d.UUID]; known && healthy != d.Healthy {
-			e := Event{At: st.now(), Kind: "gpu", Subject: fmt.Sprintf("%s/%d", n.Name, i), Text: "healthy again: open to the scheduler", Node: n.ID}
+			e := Event{At: st.now(), Kind: "gpu", Subject: fmt.Sprintf("%s/%d", n.Name, st.gpuIndex(d.UUID, i)), Text: "healthy again: open to the scheduler", Node: n.ID}
 			if !d.Healthy {
 				e.Level, e.Text = Bad, "unhealthy, closed to the scheduler: "+d.HealthText
 			}
@@ -156,19 +150,58 @@ func (st *state) nodeEvents(old, n *Node) {
 	}
 }
 
-func (st *state) applyAllocs(u Update) {
-	for _, a := range u.Allocs {
-		old, had, applied := st.allocs.put(a)
-		if applied && (had || u.Lists&SetAllocs == 0) && old.Client != a.Client {
-			level, text := Info, a.Client+" on "+a.NodeName
-			if a.Client == "failed" || a.Client == "lost" {
-				level = Bad
-				text += lastWord(&a)
-			}
-			st.event(Event{At: st.now(), Level: level, Kind: "alloc", Subject: a.Name, Text: text, Job: a.Job, Node: a.Node})
+// applyJobs keeps the specification where a row comes without one: a list of
+// jobs says only what they are called and how they are.
+func (st *state) applyJobs(u Update) {
+	rows := slices.Clone(u.Jobs)
+	for i := range rows {
+		j := &rows[i]
+		if old := st.jobs.rows[j.ID]; old != nil && j.Groups == nil && old.Version == j.Version {
+			j.Groups = old.Groups
 		}
 	}
-	fold(st.allocs, u.Lists&SetAllocs != 0, u.Index, u.Allocs, u.GoneAllocs)
+	fold(st.jobs, u.Lists&SetJobs != 0, u.Index, rows, u.GoneJobs, nil)
+}
+
+func (st *state) applyAllocs(u Update) {
+	rows := slices.Clone(u.Allocs)
+	for i := range rows {
+		st.completeAlloc(&rows[i])
+	}
+	whole := u.Lists&SetAllocs != 0
+	fold(st.allocs, whole, u.Index, rows, u.GoneAllocs, func(old, a *Alloc) {
+		if old == nil && whole || old != nil && old.Client == a.Client {
+			return
+		}
+		level, text := Info, a.Client+" on "+a.NodeName
+		if a.Client == "failed" || a.Client == "lost" {
+			level = Bad
+			text += lastWord(a)
+		}
+		st.event(Event{At: st.now(), Level: level, Kind: "alloc", Subject: a.Name, Text: text, Job: a.Job, Node: a.Node})
+	})
+}
+
+// completeAlloc fills in what one way of learning of an allocation leaves out:
+// lists do not name the deployment, and events not the version of the job. As
+// long as the evaluation is the same, so are both.
+func (st *state) completeAlloc(a *Alloc) {
+	old := st.allocs.rows[a.ID]
+	same := old != nil && old.Eval == a.Eval
+	if a.Deployment == "" && same {
+		a.Deployment = old.Deployment
+	}
+	if a.JobVersion != UnknownVersion {
+		return
+	}
+	a.JobVersion = 0
+	if same {
+		a.JobVersion = old.JobVersion
+	} else if d := st.deployments.rows[a.Deployment]; d != nil {
+		a.JobVersion = d.JobVersion
+	} else if j := st.jobs.rows[a.Job]; j != nil {
+		a.JobVersion = j.Version
+	}
 }
 
 // lastWord is what the failed task said last.
@@ -186,97 +219,41 @@ func lastWord(a *Alloc) string {
 }
 
 func (st *state) applyDeployments(u Update) {
-	for _, d := range u.Deployments {
-		old, had, applied := st.deployments.put(d)
-		if applied && (had || u.Lists&SetDeployments == 0) && old.Status != d.Status {
-			level := Info
-			if d.Status == "failed" {
-				level = Bad
-			}
-			st.event(Event{At: st.now(), Level: level, Kind: "deployment", Subject: d.Job.String(),
-				Text: fmt.Sprintf("version %d: %s", d.JobVersion, cmp.Or(d.StatusText, d.Status)), Job: d.Job})
+	whole := u.Lists&SetDeployments != 0
+	fold(st.deployments, whole, u.Index, u.Deployments, u.GoneDeployments, func(old, d *Deployment) {
+		if old == nil && whole || old != nil && old.Status == d.Status {
+			return
 		}
-	}
-	fold(st.deployments, u.Lists&SetDeployments != 0, u.Index, u.Deployments, u.GoneDeployments)
+		level := Info
+		if d.Status == "failed" {
+			level = Bad
+		}
+		st.event(Event{At: st.now(), Level: level, Kind: "deployment", Subject: d.Job.String(),
+			Text: fmt.Sprintf("version %d: %s", d.JobVersion, cmp.Or(d.StatusText, d.Status)), Job: d.Job})
+	})
 }
 
+// event notes what happened, in order of time: an agent may tell late of what
+// its devices went through.
 func (st *state) event(e Event) {
 	e.Place = st.place
+	st.recent = nil
 	st.events = append(st.events, e)
+	for i := len(st.events) - 1; i > 0 && st.events[i-1].At.After(e.At); i-- {
+		st.events[i-1], st.events[i] = st.events[i], st.events[i-1]
+	}
 	if over := len(st.events) - maxEvents; over > 0 {
 		st.dropped += over
-		st.events = append([]Event(nil), st.events[over:]...)
+		st.events = st.events[over:]
 	}
 }
 
-// batch takes one node's samples. Sources are ranked: a better one is not
-// overwritten by a lesser one while it is fresh.
-func (st *state) batch(b gpu.Batch) {
-	samples := map[gpu.UUID]*gpu.Sample{}
-	for i := range b.Samples {
-		samples[b.Samples[i].UUID] = &b.Samples[i]
+func (st *state) newestFirst() []Event {
+	if st.recent == nil {
+		st.recent = slices.Clone(st.events)
+		slices.Reverse(st.recent)
 	}
-	for _, d := range b.Devices {
-		dev := st.devices[d.UUID]
-		if dev == nil {
-			dev = &device{}
-			st.devices[d.UUID] = dev
-		}
-		if dev.sample != nil && rank(b.Source) < rank(dev.source) && b.At.Sub(dev.sample.At) < freshFor {
-			continue
-		}
-		s := samples[d.UUID]
-		if dev.sample != nil && s != nil && s.At.Before(dev.sample.At) {
-			continue // late: a newer reading is already here
-		}
-		dev.Device, dev.node, dev.source, dev.driver, dev.cuda = d, NodeID(b.Node), b.Source, b.Driver, b.CUDA
-		if s != nil && (dev.sample == nil || s.At.After(dev.sample.At)) {
-			dev.sample, dev.past = s, dev.past.with(*s, d)
-		}
-	}
-	for _, e := range b.Events {
-		st.gpuEvent(NodeID(b.Node), e)
-	}
-}
-
-// freshFor is how long the reading of a better source stands against a lesser one.
-const freshFor = 10 * time.Second
-
-func rank(source string) int {
-	switch source {
-	case "agent":
-		return 3
-	case "nvml":
-		return 2
-	case "nomad":
-		return 1
-	}
-	return 0
-}
-
-func (st *state) gpuEvent(node NodeID, e gpu.Event) {
-	dev := st.devices[e.UUID]
-	if dev == nil {
-		return
-	}
-	for _, old := range dev.events {
-		if old.At.Equal(e.At) && old.Kind == e.Kind && old.Xid == e.Xid {
-			return // a keyframe repeats what a delta already brought
-		}
-	}
-	dev.events = append(dev.events[:len(dev.events):len(dev.events)], e)
-	if over := len(dev.events) - historyLen; over > 0 {
-		dev.events = dev.events[over:]
-	}
-	name := string(node)
-	if n, ok := st.nodes.rows[node]; ok {
-		name = n.Name
-	}
-	level := Bad
-	if e.Kind == gpu.EventBack {
-		level = Info
-	}
-	st.event(Event{At: e.At, Level: level, Kind: "gpu", Subject: fmt.Sprintf("%s/%d", name, dev.Index), Text: e.Text, Node: node})
+	return st.recent
 }
 
 // curveLen bounds a kept curve; when it is full every second point goes.
@@ -350,10 +327,14 @@ func (st *state) vaultState(v secrets.State) {
 		}
 		st.event(e)
 	}
-	if v.Err != "" && st.vault != nil { // keep what was known, with the error beside it
+	switch {
+	case st.vault == nil:
+	case v.Err != "": // keep what was known, with the error beside it
 		kept := *st.vault
-		kept.Err = v.Err
+		kept.Err, kept.Hint, kept.Retry = v.Err, v.Hint, v.Retry
 		v = kept
+	case v.Sealed && v.Keys == nil: // a sealed Vault tells of no key
+		v.Keys = st.vault.Keys
 	}
 	st.vault = &v
 }

@@ -6,76 +6,133 @@ import "slices"
 // order: a row older than the one held is dropped, so duplicates and late
 // events are harmless.
 type table[K comparable, V any] struct {
-	rows  map[K]V
+	rows  map[K]*V
 	gone  map[K]uint64 // index at which a row went away: an older event must not revive it
+	floor uint64       // index of the newest whole list: what it lacked was gone by then
 	key   func(*V) K
 	index func(*V) uint64
-	order func(a, b V) int
+	order func(a, b *V) int
 
-	sorted []V
-	at     map[K]int
-	dirty  bool
+	sorted  []V
+	at      map[K]int
+	moved   bool           // rows came, went or changed places since all was asked
+	changed map[K]struct{} // rows that changed where they are
+	// rev counts changes and places arrangements, so that joins can be kept
+	// while nothing that they depend on changed.
+	rev, places int
 }
 
-func newTable[K comparable, V any](key func(*V) K, index func(*V) uint64, order func(a, b V) int) *table[K, V] {
-	return &table[K, V]{rows: map[K]V{}, gone: map[K]uint64{}, key: key, index: index, order: order, dirty: true}
+func newTable[K comparable, V any](key func(*V) K, index func(*V) uint64, order func(a, b *V) int) *table[K, V] {
+	return &table[K, V]{
+		rows: map[K]*V{}, gone: map[K]uint64{}, changed: map[K]struct{}{},
+		key: key, index: index, order: order, moved: true,
+	}
 }
 
-// put applies one row. It returns the row that it replaced, and whether it did.
-func (t *table[K, V]) put(row V) (old V, had, applied bool) {
-	k, idx := t.key(&row), t.index(&row)
-	old, had = t.rows[k]
-	if had && t.index(&old) >= idx || !had && t.gone[k] >= idx && idx > 0 {
-		return old, had, false
+// put applies one row. It returns the row that it replaced, nil if there was
+// none, and whether it was applied. A listed row is the server's last word: it
+// also replaces one of the same index.
+func (t *table[K, V]) put(row *V, listed bool) (old *V, applied bool) {
+	k, idx := t.key(row), t.index(row)
+	old = t.rows[k]
+	switch {
+	case old != nil:
+		if was := t.index(old); was > idx || was == idx && !listed {
+			return old, false
+		}
+	case idx > 0 && (idx <= t.gone[k] || idx <= t.floor && !listed):
+		return nil, false
 	}
 	delete(t.gone, k)
-	t.rows[k] = row
-	t.dirty = true
-	return old, had, true
+	held := *row // the caller keeps its own
+	t.rows[k] = &held
+	t.rev++
+	if old == nil || t.order(old, &held) != 0 {
+		t.moved = true
+	} else {
+		t.changed[k] = struct{}{}
+	}
+	return old, true
 }
 
 // drop forgets a row as of an index.
 func (t *table[K, V]) drop(k K, idx uint64) {
-	old, ok := t.rows[k]
-	if ok && idx > 0 && t.index(&old) > idx {
+	old := t.rows[k]
+	if old != nil && idx > 0 && t.index(old) > idx {
 		return
 	}
-	if ok {
-		delete(t.rows, k)
-		t.dirty = true
+	if old != nil {
+		t.remove(k)
 	}
-	t.gone[k] = idx
+	t.gone[k] = max(t.gone[k], idx)
 }
 
-// list applies a whole list taken at idx: rows that are not in it and not newer are gone.
-func (t *table[K, V]) list(rows []V, idx uint64) {
-	seen := make(map[K]bool, len(rows))
-	for _, r := range rows {
-		seen[t.key(&r)] = true
-		t.put(r)
+func (t *table[K, V]) remove(k K) {
+	delete(t.rows, k)
+	t.moved = true
+	t.rev++
+}
+
+// begin prepares for a whole list taken at idx. An index that went back means
+// that the servers began anew, from nothing or from a backup: what was known
+// is of another life.
+func (t *table[K, V]) begin(idx uint64) {
+	if idx == 0 || idx >= t.floor {
+		return
+	}
+	clear(t.rows)
+	clear(t.gone)
+	t.floor, t.moved = 0, true
+	t.rev++
+}
+
+// keep ends a whole list taken at idx: rows that are not in it and not newer are gone.
+func (t *table[K, V]) keep(rows []V, idx uint64) {
+	listed := make(map[K]struct{}, len(rows))
+	for i := range rows {
+		listed[t.key(&rows[i])] = struct{}{}
 	}
 	for k, r := range t.rows {
-		if !seen[k] && t.index(&r) <= idx {
-			delete(t.rows, k)
-			t.dirty = true
+		if _, ok := listed[k]; !ok && t.index(r) <= idx {
+			t.remove(k)
 		}
 	}
-	t.gone = map[K]uint64{} // the list is newer than any of them
+	for k, at := range t.gone {
+		if at <= idx {
+			delete(t.gone, k) // the floor says it for all of them
+		}
+	}
+	t.floor = max(t.floor, idx)
 }
 
-// all returns the rows in order. The slice is shared and must not be changed.
-func (t *table[K, V]) all() []V {
-	if t.dirty {
-		t.sorted = make([]V, 0, len(t.rows))
-		for _, r := range t.rows {
-			t.sorted = append(t.sorted, r)
+// all returns the rows in order, and where each is. Both are shared with
+// snapshots and are never changed.
+func (t *table[K, V]) all() ([]V, map[K]int) {
+	switch {
+	case t.moved:
+		t.arrange()
+	case len(t.changed) > 0:
+		t.sorted = slices.Clone(t.sorted)
+		for k := range t.changed {
+			t.sorted[t.at[k]] = *t.rows[k]
 		}
-		slices.SortFunc(t.sorted, t.order)
-		t.at = make(map[K]int, len(t.sorted))
-		for i := range t.sorted {
-			t.at[t.key(&t.sorted[i])] = i
-		}
-		t.dirty = false
 	}
-	return t.sorted
+	t.moved = false
+	clear(t.changed)
+	return t.sorted, t.at
+}
+
+func (t *table[K, V]) arrange() {
+	t.places++
+	rows := make([]*V, 0, len(t.rows))
+	for _, r := range t.rows {
+		rows = append(rows, r)
+	}
+	slices.SortFunc(rows, t.order)
+	t.sorted = make([]V, len(rows))
+	t.at = make(map[K]int, len(rows))
+	for i, r := range rows {
+		t.sorted[i] = *r
+		t.at[t.key(r)] = i
+	}
 }

@@ -30,6 +30,11 @@ func (r *run) change(ctx context.Context, st *Step) error {
 	if err := r.foreign(snap, &plan); err != nil {
 		return err
 	}
+	if plan.ID == action.Stop && plan.Purge {
+		if err := r.letGo(ctx, plan.Request.Job); err != nil {
+			return err
+		}
+	}
 	for _, w := range plan.Warnings {
 		r.say("warning: %s", w)
 	}
@@ -42,13 +47,17 @@ func (r *run) change(ctx context.Context, st *Step) error {
 		taken.refused(res, err)
 		return err
 	}
+	taken.made = true
 	return r.seen(ctx, plan, res.Eval)
 }
 
 // doPlan does not let an interrupt cut a change in two: whether it was made
 // must be known to take it back.
 func (r *run) doPlan(ctx context.Context, plan action.Plan) (action.Result, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeFor)
+	if !r.last {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, changeFor)
 	defer cancel()
 	res, err := r.env.Actions.Do(ctx, plan)
 	if res.Text != "" && err == nil {
@@ -182,6 +191,7 @@ func (r *run) owns(id cluster.JobID) bool {
 type undo struct {
 	plan  action.Plan
 	back  action.Request
+	made  bool // the scheduler took it
 	void  bool // there is nothing to take back
 	doubt bool // the scheduler's answer never came
 }
@@ -251,5 +261,5 @@ func (u *undo) byHand() string {
 	return "stoker drain --off " + strings.TrimPrefix(u.plan.Title, "drain node ")
 }
 
-// goneFor is how long a job that was stopped may take to let go of its GPUs.
+// goneFor is how long a job that was stopped may take until it holds nothing.
 const goneFor = time.Minute

@@ -33,6 +33,7 @@ func (r *run) finish(ctx context.Context, rep *Report) {
 		return
 	}
 	r.enter(0, "cleanup")
+	r.last = true
 	r.emit(Event{Kind: CleanupStarted, Text: fmt.Sprintf("%d to take back", len(undo))})
 	if own {
 		r.ownCleanup(ctx, rep)
@@ -107,47 +108,64 @@ func (r *run) takeBack(ctx context.Context, u *undo) error {
 	if err != nil || plan.Nothing != "" {
 		return err
 	}
-	res, err := r.doCleanup(ctx, plan)
+	res, err := r.doPlan(ctx, plan)
 	if err != nil {
 		return err
 	}
 	return r.seen(ctx, plan, res.Eval)
 }
 
-// doCleanup does a plan within the cleanup's own time.
-func (r *run) doCleanup(ctx context.Context, plan action.Plan) (action.Result, error) {
-	res, err := r.env.Actions.Do(ctx, plan)
-	if res.Text != "" && err == nil {
-		r.say("%s", res.Text)
-	}
-	return res, err
-}
-
 // stopOwn stops and purges a job of this run and waits until it holds nothing.
 func (r *run) stopOwn(ctx context.Context, u *undo) error {
 	id := u.back.Job
+	if r.purged(id) {
+		return nil
+	}
 	// Interrupted just after a submit, the job may not have been seen yet.
-	err := r.watch(ctx, dataFor, func(s *cluster.Snapshot) bool { return s.Job(id) != nil || r.purged(id) })
+	err := r.watch(ctx, dataFor, func(s *cluster.Snapshot) bool { return s.Job(id) != nil })
 	if err != nil && !errors.Is(err, errLimit) && !errors.Is(err, errFeed) {
 		return err
 	}
-	snap := r.env.Feed.Latest()
-	if snap.Job(id) == nil {
-		if r.purged(id) {
-			return nil
-		}
+	if r.env.Feed.Latest().Job(id) == nil {
 		return fmt.Errorf("it was submitted, but never seen")
 	}
-	plan, err := r.env.Actions.Plan(ctx, u.back, snap)
+	if err := r.letGo(ctx, id); err != nil {
+		return err
+	}
+	plan, err := r.env.Actions.Plan(ctx, u.back, r.env.Feed.Latest())
 	if err != nil {
 		return err
 	}
-	res, err := r.doCleanup(ctx, plan)
-	if err != nil && !errors.Is(err, cluster.ErrNotFound) {
+	res, err := r.doPlan(ctx, plan)
+	if errors.Is(err, cluster.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	if err := r.seen(ctx, plan, res.Eval); err != nil {
+	return r.seen(ctx, plan, res.Eval)
+}
+
+// letGo stops a job, if it runs, and waits until it holds nothing. This comes
+// before a purge: Nomad deletes the allocations of a purged job at once and
+// tells nobody, so that what becomes of them could not be followed.
+func (r *run) letGo(ctx context.Context, id cluster.JobID) error {
+	snap := r.env.Feed.Latest()
+	if !alive(snap, id) {
+		return nil
+	}
+	plan, err := r.env.Actions.Plan(ctx, action.Request{ID: action.Stop, Job: id}, snap)
+	if err != nil {
 		return err
+	}
+	if plan.Nothing == "" {
+		res, err := r.doPlan(ctx, plan)
+		if err == nil {
+			err = r.seen(ctx, plan, res.Eval)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	err = r.watch(ctx, goneFor, func(s *cluster.Snapshot) bool { return held(s, id) == 0 })
 	if errors.Is(err, errLimit) {
@@ -160,7 +178,7 @@ func (r *run) stopOwn(ctx context.Context, u *undo) error {
 func (r *run) purged(id cluster.JobID) bool {
 	for _, u := range slices.Backward(r.undo) {
 		if u.plan.Request.Job == id {
-			return u.plan.ID == action.Stop && u.plan.Purge
+			return u.plan.ID == action.Stop && u.plan.Purge && u.made
 		}
 	}
 	return false

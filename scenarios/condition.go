@@ -51,6 +51,7 @@ type leaf struct {
 type operand struct {
 	*program
 	columns []string // of its rows, those that matter
+	around  bool     // the whole of which another operand is a part: shown when that is unknown
 }
 
 // condition compiles an expression that must be true or false.
@@ -101,7 +102,7 @@ func (s *scope) leaf(n ast.Node) (*leaf, error) {
 	l := &leaf{program: p}
 	for _, part := range s.explaining(n) {
 		if op, err := s.compile(part.node.String()); err == nil {
-			l.operands = append(l.operands, operand{op, part.columns})
+			l.operands = append(l.operands, operand{op, part.columns, part.around})
 		}
 	}
 	if b, ok := n.(*ast.BinaryNode); ok && isComparison(b.Operator) && !isNil(b.Left) && !isNil(b.Right) {
@@ -123,6 +124,7 @@ func isNil(n ast.Node) bool { _, ok := n.(*ast.NilNode); return ok }
 type part struct {
 	node    ast.Node
 	columns []string
+	around  bool
 }
 
 // explaining gives the parts of a leaf that a person wants to see the value of:
@@ -135,19 +137,21 @@ func (s *scope) explaining(n ast.Node) []part {
 			out = append(out, p)
 		}
 	}
+	_, compared := n.(*ast.BinaryNode)
 	inside := func(n ast.Node) {
 		switch n := n.(type) {
 		case *ast.BuiltinNode:
 			if len(n.Arguments) > 0 && !isConstant(n.Arguments[0]) {
-				add(part{n.Arguments[0], columnsOf(n)})
+				add(part{node: n.Arguments[0], columns: columnsOf(n)})
 			}
 		case *ast.MemberNode:
 			if _, whole := n.Node.(*ast.IdentifierNode); !whole {
-				add(part{node: n.Node})
+				add(part{node: n.Node, around: compared})
 			}
 		}
 	}
-	if b, ok := n.(*ast.BinaryNode); ok {
+	if compared {
+		b, _ := n.(*ast.BinaryNode)
 		for _, side := range []ast.Node{b.Left, b.Right} {
 			if !isConstant(side) {
 				add(part{node: side})
@@ -162,10 +166,15 @@ func (s *scope) explaining(n ast.Node) []part {
 	ast.Walk(&n, free)
 	for _, name := range sorted(free) {
 		if !slices.Contains(s.fixed, name) {
-			add(part{node: &ast.IdentifierNode{Value: name}})
+			add(part{node: &ast.IdentifierNode{Value: name}, around: isPartShown(out, name)})
 		}
 	}
 	return out
+}
+
+// isPartShown says that a member of the variable stands among the parts.
+func isPartShown(parts []part, name string) bool {
+	return slices.ContainsFunc(parts, func(p part) bool { return strings.HasPrefix(p.node.String(), name+".") })
 }
 
 func sorted(set visitor) []string {
@@ -276,6 +285,14 @@ func (l *leaf) judge(w *sight) (truth, []string) {
 	return unknown, []string{l.text + " is unknown"}
 }
 
+// vague says that an operand has no value, so that one asks what it is a part of.
+func (l *leaf) vague(w *sight) bool {
+	return slices.ContainsFunc(l.operands, func(o operand) bool {
+		v, err := w.run(o.program)
+		return !o.around && (err != nil || isNothing(v))
+	})
+}
+
 // missing names the operand that is not known.
 func (l *leaf) missing(w *sight) string {
 	for i := len(l.operands) - 1; i >= 0; i-- { // the innermost come last
@@ -302,7 +319,11 @@ type Value struct {
 func (c *condition) values(w *sight, secret func(name string) bool) []Value {
 	var out []Value
 	for _, l := range c.root.leaves() {
+		vague := l.vague(w)
 		for _, o := range l.operands {
+			if o.around && !vague {
+				continue
+			}
 			if slices.ContainsFunc(out, func(v Value) bool { return v.Name == o.text }) {
 				continue
 			}

@@ -21,7 +21,8 @@ type EventKind string
 const (
 	RunStarted     EventKind = "run_started"
 	StepStarted    EventKind = "step_started"
-	Progress       EventKind = "progress" // Text; of a step or of the cleanup
+	Progress       EventKind = "progress" // Text: how the step stands; the next one replaces it
+	Noted          EventKind = "noted"    // Text: what was done, or a warning; kept in the report
 	Checked        EventKind = "checked"  // Check
 	StepEnded      EventKind = "step_ended"
 	CleanupStarted EventKind = "cleanup_started"

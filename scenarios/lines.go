@@ -14,8 +14,8 @@ func Lines(e Event) []string {
 		return []string{fmt.Sprintf("%s: run %s on %s, %d steps", clean(e.Name), e.RunID, clean(e.Text), e.Steps)}
 	case StepStarted:
 		return []string{fmt.Sprintf("%s %s", count(e), clean(e.Name))}
-	case Progress:
-		return []string{"        " + clean(e.Text)}
+	case Progress, Noted:
+		return []string{"      " + clean(e.Text)}
 	case Checked:
 		return checkLines(e.Check)
 	case StepEnded:
@@ -114,7 +114,7 @@ func (p *Printer) Observe(e Event) {
 		return
 	}
 	if e.Kind == Progress {
-		if e.At.Sub(p.progress) < progressEvery && e.Step > 0 {
+		if e.At.Sub(p.progress) < progressEvery {
 			return
 		}
 		p.progress = e.At

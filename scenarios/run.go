@@ -61,6 +61,7 @@ type run struct {
 	paths   map[string]string // programs that were found
 	undo    []*undo           // what to take back, in the order of doing
 	observe func(Event)
+	last    bool // the cleanup has begun: now an end of the context means to give up
 
 	mu   sync.Mutex // guards what follows: a meanwhile reports from its own goroutine
 	at   int        // the step, from 1
@@ -257,11 +258,11 @@ func (r *run) emit(e Event) {
 	}
 }
 
-// say is progress that the report keeps.
+// say tells what was done, and keeps it for the report.
 func (r *run) say(format string, args ...any) {
 	text := clean(fmt.Sprintf(format, args...))
 	r.mu.Lock()
 	r.log = append(r.log, text)
 	r.mu.Unlock()
-	r.emit(Event{Kind: Progress, Text: text})
+	r.emit(Event{Kind: Noted, Text: text})
 }

@@ -211,8 +211,10 @@ func TestSteps(t *testing.T) {
 		{name: "no such program", text: "- run: {command: [no-such-program-here]}", kind: scenarios.ErrFailed, want: "needs the program no-such-program-here"},
 		{name: "drain is taken back", text: "- drain: {node: gpu-a}\n- assert: ['len(free()) == 0']", calls: []string{"drain", "undrain"}},
 		{name: "no such node", text: "- drain: {node: gpu-z}", kind: scenarios.ErrFailed, want: `0 nodes are called "gpu-z"`},
-		{name: "own jobs are scaled and stopped", text: "- submit: {pack: digits, vars: {digest: d}}\n- wait: {until: 'outcome(\"digits\").good'}\n- scale: {job: digits, count: 1}\n- restart: {job: digits}\n- stop: {job: digits, purge: true}\n- wait: {until: 'len(held(\"digits\")) == 0'}",
-			calls: []string{"submit digits", "scale digits.server 1", "restart eval-0001-digits-0", "restart eval-0001-digits-1", "stop digits purge=true"}},
+		{
+			name: "own jobs are scaled and stopped", text: "- submit: {pack: digits, vars: {digest: d}}\n- wait: {until: 'outcome(\"digits\").good'}\n- scale: {job: digits, count: 1}\n- restart: {job: digits}\n- stop: {job: digits, purge: true}\n- wait: {until: 'len(held(\"digits\")) == 0'}",
+			calls: []string{"submit digits", "scale digits.server 1", "restart eval-0001-digits-0", "restart eval-0001-digits-1", "stop digits purge=false", "stop digits purge=true"},
+		},
 		{name: "cleanup steps run after a failure", text: "- assert: ['1 == 2']\ncleanup:\n- drain: {node: gpu-a}\n- undrain: {node: gpu-a}", kind: scenarios.ErrFailed, want: "1 == 2", calls: []string{"drain", "undrain"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -89,7 +89,10 @@ func (r *run) sample(ctx context.Context, st *Step) *sampler {
 	ctx, cancel := context.WithCancel(ctx)
 	sm := &sampler{always: pending(st.always, "always"), eventual: pending(st.eventual, "eventually"), cancel: cancel, done: make(chan struct{})}
 	ch, stop := r.env.Feed.Subscribe()
-	sh := &shower{r: r, tmpl: st.show}
+	sh := &shower{r: r}
+	if st.Kind == KindRun { // the others show themselves
+		sh.tmpl = st.show
+	}
 	vars := r.vars // read only while the step runs
 	go func() {
 		defer close(sm.done)

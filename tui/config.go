@@ -11,7 +11,9 @@ import (
 
 	"stoker/cluster"
 	"stoker/jobs/action"
+	"stoker/jobs/pack"
 	"stoker/tui/screen"
+	"stoker/tui/screen/keyring"
 	"stoker/tui/theme"
 )
 
@@ -38,6 +40,11 @@ type Config struct {
 	Feed   Feed
 	Runner Runner           // nil: nothing can be changed
 	Logs   screen.LogSource // nil: no logs
+
+	Packs    func() ([]pack.Pack, error) // nil: no form to submit from
+	PackVars map[string]string           // what the context says for packs
+	Keys     keyring.Rotator             // nil: keys are only shown
+	Local    bool                        // this machine alone: only its GPUs are shown
 
 	Theme string      // one of theme.Names; empty is theme.Auto
 	Start screen.Name // the first screen; empty is the fleet

@@ -216,7 +216,7 @@ func (c *confirm) foot(w int) []string {
 	case c.name != "":
 		ask := "Type " + th.Title.Render(ui.Clean(c.name)) + " to do it: "
 		line := ask + c.line.View(th, max(w-ui.Width(ask), 2))
-		last := hint("⏎ do it   esc leave it")
+		last := hint(th.G.Enter + " do it   esc leave it")
 		if c.wrong {
 			last = th.Bad.Render(th.G.Bad+" that is not the name") + "   " + hint("esc leave it")
 		}
@@ -229,5 +229,5 @@ func (c *confirm) foot(w int) []string {
 		return " " + text + " "
 	}
 	verb, _, _ := strings.Cut(c.title, " ")
-	return []string{ui.Sides(button(" No ", !c.yes)+"  "+button(" Yes, "+verb+" ", c.yes), hint("tab choose   ⏎ take it   y yes   n no"), w)}
+	return []string{ui.Sides(button(" No ", !c.yes)+"  "+button(" Yes, "+verb+" ", c.yes), hint("tab choose   "+th.G.Enter+" take it   y yes   n no"), w)}
 }

@@ -25,11 +25,11 @@ func (m *model) header() []string {
 	}
 	segs := []ui.Seg{m.nomadSeg(), m.vaultSeg(), m.agentsSeg()}
 	segs = append(segs, m.otherSegs()...)
-	segs = append(segs, ui.Seg{Text: th.Muted.Render(m.env.Now().Format("15:04:05")), Drop: 3})
+	segs = append(segs, ui.Seg{Text: th.Muted.Render(m.env.Now().Format("15:04:05")), Drop: 6})
 	if m.cfg.ReadOnly {
 		segs = append(segs, ui.Seg{Text: th.Accent.Render("read-only")})
 	}
-	right := ui.Segs(segs, 3, m.w-ui.Width(left)-4)
+	right := ui.Segs(segs, min(2+m.w/100, 3), m.w-ui.Width(left)-3)
 	return []string{ui.Fit(ui.Sides(left, right+" ", m.w), m.w), ui.Rule(th, m.w)}
 }
 
@@ -97,7 +97,7 @@ func (m *model) agentsSeg() ui.Seg {
 	default:
 		s = badge(th, "agents", th.Warn, th.G.Warn, count)
 	}
-	s.Short, s.Drop = "", 2
+	s.Short, s.Drop = "", 1
 	return s
 }
 
@@ -159,7 +159,11 @@ func (m *model) footer() []string {
 func (m *model) hints() string {
 	th := m.env.Theme
 	hint := func(b keys.Binding) string {
-		return th.Key.Render(b.Shown()) + " " + th.Muted.Render(b.Label)
+		key := b.Keys[0]
+		if key == "enter" {
+			key = th.G.Enter
+		}
+		return th.Key.Render(key) + " " + th.Muted.Render(b.Label)
 	}
 	var segs []ui.Seg
 	if f := m.filters[m.top()]; !f.Empty() {
@@ -193,10 +197,10 @@ func (m *model) tabs() string {
 			continue
 		}
 		if i == m.top() {
-			b.WriteString(th.Title.Render("[" + bind.Shown() + " " + bind.Label + "]"))
+			b.WriteString(th.Title.Render("[" + bind.Keys[0] + " " + bind.Label + "]"))
 			continue
 		}
-		b.WriteString(" " + th.Key.Render(bind.Shown()) + " " + th.Muted.Render(bind.Label) + " ")
+		b.WriteString(" " + th.Key.Render(bind.Keys[0]) + " " + th.Muted.Render(bind.Label) + " ")
 	}
 	return ui.Fit(b.String(), m.w)
 }

@@ -9,33 +9,31 @@ import (
 
 // newHelp lists the keys of the active screen, from the table that dispatches them.
 func newHelp(m *model) overlay {
-	e, th := m.env, m.env.Theme
-	var lines []string
-	section := func(title string, scope keys.Scope) {
-		var rows []string
-		for _, b := range e.Keys.In(scope) {
-			if m.hidden(b) {
-				continue
-			}
-			names := make([]string, len(b.Keys))
-			for i, k := range b.Keys {
-				names[i] = keys.Binding{Keys: []string{k}}.Shown()
-			}
-			rows = append(rows, "  "+th.Key.Render(ui.Fit(strings.Join(names, " "), 24))+"  "+b.Help)
+	return newBox(m.env, "help", func(w int) []string {
+		th := m.env.Theme
+		lines := m.helpOn("on "+string(m.active().name), m.active().scope, w)
+		lines = append(lines, m.helpOn("everywhere", keys.Global, w)...)
+		lines = append(lines, m.helpOn("in rows", keys.List, w)...)
+		if m.cfg.ReadOnly {
+			return append(lines, th.Muted.Render("Read-only: the keys that change the cluster are off."))
 		}
-		if len(rows) > 0 {
-			lines = append(append(lines, th.Title.Render(title)), append(rows, "")...)
+		return append(lines, th.Muted.Render("Changes show what they will touch, and ask, before they begin."))
+	})
+}
+
+// helpOn lists one scope.
+func (m *model) helpOn(title string, scope keys.Scope, w int) []string {
+	th := m.env.Theme
+	var rows []string
+	for _, b := range m.env.Keys.In(scope) {
+		if !m.hidden(b) {
+			rows = append(rows, "  "+th.Key.Render(ui.Fit(strings.Join(b.Keys, "  "), min(28, w/4)))+"  "+b.Help)
 		}
 	}
-	section("on "+string(m.active().name), m.active().scope)
-	section("everywhere", keys.Global)
-	section("in rows", keys.List)
-	if m.cfg.ReadOnly {
-		lines = append(lines, th.Muted.Render("Read-only: the keys that change the cluster are off."))
-	} else {
-		lines = append(lines, th.Muted.Render("Changes show what they will touch, and ask, before they begin."))
+	if len(rows) == 0 {
+		return nil
 	}
-	return newBox(e, "help", func(int) []string { return lines })
+	return append(append([]string{th.Title.Render(title)}, rows...), "")
 }
 
 // hidden leaves out what cannot be done: changes that are not allowed, and

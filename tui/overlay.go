@@ -109,7 +109,7 @@ func (p *prompt) paste(text string) { p.line.Insert(text) }
 func (p *prompt) view(w, _ int) []string {
 	th := p.env.Theme
 	w = min(w, 72)
-	foot := th.Muted.Render("⏎ accept   esc cancel")
+	foot := th.Muted.Render(th.G.Enter + " accept   esc cancel")
 	if p.err != nil {
 		foot = th.Bad.Render(th.G.Bad + " " + ui.Clean(p.err.Error()))
 	}

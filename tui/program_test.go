@@ -2,16 +2,17 @@ package tui
 
 import (
 	"context"
-	"errors"
+	"io"
+	"os"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
-	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/x/ansi"
-	"github.com/charmbracelet/x/vttest"
-	"go.uber.org/goleak"
+	"github.com/charmbracelet/x/vt"
+	"github.com/creack/pty"
 
 	"stoker/cluster"
 	"stoker/jobs/action"
@@ -29,88 +30,126 @@ func (f *streaming) Latest() *cluster.Snapshot { return f.first }
 
 func (f *streaming) Subscribe() (<-chan *cluster.Snapshot, func()) { return f.ch, func() {} }
 
-// TestProgram runs the whole program on a pseudo-terminal: it starts, takes a
-// snapshot, a key and a new size, quits and leaves the terminal as it was.
-func TestProgram(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("github.com/charmbracelet/x/vttest.NewTerminal.func1"))
-	term, err := vttest.NewTerminal(t, 120, 40)
+// terminal is a pseudo-terminal with an emulator on its other end.
+type terminal struct {
+	t    *testing.T
+	emu  *vt.SafeEmulator
+	ptmx *os.File
+	tty  *os.File
+}
+
+func newTerminal(t *testing.T, w, h int) *terminal {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("this test needs a Unix pseudo-terminal")
+	}
+	ptmx, tty, err := pty.Open()
 	if err != nil {
 		t.Skipf("this machine gives no pseudo-terminal: %v", err)
 	}
-	defer func() { _ = term.Close() }()
+	x := &terminal{t: t, emu: vt.NewSafeEmulator(w, h), ptmx: ptmx, tty: tty}
+	x.size(w, h)
+	copied := make(chan struct{}, 2)
+	go func() { _, _ = io.Copy(x.emu, ptmx); copied <- struct{}{} }()
+	go func() { _, _ = io.Copy(ptmx, x.emu); copied <- struct{}{} }() // its replies to queries
+	t.Cleanup(func() {
+		_ = tty.Close()
+		if in, ok := x.emu.InputPipe().(io.Closer); ok { // its Close is not safe beside its Read
+			_ = in.Close()
+		}
+		<-copied
+		<-copied
+		_ = ptmx.Close()
+	})
+	return x
+}
+
+func (x *terminal) size(w, h int) {
+	x.t.Helper()
+	if err := pty.Setsize(x.tty, &pty.Winsize{Rows: uint16(h), Cols: uint16(w)}); err != nil {
+		x.t.Fatal(err)
+	}
+	x.emu.Resize(w, h)
+}
+
+func (x *terminal) text() string { return ansi.Strip(x.emu.Render()) }
+
+// until polls with a deadline.
+func (x *terminal) until(what string, ok func() bool) {
+	x.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	x.t.Fatalf("%s did not happen:\n%s", what, x.text())
+}
+
+func (x *terminal) shows(want string) {
+	x.t.Helper()
+	x.until(want, func() bool { return strings.Contains(x.text(), want) })
+}
+
+// TestProgram runs the whole program on a pseudo-terminal: it starts, takes a
+// snapshot, a key and a new size, quits and leaves the terminal as it was.
+func TestProgram(t *testing.T) {
+	term := newTerminal(t, 120, 40)
 	feed := &streaming{first: fixture.Starting(), ch: make(chan *cluster.Snapshot, 1)}
 	ended := make(chan error, 1)
 	go func() {
 		ended <- Run(context.Background(), Config{
 			Context: "lab", Feed: feed, Now: fixture.Now, Theme: theme.Dark,
 			Runner: &action.Runner{Scheduler: &scheduler{}, Now: fixture.Now},
-			In:     term.Input(), Out: term.Output(), Env: []string{"TERM=xterm-256color", "LANG=C.UTF-8"},
+			In:     term.tty, Out: term.tty, Env: []string{"TERM=xterm-256color", "LANG=C.UTF-8"},
 		})
 	}()
-	waitFor(t, term, "connection refused")
-	if !term.Snapshot().AltScreen {
+	term.shows("connection refused")
+	if !term.emu.IsAltScreen() {
 		t.Error("not on the alternate screen")
 	}
 	feed.ch <- fixture.Lab()
-	waitFor(t, term, "NEEDS ATTENTION")
-	term.SendText("2")
-	waitFor(t, term, "[2 nodes]")
-	if err := term.Resize(80, 24); err != nil {
+	term.shows("held idle 2")
+	term.emu.SendText("2")
+	term.shows("[2 nodes]")
+	term.size(80, 24)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGWINCH); err != nil { // as the kernel tells a process on this terminal
 		t.Fatal(err)
 	}
-	// The terminal's size comes as a signal to a process; here the test is it.
-	waitWidth(t, term)
-	term.SendKey(uv.KeyPressEvent{Code: 'c', Mod: uv.ModCtrl})
+	term.until("a picture of the new size", func() bool {
+		lines := strings.Split(term.text(), "\n")
+		return len(lines) == 24 && strings.Contains(lines[23], "[2 nodes]")
+	})
+	term.emu.SendText("q")
 	select {
 	case err := <-ended:
-		if err != nil && !errors.Is(err, tea.ErrInterrupted) {
+		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("ctrl+c does not quit")
+	case <-time.After(10 * time.Second):
+		t.Fatal("q does not quit")
 	}
-	deadline := time.Now().Add(5 * time.Second)
-	for term.Snapshot().AltScreen && time.Now().Before(deadline) {
-		time.Sleep(5 * time.Millisecond)
-	}
-	if term.Snapshot().AltScreen {
-		t.Error("still on the alternate screen")
-	}
+	term.until("the normal screen", func() bool { return !term.emu.IsAltScreen() })
 }
 
-func text(term *vttest.Terminal) string {
-	var b strings.Builder
-	for _, row := range term.Snapshot().Cells {
-		for _, c := range row {
-			b.WriteString(c.Content)
+// TestQuitWithTheContext ends the program from outside.
+func TestQuitWithTheContext(t *testing.T) {
+	term := newTerminal(t, 80, 24)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, Config{
+			Context: "lab", Feed: &streaming{first: fixture.Lab(), ch: make(chan *cluster.Snapshot)}, Now: fixture.Now,
+			In: term.tty, Out: term.tty, Env: []string{"TERM=xterm-256color"},
+		})
+	}()
+	term.shows("NEEDS ATTENTION")
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
 		}
-		b.WriteByte('\n')
+	case <-time.After(10 * time.Second):
+		t.Fatal("it does not end with its context")
 	}
-	return ansi.Strip(b.String())
-}
-
-func waitFor(t *testing.T, term *vttest.Terminal, want string) {
-	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
-	for time.Now().Before(deadline) {
-		if strings.Contains(text(term), want) {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	t.Fatalf("%q did not appear:\n%s", want, text(term))
-}
-
-// waitWidth waits until the rule under the header is as wide as the terminal.
-func waitWidth(t *testing.T, term *vttest.Terminal) {
-	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
-	for time.Now().Before(deadline) {
-		lines := strings.Split(text(term), "\n")
-		if len(lines) > 23 && strings.Contains(lines[23], "[2 nodes]") {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	t.Fatalf("not drawn for the new size:\n%s", text(term))
 }

@@ -5,7 +5,13 @@ import (
 	"stoker/tui/screen"
 	"stoker/tui/screen/events"
 	"stoker/tui/screen/fleet"
+	"stoker/tui/screen/gpus"
+	"stoker/tui/screen/jobs"
+	"stoker/tui/screen/keyring"
+	"stoker/tui/screen/models"
 	"stoker/tui/screen/nodes"
+	"stoker/tui/screen/submit"
+	"stoker/tui/screen/training"
 )
 
 // entry is one screen as the root knows it.
@@ -17,10 +23,24 @@ type entry struct {
 }
 
 // screens makes them all, in the order of their keys.
-func screens(e *screen.Env, _ Config) []entry {
-	return []entry{
+func screens(e *screen.Env, cfg Config) []entry {
+	gpu := entry{screen.GPUs, keys.Go3, keys.ScopeGPUs, gpus.New(e)}
+	event := entry{screen.Events, keys.Go9, keys.ScopeEvents, events.New(e)}
+	if cfg.Local {
+		return []entry{gpu, event}
+	}
+	out := []entry{
 		{screen.Fleet, keys.Go1, keys.ScopeFleet, fleet.New(e)},
 		{screen.Nodes, keys.Go2, keys.ScopeNodes, nodes.New(e)},
-		{screen.Events, keys.Go9, keys.ScopeEvents, events.New(e)},
+		gpu,
+		{screen.Jobs, keys.Go4, keys.ScopeJobs, jobs.New(e)},
+		{screen.Models, keys.Go5, keys.ScopeModels, models.New(e)},
+		{screen.Training, keys.Go6, keys.ScopeTrain, training.New(e)},
+		{screen.Keys, keys.Go7, keys.ScopeKeys, keyring.New(e, cfg.Keys)},
+		event,
 	}
+	if cfg.Packs != nil {
+		out = append(out, entry{screen.Submit, keys.GoSubmit, keys.ScopeSubmit, submit.New(e, cfg.Packs, cfg.PackVars)})
+	}
+	return out
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/types"
 	"github.com/expr-lang/expr/vm"
 )
 
@@ -25,9 +26,9 @@ func CompileFilter(input string, v *View) (*Filter, error) {
 		f.words = strings.Fields(strings.ToLower(input))
 		return f, nil
 	}
-	env := map[string]any{}
+	env := types.Map{} // any type, since each value may be unknown
 	for _, c := range v.Columns {
-		env[c.Name] = nil
+		env[c.Name] = types.Any
 	}
 	program, err := expr.Compile(input, expr.Env(env), expr.AsBool())
 	if err != nil {

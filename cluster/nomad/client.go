@@ -43,6 +43,7 @@ type Client struct {
 	namespace string
 	address   string
 	now       func() time.Time
+	wait      timings
 }
 
 // Open makes a client for the place. It does not connect.
@@ -81,7 +82,7 @@ func Open(place cluster.Place, cfg Config, now func() time.Time) (*Client, error
 	if ns == "" {
 		ns = api.AllNamespacesNamespace
 	}
-	return &Client{api: c, place: place, namespace: ns, address: cfg.Address, now: now}, nil
+	return &Client{api: c, place: place, namespace: ns, address: cfg.Address, now: now, wait: defaultTimings()}, nil
 }
 
 // Address is the URL that the client talks to.
@@ -127,6 +128,10 @@ func (c *Client) fault(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
+	var noToken *tokenError
+	if errors.As(err, &noToken) { // the library wraps it as if Nomad could not be reached
+		return noToken
+	}
 	var answer api.UnexpectedResponseError
 	if errors.As(err, &answer) && answer.HasStatusCode() {
 		body := strings.TrimSpace(answer.Body())
@@ -141,6 +146,9 @@ func (c *Client) fault(err error) error {
 			f.Kind, f.Advice = cluster.ErrConflict, "somebody changed the job after the plan: plan again"
 		case code == http.StatusInternalServerError && strings.Contains(body, "No cluster leader"):
 			f.Kind, f.Advice = cluster.ErrUnreachable, "the servers have no leader at the moment"
+		case code == http.StatusBadGateway || code == http.StatusServiceUnavailable || code == http.StatusGatewayTimeout:
+			f.Kind, f.Text = cluster.ErrUnreachable, fmt.Sprintf("cannot reach nomad at %s: %s", c.address, answer.StatusText())
+			f.Advice = "a proxy answers in its place"
 		default:
 			return fmt.Errorf("nomad: %s (%d): %w", body, code, err)
 		}
@@ -171,6 +179,12 @@ func cause(err error) string {
 		err = next
 	}
 }
+
+// tokenError says that there is no token to ask with.
+type tokenError struct{ err error }
+
+func (e *tokenError) Error() string { return "nomad token: " + e.err.Error() }
+func (e *tokenError) Unwrap() error { return e.err }
 
 // authorise adds the token to each request and, when Nomad refuses it, asks
 // the source once more: the token may have been renewed.
@@ -225,7 +239,7 @@ func (a *authorise) current(ctx context.Context, again bool) (secrets.Secret, er
 	}
 	token, err := a.source(ctx)
 	if err != nil {
-		return secrets.Secret{}, fmt.Errorf("nomad token: %w", err)
+		return secrets.Secret{}, &tokenError{err}
 	}
 	a.token, a.known = token, true
 	return token, nil

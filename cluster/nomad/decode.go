@@ -137,7 +137,7 @@ func isGPU(name string) bool {
 
 type allocJSON struct {
 	ID, Name, Namespace, JobID, TaskGroup, NodeID, NodeName, EvalID, DeploymentID string
-	JobVersion                                                                    uint64
+	JobVersion                                                                    *uint64 // not in events, whose Job is cut off
 	Job                                                                           *struct{ Version uint64 }
 	DesiredStatus, ClientStatus, ClientDescription                                string
 	DeploymentStatus                                                              *struct{ Healthy *bool }
@@ -175,13 +175,16 @@ type taskJSON struct {
 func (a *allocJSON) row(place cluster.Place) cluster.Alloc {
 	out := cluster.Alloc{
 		Place: place, ID: cluster.AllocID(a.ID), Name: a.Name, Job: cluster.JobID{Namespace: a.Namespace, Name: a.JobID},
-		JobVersion: a.JobVersion, Group: a.TaskGroup, Node: cluster.NodeID(a.NodeID), NodeName: a.NodeName,
+		JobVersion: cluster.UnknownVersion, Group: a.TaskGroup, Node: cluster.NodeID(a.NodeID), NodeName: a.NodeName,
 		Eval: cluster.EvalID(a.EvalID), Deployment: cluster.DeploymentID(a.DeploymentID), Desired: a.DesiredStatus,
 		Client: a.ClientStatus, ClientText: a.ClientDescription, Created: nanos(a.CreateTime), Modified: nanos(a.ModifyTime),
 		ModifyIndex: a.ModifyIndex,
 	}
-	if a.Job != nil {
+	switch {
+	case a.Job != nil:
 		out.JobVersion = a.Job.Version
+	case a.JobVersion != nil:
+		out.JobVersion = *a.JobVersion
 	}
 	if a.DeploymentStatus != nil {
 		out.Healthy = a.DeploymentStatus.Healthy

@@ -17,66 +17,70 @@ const detailFetches = 8
 
 func pathEscape(s string) string { return url.PathEscape(s) }
 
-func (c *Client) listNodes(ctx context.Context) (cluster.Update, error) {
+// listNodes emits all nodes and returns the index that they were taken at.
+func (c *Client) listNodes(ctx context.Context, emit func(cluster.Update)) (uint64, error) {
 	var rows []nodeJSON
-	idx, err := c.get(ctx, "/v1/nodes", map[string]string{"resources": "true"}, &rows)
+	idx, err := c.list(ctx, "/v1/nodes", map[string]string{"resources": "true"}, &rows)
 	if err != nil {
-		return cluster.Update{}, err
+		return 0, err
 	}
-	u := cluster.Update{Lists: cluster.SetNodes, Index: idx}
-	for i := range rows {
-		u.Nodes = append(u.Nodes, rows[i].row(c.place))
-	}
-	return u, nil
+	emit(cluster.Update{Lists: cluster.SetNodes, Index: idx, Nodes: convert(rows, func(r *nodeJSON) cluster.Node { return r.row(c.place) })})
+	return idx, nil
 }
 
-// listJobs reads everything that lives in namespaces. The index is the lowest
-// of the lists, so that streaming from it misses nothing.
-func (c *Client) listJobs(ctx context.Context) (cluster.Update, error) {
-	u := cluster.Update{Lists: cluster.SetAll &^ cluster.SetNodes}
-	var mu sync.Mutex
-	note := func(idx uint64, add func()) {
-		mu.Lock()
-		defer mu.Unlock()
-		if u.Index == 0 || idx < u.Index {
-			u.Index = idx
-		}
-		add()
+// list is get for a whole list. Each list has the index of its own table:
+// taken together they would not say what a row that is missing means. A table
+// that was never written has index 0, which here would mean that none was given.
+func (c *Client) list(ctx context.Context, path string, params map[string]string, out any) (uint64, error) {
+	idx, err := c.get(ctx, path, params, out)
+	return max(idx, 1), err
+}
+
+// listJobs emits everything that lives in namespaces, each list as it comes,
+// from several goroutines. It returns the lowest of their indexes, so that
+// streaming from there misses nothing.
+func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) (uint64, error) {
+	lists := []func(context.Context) (cluster.Update, error){
+		func(ctx context.Context) (u cluster.Update, err error) {
+			u.Jobs, u.Index, err = c.jobs(ctx)
+			u.Lists = cluster.SetJobs
+			return u, err
+		},
+		func(ctx context.Context) (cluster.Update, error) {
+			var rows []allocJSON
+			idx, err := c.list(ctx, "/v1/allocations", map[string]string{"resources": "true"}, &rows)
+			return cluster.Update{Lists: cluster.SetAllocs, Index: idx, Allocs: convert(rows, func(r *allocJSON) cluster.Alloc { return r.row(c.place) })}, err
+		},
+		func(ctx context.Context) (cluster.Update, error) {
+			var rows []deploymentJSON
+			idx, err := c.list(ctx, "/v1/deployments", nil, &rows)
+			return cluster.Update{Lists: cluster.SetDeployments, Index: idx, Deployments: convert(rows, func(r *deploymentJSON) cluster.Deployment { return r.row(c.place) })}, err
+		},
+		func(ctx context.Context) (cluster.Update, error) {
+			var rows []evalJSON
+			idx, err := c.list(ctx, "/v1/evaluations", nil, &rows)
+			return cluster.Update{Lists: cluster.SetEvaluations, Index: idx, Evaluations: convert(rows, func(r *evalJSON) cluster.Evaluation { return r.row(c.place) })}, err
+		},
+		func(ctx context.Context) (u cluster.Update, err error) {
+			u.Services, u.Index, err = c.services(ctx)
+			u.Lists = cluster.SetServices
+			return u, err
+		},
 	}
+	indexes := make([]uint64, len(lists))
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		rows, idx, err := c.jobs(ctx)
-		note(idx, func() { u.Jobs = rows })
-		return err
-	})
-	g.Go(func() error {
-		var rows []allocJSON
-		idx, err := c.get(ctx, "/v1/allocations", map[string]string{"resources": "true"}, &rows)
-		note(idx, func() { u.Allocs = convert(rows, func(r *allocJSON) cluster.Alloc { return r.row(c.place) }) })
-		return err
-	})
-	g.Go(func() error {
-		var rows []deploymentJSON
-		idx, err := c.get(ctx, "/v1/deployments", nil, &rows)
-		note(idx, func() {
-			u.Deployments = convert(rows, func(r *deploymentJSON) cluster.Deployment { return r.row(c.place) })
+	for i, list := range lists {
+		g.Go(func() error {
+			u, err := list(ctx)
+			if err == nil {
+				indexes[i] = u.Index
+				emit(u)
+			}
+			return err
 		})
-		return err
-	})
-	g.Go(func() error {
-		var rows []evalJSON
-		idx, err := c.get(ctx, "/v1/evaluations", nil, &rows)
-		note(idx, func() {
-			u.Evaluations = convert(rows, func(r *evalJSON) cluster.Evaluation { return r.row(c.place) })
-		})
-		return err
-	})
-	g.Go(func() error {
-		rows, idx, err := c.services(ctx)
-		note(idx, func() { u.Services = rows })
-		return err
-	})
-	return u, g.Wait()
+	}
+	err := g.Wait()
+	return slices.Min(indexes), err
 }
 
 func convert[J, R any](rows []J, row func(*J) R) []R {
@@ -91,7 +95,7 @@ func convert[J, R any](rows []J, row func(*J) R) []R {
 // list alone does not say what GPUs a group asks for.
 func (c *Client) jobs(ctx context.Context) ([]cluster.Job, uint64, error) {
 	var stubs []jobJSON
-	idx, err := c.get(ctx, "/v1/jobs", map[string]string{"meta": "true"}, &stubs)
+	idx, err := c.list(ctx, "/v1/jobs", map[string]string{"meta": "true"}, &stubs)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -123,7 +127,7 @@ func (c *Client) services(ctx context.Context) ([]cluster.Service, uint64, error
 		Namespace string
 		Services  []struct{ ServiceName string }
 	}
-	idx, err := c.get(ctx, "/v1/services", nil, &spaces)
+	idx, err := c.list(ctx, "/v1/services", nil, &spaces)
 	if err != nil {
 		return nil, 0, err
 	}

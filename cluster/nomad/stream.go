@@ -2,6 +2,7 @@ package nomad
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -18,35 +22,49 @@ import (
 	"stoker/cluster"
 )
 
-const (
-	// silentAfter is how long a stream may say nothing: Nomad sends a heartbeat
-	// every 30 seconds, so a longer silence is a dead connection.
-	silentAfter = 75 * time.Second
-	// relistEvery bounds how long a row that was collected as garbage lingers:
+// timings are the patience of Run.
+type timings struct {
+	// silent is how long a stream may say nothing: Nomad sends a heartbeat every
+	// 30 seconds, so a longer silence is a dead connection. Nomad 1.11 also leaves
+	// the connection open, in silence, when it ends a subscription.
+	silent time.Duration
+	// hello is how long a stream that was accepted may take to say the first
+	// thing. Nomad 1.11 accepts every subscription, greets those that are
+	// allowed at once, and says nothing at all to those that are denied.
+	hello time.Duration
+	// relist bounds how long a row that was collected as garbage lingers:
 	// collecting makes no event.
-	relistEvery = 5 * time.Minute
-	listTimeout = 30 * time.Second
-	firstRetry  = 500 * time.Millisecond
-	lastRetry   = 10 * time.Second
-)
+	relist                time.Duration
+	list                  time.Duration
+	firstRetry, lastRetry time.Duration
+}
+
+func defaultTimings() timings {
+	return timings{
+		silent: 45 * time.Second, hello: 5 * time.Second, relist: 5 * time.Minute, list: 30 * time.Second,
+		firstRetry: 500 * time.Millisecond, lastRetry: 10 * time.Second,
+	}
+}
 
 // class is what one kind of right lets a token read.
 type class struct {
-	source string
-	sets   cluster.Set
-	topics []string
-	list   func(context.Context) (cluster.Update, error)
+	source     string
+	sets       cluster.Set
+	topics     []string
+	namespaced bool
+	list       func(ctx context.Context, emit func(cluster.Update)) (index uint64, err error)
 }
 
 func (c *Client) classes() []class {
 	return []class{
-		{"nomad", cluster.SetAll &^ cluster.SetNodes, []string{"Job", "Allocation", "Deployment", "Evaluation", "Service"}, c.listJobs},
-		{"nomad/nodes", cluster.SetNodes, []string{"Node"}, c.listNodes},
+		{"nomad", cluster.SetAll &^ cluster.SetNodes, []string{"Job", "Allocation", "Deployment", "Evaluation", "Service"}, true, c.listJobs},
+		{"nomad/nodes", cluster.SetNodes, []string{"Node"}, false, c.listNodes},
 	}
 }
 
 // Run lists and then follows everything, handing on what changes, until ctx
 // ends. Its sources are called "nomad" (what lives in namespaces) and "nomad/nodes".
+// Both functions are called from several goroutines.
 func (c *Client) Run(ctx context.Context, emit func(cluster.Update), status func(cluster.SourceStatus)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, cl := range c.classes() {
@@ -67,14 +85,14 @@ func (c *Client) keep(ctx context.Context, cl class, emit func(cluster.Update), 
 		status(s)
 	}
 	status(cluster.SourceStatus{Name: cl.source, State: cluster.SourceStarting})
-	wait := firstRetry
+	wait := c.wait.firstRetry
 	for {
 		worked, err := c.follow(ctx, cl, emit, func() { say(cluster.SourceLive, nil, time.Time{}) })
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if worked {
-			wait = firstRetry
+			wait = c.wait.firstRetry
 		}
 		if err == nil {
 			continue // time to list again
@@ -82,11 +100,11 @@ func (c *Client) keep(ctx context.Context, cl class, emit func(cluster.Update), 
 		pause := wait/2 + rand.N(wait) //nolint:gosec // jitter
 		state := cluster.SourceRetrying
 		if errors.Is(err, cluster.ErrDenied) {
-			state, pause = cluster.SourceDenied, lastRetry
+			state, pause = cluster.SourceDenied, c.wait.lastRetry
 			emit(cluster.Update{Lists: cl.sets}) // nothing is all that may be seen
 		}
 		say(state, err, c.now().Add(pause))
-		wait = min(2*wait, lastRetry)
+		wait = min(2*wait, c.wait.lastRetry)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -96,40 +114,93 @@ func (c *Client) keep(ctx context.Context, cl class, emit func(cluster.Update), 
 }
 
 // follow lists once and streams until the stream breaks. worked says that the
-// list was read. A nil error means that it is time to list again.
+// stream said something. A nil error means that it is time to list again.
 func (c *Client) follow(ctx context.Context, cl class, emit func(cluster.Update), alive func()) (worked bool, err error) {
-	listCtx, cancel := context.WithTimeout(ctx, listTimeout)
-	u, err := cl.list(listCtx)
+	listCtx, cancel := context.WithTimeout(ctx, c.wait.list)
+	index, err := cl.list(listCtx, emit)
 	cancel()
 	if err != nil {
 		return false, err
 	}
-	emit(u)
 	alive()
 
-	ctx, stop := context.WithTimeout(ctx, relistEvery)
+	ctx, stop := context.WithTimeout(ctx, c.wait.relist)
 	defer stop()
-	params := url.Values{"index": {strconv.FormatUint(u.Index, 10)}, "topic": cl.topics}
-	q := (&api.QueryOptions{Namespace: c.namespace}).WithContext(ctx)
-	body, err := c.api.Raw().Response("/v1/event/stream?"+params.Encode(), q)
-	if err != nil {
-		return true, c.fault(err)
-	}
-	defer body.Close()
-	watchdog := time.AfterFunc(silentAfter, func() { _ = body.Close() })
-	defer watchdog.Stop()
-
-	err = c.read(body, func(u cluster.Update, any bool) {
-		watchdog.Reset(silentAfter)
-		if any {
+	var heard atomic.Bool
+	got := func(u cluster.Update, anything bool) {
+		heard.Store(true)
+		if anything {
 			emit(u)
 		}
 		alive()
-	})
+	}
+	err = c.stream(ctx, cl, c.namespace, index, got)
+	if errors.Is(err, cluster.ErrDenied) && cl.namespaced && c.namespace == api.AllNamespacesNamespace {
+		err = c.streamEach(ctx, cl, index, got)
+	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return true, nil
 	}
-	return true, &cluster.Fault{Kind: cluster.ErrUnreachable, Err: err, Text: fmt.Sprintf("lost nomad's event stream at %s: %s", c.address, cause(err))}
+	return heard.Load(), err
+}
+
+// streamEach follows each namespace by itself, for a token that may not read
+// all of them: Nomad refuses "*" then, while its lists leave out what is
+// denied. It ends with the first stream that breaks.
+func (c *Client) streamEach(ctx context.Context, cl class, index uint64, got func(u cluster.Update, anything bool)) error {
+	var spaces []struct{ Name string }
+	if _, err := c.get(ctx, "/v1/namespaces", nil, &spaces); err != nil {
+		return err
+	}
+	denied := make([]error, len(spaces))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, space := range spaces {
+		g.Go(func() error {
+			err := c.stream(ctx, cl, space.Name, index, got)
+			if errors.Is(err, cluster.ErrDenied) {
+				denied[i] = err
+				return nil // the others may be allowed
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return cmp.Or(slices.Concat(denied, []error{c.denied("no namespace can be read")})...)
+}
+
+func (c *Client) denied(text string) error {
+	return &cluster.Fault{Kind: cluster.ErrDenied, Text: "nomad: " + text, Advice: "following needs the capability read-job in the namespace, and node:read for nodes"}
+}
+
+// stream follows one namespace from an index until the stream breaks.
+func (c *Client) stream(ctx context.Context, cl class, namespace string, index uint64, got func(u cluster.Update, anything bool)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watchdog := time.AfterFunc(c.wait.silent, cancel)
+	defer watchdog.Stop()
+	params := url.Values{"index": {strconv.FormatUint(index, 10)}, "topic": cl.topics}
+	q := (&api.QueryOptions{Namespace: namespace}).WithContext(ctx)
+	body, err := c.api.Raw().Response("/v1/event/stream?"+params.Encode(), q)
+	if err != nil {
+		return c.fault(err)
+	}
+	defer body.Close()
+	watchdog.Reset(c.wait.hello)
+	greeted := false
+	err = c.read(body, func(u cluster.Update, anything bool) {
+		greeted = true
+		watchdog.Reset(c.wait.silent)
+		got(u, anything)
+	})
+	if !greeted {
+		return c.denied("the event stream stays silent: permission denied")
+	}
+	if ctx.Err() != nil {
+		err = errors.New("no heartbeat")
+	}
+	return &cluster.Fault{Kind: cluster.ErrUnreachable, Err: err, Text: fmt.Sprintf("lost nomad's event stream at %s: %s", c.address, cause(err))}
 }
 
 type eventsJSON struct {
@@ -168,7 +239,8 @@ func (c *Client) update(line *eventsJSON) cluster.Update {
 		e := &line.Events[i]
 		p := &e.Payload
 		switch {
-		case p.Job != nil && (p.Deleted || e.Type == "JobDeregistered" && p.Job.ModifyIndex < e.Index && p.Job.Status == ""):
+		case p.Job != nil && (p.Deleted || strings.HasSuffix(e.Type, "Deregistered") && p.Job.ModifyIndex < e.Index):
+			// A job that is only stopped is written once more, at the event's index.
 			u.GoneJobs = append(u.GoneJobs, cluster.JobID{Namespace: p.Job.Namespace, Name: p.Job.ID})
 		case p.Job != nil:
 			u.Jobs = append(u.Jobs, p.Job.row(c.place))

@@ -133,7 +133,8 @@ func (c command) deliver(ctx context.Context, t trainFlags, folder artifact.Fold
 		return err
 	}
 	fmt.Fprintf(c.stdout, "model sealed, digest %s\n", digest)
-	return nil
+	// A checkpoint is the model in plain, and nothing is left to resume.
+	return t.config.Forget()
 }
 
 // linger waits, but a stop ends it: the work is done.

@@ -54,8 +54,10 @@ type Session struct {
 	Packs   *pack.Library
 	Local   bool // this machine alone: no scheduler behind it
 	Logs    func(ctx context.Context, req cluster.LogRequest, emit func(cluster.LogLine)) error
-	Ping    func(ctx context.Context) error // whether Nomad answers, as an error with a kind
-	Close   func()
+	// Rotate makes a new version of a Transit key, with its audit line; nil without a Vault.
+	Rotate func(ctx context.Context, key string) error
+	Ping   func(ctx context.Context) error // whether Nomad answers, as an error with a kind
+	Close  func()
 }
 
 // Wait returns the first snapshot for which done holds, or the latest when
@@ -113,7 +115,19 @@ func (a *App) ready(ctx context.Context, o ConnectOptions) (*Session, *cluster.S
 		}
 		return nil, nil, &cluster.Fault{Kind: cluster.ErrUnreachable, Text: text}
 	}
+	if refused(snap, "nomad") && refused(snap, "nomad/nodes") {
+		s.Close()
+		return nil, nil, &cluster.Fault{
+			Kind: cluster.ErrDenied, Text: snap.Source("nomad").Err,
+			Advice: "the token may read neither jobs nor nodes, or none was given: set NOMAD_TOKEN or token_file",
+		}
+	}
 	return s, snap, nil
+}
+
+func refused(s *cluster.Snapshot, source string) bool {
+	st := s.Source(source)
+	return st != nil && st.State == cluster.SourceDenied
 }
 
 // Root builds the whole command tree.
@@ -129,7 +143,7 @@ Without a command it opens the screen. Which cluster: --context, else STOKER_CON
 else the current one of the config file, else NOMAD_ADDR and VAULT_ADDR as in the
 official tools. "stoker lab up" makes a whole cluster on this machine to try it on.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done.`,
+Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done, 130 interrupted.`,
 		Version:       a.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -67,8 +67,27 @@ func newWorld() (*world, error) {
 		return nil, fmt.Errorf("lab up: %w\n%s", err, out)
 	}
 	fmt.Printf("e2e: lab up took %.1fs\n", time.Since(start).Seconds())
-	w.lab, err = lab.Open(filepath.Join(home, "s", "stoker", labName))
-	return w, err
+	if w.lab, err = lab.Open(filepath.Join(home, "s", "stoker", labName)); err != nil {
+		return nil, err
+	}
+	return w, w.agentsAnswer()
+}
+
+// agentsAnswer waits for the agents, which the lab submits as a job: its end
+// does not wait for their first readings.
+func (w *world) agentsAnswer() error {
+	deadline := time.Now().Add(time.Minute)
+	for {
+		out, err := w.command(time.Minute, "--context", labName, "get", "gpus", "-o", "json", "--filter", "util_percent >= 0").Output()
+		var rows []any
+		if err == nil && json.Unmarshal(out, &rows) == nil && len(rows) == 20 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the agents do not answer: %d GPUs, %w", len(rows), err)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
 }
 
 // command is the built program in the environment of the tests.

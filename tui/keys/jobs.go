@@ -10,10 +10,20 @@ const (
 	Stop    = ID(action.Stop)
 
 	Logs   ID = "logs"
-	Stderr ID = "stderr"
-	Follow ID = "follow"
 	Why    ID = "why"
 	GoGPUs ID = "go gpus"
+
+	// In the log.
+	Stderr      ID = "stderr"
+	Follow      ID = "follow"
+	Wrap        ID = "wrap"
+	OnlyMatches ID = "only matches"
+	NextMatch   ID = "next match"
+	PrevMatch   ID = "previous match"
+
+	// In the form that submits a pack.
+	Copy   ID = "copy"
+	Preset ID = "preset"
 )
 
 func jobs() []Binding {
@@ -21,11 +31,16 @@ func jobs() []Binding {
 		{Scale, ScopeJobs, []string{"s"}, "scale", "change how many allocations a group has"},
 		{Restart, ScopeJobs, []string{"R"}, "restart", "restart every allocation, one after the other"},
 		{Stop, ScopeJobs, []string{"x"}, "stop", "stop the job and free what it holds"},
-		{Logs, ScopeJobs, []string{"l"}, "logs", "follow the log of a task"},
-		{Stderr, ScopeJobs, []string{"e"}, "stderr", "standard error instead of standard output"},
-		{Follow, ScopeJobs, []string{"f"}, "follow", "keep to the end of the log"},
-		{Why, ScopeJobs, []string{"w"}, "why", "why the job waits, node by node"},
+		{Logs, ScopeJobs, []string{"l"}, "logs", "follow the logs of all allocations; enter on one: its own"},
+		{Why, ScopeJobs, []string{"w"}, "why", "why the job waits, in Nomad's own counts"},
 		{GoGPUs, ScopeJobs, []string{"v"}, "gpus", "the GPUs that the job holds"},
+
+		{Follow, ScopeJobs, []string{"f"}, "follow", "in a log: keep to its end, or stay here"},
+		{Stderr, ScopeJobs, []string{"e"}, "out/err", "in a log: standard output, standard error, or both"},
+		{Wrap, ScopeJobs, []string{"W"}, "wrap", "in a log: break long lines, or cut them"},
+		{OnlyMatches, ScopeJobs, []string{"a"}, "all/matches", "in a log: all lines, or only those that the filter keeps"},
+		{NextMatch, ScopeJobs, []string{"n"}, "next", "in a log: to the next line that the filter keeps"},
+		{PrevMatch, ScopeJobs, []string{"N"}, "previous", "in a log: to the one before"},
 	}
 }
 
@@ -42,12 +57,14 @@ func training() []Binding {
 	return []Binding{
 		{Stop, ScopeTrain, []string{"x"}, "stop", "stop the training job"},
 		{Logs, ScopeTrain, []string{"l"}, "logs", "follow the log of the trainer"},
-		{Why, ScopeTrain, []string{"w"}, "why", "why the job waits, node by node"},
+		{Why, ScopeTrain, []string{"w"}, "why", "why the job waits, in Nomad's own counts"},
 	}
 }
 
 func submit() []Binding {
 	return []Binding{
-		{Submit, ScopeSubmit, []string{"ctrl+s"}, "plan", "show the plan; a second key submits"},
+		{Submit, ScopeSubmit, []string{"ctrl+s"}, "plan", "show the plan; a second key submits. Enter does the same"},
+		{Copy, ScopeSubmit, []string{"ctrl+y"}, "copy", "copy the command that submits the same"},
+		{Preset, ScopeSubmit, []string{"ctrl+r"}, "default", "put the field's default back"},
 	}
 }

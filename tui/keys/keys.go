@@ -40,17 +40,6 @@ type Binding struct {
 	Help  string   // for the help, a few words
 }
 
-// Shown is the key as people read it.
-func (b Binding) Shown() string {
-	switch b.Keys[0] {
-	case "enter":
-		return "⏎"
-	case "space":
-		return "space"
-	}
-	return b.Keys[0]
-}
-
 // Change reports whether the binding changes the cluster; def says how.
 func (b Binding) Change() (def action.Def, ok bool) { return action.Lookup(action.ID(b.ID)) }
 

@@ -1,14 +1,10 @@
 package keys
 
-// The actions of the keys screen.
-const (
-	Rotate ID = "rotate"
-	Rewrap ID = "rewrap"
-)
+// Rotate makes a new version of a Vault key.
+const Rotate ID = "rotate"
 
 func vaultKeys() []Binding {
 	return []Binding{
 		{Rotate, ScopeKeys, []string{"r"}, "rotate", "make a new version of the key"},
-		{Rewrap, ScopeKeys, []string{"w"}, "rewrap", "wrap the artifacts' data keys under the latest version"},
 	}
 }

@@ -70,7 +70,11 @@ func (l *List[R, K]) View() string {
 	if l.h < 3 {
 		return ui.Block(nil, l.w, l.h)
 	}
-	lines := append(make([]string, 0, l.h), ui.Fit("  "+l.summary(l.Snap), l.w), ui.Spaces(l.w))
+	summary := l.Env.Theme.Title.Render(l.things)
+	if l.Snap.Ready || l.All() > 0 {
+		summary = l.summary(l.Snap)
+	}
+	lines := append(make([]string, 0, l.h), ui.Fit("  "+summary, l.w), ui.Spaces(l.w))
 	lines = append(lines, l.ViewLines(true)...)
 	if l.Shown() == 0 {
 		for i, text := range ui.Wrap(l.emptyText(), max(l.w-4, 1)) {

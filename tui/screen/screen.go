@@ -35,11 +35,13 @@ type Filterer interface {
 	Counts() (shown, all int)
 }
 
-// Opener is a screen that others may jump into.
+// Opener is a screen that others may jump into. The zero Target comes when the
+// user goes to the screen by its key: details close, the selection stays.
 type Opener interface{ Open(t Target) tea.Cmd }
 
 // Backer is a screen with something to close, such as details: Back closes it
-// and says whether there was one.
+// and says whether that was all that the user wanted. Details that a jump
+// opened close with false: esc then leads to where the jump came from.
 type Backer interface{ Back() bool }
 
 // Typer is a screen with inputs. While Typing, it gets tea.KeyPressMsg and

@@ -33,7 +33,7 @@ func ASCII() Glyphs {
 	return Glyphs{
 		OK: "*", Warn: "!", Bad: "X", Unknown: "?", Off: "o", Busy: "~",
 		Free: ".", Failed: "X",
-		Arrow: ">", Enter: "RET", Select: ">", Ellipsis: "~", Up: "^", Down: "v",
+		Arrow: ">", Enter: "enter", Select: ">", Ellipsis: "~", Up: "^", Down: "v",
 		H: "-", V: "|", TL: "+", TR: "+", BL: "+", BR: "+",
 		Full: "#", Part: "=", Empty: ".", None: "-", Block: "_", Degree: "C",
 		Spark: [8]string{"_", "_", ".", "-", "-", "=", "+", "#"},
@@ -43,5 +43,5 @@ func ASCII() Glyphs {
 // Plain replaces the signs inside numbers and sentences that the ASCII set
 // lacks. It keeps every width.
 func Plain() *strings.Replacer {
-	return strings.NewReplacer("–", "-", "…", "~", "°", "'", "·", ".", "≥", ">", "×", "x", "→", ">", "←", "<", "↑", "^", "↓", "v")
+	return strings.NewReplacer("–", "-", "…", "~", "°C", " C", "·", ".", "≥", ">", "×", "x", "→", ">", "←", "<", "↑", "^", "↓", "v")
 }

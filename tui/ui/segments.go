@@ -3,8 +3,8 @@ package ui
 import "strings"
 
 // Seg is a piece of a line. When the line is too narrow the pieces with the
-// highest Drop go first; 0 stays. Short, when set, replaces Text first, and is
-// then among the last to go.
+// highest Drop go first; 0 stays. Short, when set, replaces Text first, and
+// then goes half as soon.
 type Seg struct {
 	Text  string
 	Short string
@@ -35,7 +35,7 @@ func Segs(segs []Seg, gap, w int) string {
 		s := &kept[worst]
 		total -= Width(s.Text)
 		if s.Short != "" {
-			s.Text, s.Short, s.Drop = s.Short, "", 1
+			s.Text, s.Short, s.Drop = s.Short, "", (s.Drop+1)/2
 			total += Width(s.Text)
 			continue
 		}

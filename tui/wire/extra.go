@@ -1,9 +1,6 @@
 package wire
 
 import (
-	"context"
-	"errors"
-
 	"github.com/spf13/cobra"
 
 	"stoker/cluster/contexts"
@@ -18,5 +15,3 @@ func extra(sys contexts.System, app *cli.App) []*cobra.Command {
 		runCommand(sys, app), k.sealCommand(), k.openCommand(), k.wipeCommand(),
 	}
 }
-
-func screen(context.Context, *cli.Session, cli.ScreenOptions) error { return errors.New("soon") }

@@ -62,7 +62,7 @@ func Run(ctx context.Context, version string, args []string) error {
 		Connect: func(ctx context.Context, o cli.ConnectOptions) (*cli.Session, error) {
 			return Connect(ctx, sys, o)
 		},
-		Screen: screen,
+		Screen: showScreen,
 	}
 	app.Extra = extra(sys, app)
 	root := app.Root()

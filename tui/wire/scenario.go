@@ -39,7 +39,7 @@ func runCommand(sys contexts.System, app *cli.App) *cobra.Command {
 
 Every step is shown as it happens. What the scenario submitted is stopped at its
 end, also when a step fails or when it is interrupted; a second interrupt gives
-the cleanup up. Exit codes: 0 passed, 1 failed, 5 inconclusive.`,
+the cleanup up. Exit codes: 0 passed, 1 failed, 5 inconclusive, 130 interrupted.`,
 		Example: `  stoker --context lab run scenarios/library/first-deploy.yaml --report junit=report.xml
   stoker run first-deploy -v seconds=60`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -53,12 +53,15 @@ the cleanup up. Exit codes: 0 passed, 1 failed, 5 inconclusive.`,
 			if err != nil {
 				return err
 			}
+			if err := sc.Check(app.Packs()); err != nil {
+				return cli.Usage("%v", err)
+			}
 			if o.check {
-				if err := sc.Check(app.Packs()); err != nil {
-					return cli.Usage("%v", err)
-				}
 				fmt.Fprintf(app.Out, "%s: %d steps, no mistakes found\n", sc.Name, len(sc.Steps))
 				return nil
+			}
+			if _, err := o.vars(); err != nil {
+				return err
 			}
 			name, _ := cmd.Flags().GetString("context")
 			readOnly, _ := cmd.Flags().GetBool("read-only")
@@ -79,6 +82,19 @@ the cleanup up. Exit codes: 0 passed, 1 failed, 5 inconclusive.`,
 	cmd.Flags().BoolVar(&o.check, "check", false, "only look for mistakes in the file; needs no cluster")
 	_ = sys
 	return cmd
+}
+
+// vars are the given variables by name.
+func (o runOptions) vars() (map[string]string, error) {
+	vars := map[string]string{}
+	for _, setting := range o.settings {
+		k, v, ok := strings.Cut(setting, "=")
+		if !ok {
+			return nil, cli.Usage("-v %s: expected name=value", setting)
+		}
+		vars[k] = v
+	}
+	return vars, nil
 }
 
 // loadScenario reads a file, or finds a shipped scenario by name.
@@ -102,22 +118,19 @@ func loadScenario(app *cli.App, arg string) (*scenarios.Scenario, error) {
 // runScenario plays a scenario, prints it, writes the reports and gives its
 // verdict as an error.
 func runScenario(ctx context.Context, app *cli.App, s *cli.Session, sc *scenarios.Scenario, o runOptions) error {
-	if err := sc.Check(app.Packs()); err != nil {
-		return cli.Usage("%v", err)
+	vars, err := o.vars()
+	if err != nil {
+		return err
 	}
-	vars := map[string]string{}
-	for _, setting := range o.settings {
-		k, v, ok := strings.Cut(setting, "=")
-		if !ok {
-			return cli.Usage("-v %s: expected name=value", setting)
-		}
-		vars[k] = v
+	runID := scenarios.NewRunID(time.Now())
+	if _, err := sc.Resolve(runID, vars); err != nil {
+		return cli.Usage("%v", err)
 	}
 	reports, err := openReports(o.reports)
 	if err != nil {
 		return err
 	}
-	abandon, stop := secondInterrupt(ctx)
+	abandon, stop := secondInterrupt()
 	defer stop()
 	observe := o.observe
 	if observe == nil {
@@ -125,7 +138,7 @@ func runScenario(ctx context.Context, app *cli.App, s *cli.Session, sc *scenario
 	}
 	rep := scenarios.Run(ctx, sc, scenarios.Env{
 		Feed: s.Feed, Actions: s.Actions, Packs: app.Packs(), PackVars: s.Context.PackVars, Vars: vars,
-		Programs: programsBeside(), Abandon: abandon, Now: time.Now,
+		Programs: programsBeside(), Abandon: abandon, Now: time.Now, RunID: runID,
 	}, observe)
 	err = rep.Err()
 	for _, r := range reports {
@@ -157,25 +170,21 @@ func printerFor(app *cli.App) *scenarios.Printer {
 	return scenarios.NewPrinter(app.Out, width)
 }
 
-// secondInterrupt closes its channel when a signal comes after ctx has ended.
-func secondInterrupt(ctx context.Context) (abandon <-chan struct{}, stop func()) {
+// secondInterrupt closes its channel at the second signal; the first ends the
+// program's context.
+func secondInterrupt() (abandon <-chan struct{}, stop func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	done := make(chan struct{})
-	out := make(chan struct{})
+	done, out := make(chan struct{}), make(chan struct{})
 	go func() {
-		for {
+		for range 2 {
 			select {
 			case <-done:
 				return
 			case <-signals:
-				if ctx.Err() != nil {
-					close(out)
-					return
-				}
-				<-ctx.Done() // the first signal ends ctx as well
 			}
 		}
+		close(out)
 	}()
 	return out, func() { signal.Stop(signals); close(done) }
 }

@@ -128,6 +128,22 @@ variable "workload_binary" {
   description = "the reference workload: a path, or a name on the task's PATH"
 }
 
+variable "wipe_driver" {
+  type        = string
+  default     = ""
+  description = "driver exec: raw_exec to remove the checkpoint of a training that failed; an exec task cannot"
+  validation {
+    condition     = contains(["", "raw_exec"], var.wipe_driver)
+    error_message = "Use raw_exec, or leave it empty."
+  }
+}
+
+variable "wipe_binary" {
+  type        = string
+  default     = "stoker"
+  description = "driver exec: the stoker program as raw_exec finds it on the node"
+}
+
 locals {
   urn = "urn:stoker:model:${var.model}:${var.version}"
   # raw_exec cannot mount volumes: such a node says in its meta where they are.
@@ -292,6 +308,42 @@ job "train-digits" {
           content {
             count = device.value
           }
+        }
+      }
+    }
+
+    # The training removes its checkpoint when the model is sealed. What one that
+    # failed or was killed leaves stays in its secrets folder until the allocation
+    # is collected, so it is removed here.
+    dynamic "task" {
+      for_each = var.driver == "exec" && var.wipe_driver == "" ? [] : [1]
+      labels   = ["wipe"]
+      content {
+        driver = var.driver == "exec" ? var.wipe_driver : var.driver
+        lifecycle {
+          hook    = "poststop"
+          sidecar = false
+        }
+        dynamic "config" {
+          for_each = local.image
+          content {
+            image        = config.value
+            network_mode = "none"
+            command      = var.stoker_binary
+            args         = ["wipe", "/train/checkpoints"]
+            volumes      = ["../train/secrets:/train"]
+          }
+        }
+        dynamic "config" {
+          for_each = local.process
+          content {
+            command = var.driver == "exec" ? var.wipe_binary : var.stoker_binary
+            args    = ["wipe", "$${NOMAD_ALLOC_DIR}/../train/secrets/checkpoints"]
+          }
+        }
+        resources {
+          cpu    = 50
+          memory = 64
         }
       }
     }

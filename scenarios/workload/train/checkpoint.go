@@ -57,6 +57,17 @@ func (r *run) save() error {
 	return nil
 }
 
+// Forget removes the checkpoint of a training that is over.
+func (c Config) Forget() error {
+	if c.Checkpoints == "" {
+		return nil
+	}
+	if err := os.RemoveAll(c.Checkpoints); err != nil {
+		return fmt.Errorf("remove the checkpoint: %w", err)
+	}
+	return nil
+}
+
 // resume takes up the checkpoint of this training and says whether there was
 // one. That of another training is refused, not overwritten.
 func (r *run) resume() (bool, error) {

@@ -1,0 +1,138 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"stoker/gpu"
+)
+
+// device is what the samples say of one GPU.
+type device struct {
+	gpu.Device
+	node   NodeID
+	source string
+	driver string
+	cuda   string
+	sample *gpu.Sample
+	past   *History
+	events []gpu.Event
+}
+
+// reporter is one source of one node's samples.
+type reporter struct {
+	node   NodeID
+	source string
+}
+
+// batch takes one node's samples. Sources are ranked: a better one is not
+// overwritten by a lesser one while it is fresh.
+func (st *state) batch(b gpu.Batch) {
+	samples := make(map[gpu.UUID]*gpu.Sample, len(b.Samples))
+	for i := range b.Samples {
+		samples[b.Samples[i].UUID] = &b.Samples[i]
+	}
+	for _, d := range b.Devices {
+		st.reading(&b, d, samples[d.UUID])
+	}
+	st.departed(&b)
+	for _, e := range b.Events {
+		st.gpuEvent(NodeID(b.Node), e)
+	}
+}
+
+// reading takes what one source says of one device; s is nil for a device that
+// did not answer: its last sample stands, and where that came from.
+func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
+	dev := st.devices[d.UUID]
+	if dev == nil {
+		dev = &device{}
+		st.devices[d.UUID] = dev
+		st.deviceRev++
+	}
+	if dev.sample != nil {
+		if rank(b.Source) < rank(dev.source) && b.At.Sub(dev.sample.At) < freshFor {
+			return
+		}
+		if s == nil || s.At.Before(dev.sample.At) {
+			return // silent, or late: a newer reading is already here
+		}
+	}
+	if dev.node != NodeID(b.Node) || dev.Index != d.Index || dev.Parent != d.Parent {
+		st.deviceRev++
+	}
+	dev.Device, dev.node, dev.source, dev.driver, dev.cuda = d, NodeID(b.Node), b.Source, b.Driver, b.CUDA
+	if s != nil && (dev.sample == nil || s.At.After(dev.sample.At)) {
+		dev.sample, dev.past = s, dev.past.with(*s, d)
+	}
+}
+
+// departed forgets devices that their own source no longer knows: a GPU that
+// was taken out, a MIG instance that was dissolved.
+func (st *state) departed(b *gpu.Batch) {
+	from := reporter{NodeID(b.Node), b.Source}
+	before := st.reported[from]
+	same := slices.EqualFunc(before, b.Devices, func(a, c gpu.Device) bool { return a.UUID == c.UUID })
+	if same || len(b.Devices) == 0 { // a source that begins knows none yet
+		return
+	}
+	for _, d := range before {
+		dev := st.devices[d.UUID]
+		gone := !slices.ContainsFunc(b.Devices, func(c gpu.Device) bool { return c.UUID == d.UUID })
+		if gone && dev != nil && dev.node == from.node && dev.source == from.source {
+			delete(st.devices, d.UUID)
+			st.deviceRev++
+		}
+	}
+	st.reported[from] = b.Devices
+}
+
+// freshFor is how long the reading of a better source stands against a lesser one.
+const freshFor = 10 * time.Second
+
+func rank(source string) int {
+	switch source {
+	case "agent":
+		return 3
+	case "nvml":
+		return 2
+	case "nomad":
+		return 1
+	}
+	return 0
+}
+
+// gpuIndex is a device's index on its node; or is the scheduler's order, until
+// a source told.
+func (st *state) gpuIndex(id gpu.UUID, or int) int {
+	if d := st.devices[id]; d != nil {
+		return d.Index
+	}
+	return or
+}
+
+func (st *state) gpuEvent(node NodeID, e gpu.Event) {
+	dev := st.devices[e.UUID]
+	if dev == nil {
+		return
+	}
+	for _, old := range dev.events {
+		if old.At.Equal(e.At) && old.Kind == e.Kind && old.Xid == e.Xid {
+			return // a keyframe repeats what a delta already brought
+		}
+	}
+	dev.events = append(dev.events[:len(dev.events):len(dev.events)], e)
+	if over := len(dev.events) - historyLen; over > 0 {
+		dev.events = dev.events[over:]
+	}
+	name := string(node)
+	if n := st.nodes.rows[node]; n != nil {
+		name = n.Name
+	}
+	level := Bad
+	if e.Kind == gpu.EventBack {
+		level = Info
+	}
+	st.event(Event{At: e.At, Level: level, Kind: "gpu", Subject: fmt.Sprintf("%s/%d", name, dev.Index), Text: e.Text, Node: node})
+}

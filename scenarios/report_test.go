@@ -1,0 +1,168 @@
+package scenarios_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/exp/golden"
+
+	"stoker/scenarios"
+)
+
+// mixed passes, fails and skips steps and cleans up.
+func mixed(t *testing.T) *scenarios.Scenario {
+	t.Helper()
+	return parse(t, `
+name: mixed
+vars:
+  api_token: abc
+  replicas: 2
+steps:
+- name: serve
+  submit: {pack: digits, vars: {digest: d, replicas: "${replicas}"}}
+- name: healthy
+  wait: {until: 'outcome("digits").good'}
+  show: '${outcome("digits").text}'
+  meanwhile:
+    eventually: ['len(held("digits")) == replicas']
+- name: power is known
+  assert: ['all(held("digits"), .power_watts > 0)']
+- name: three replicas <hold>
+  assert:
+  - that: len(held("digits")) == 3
+    else: want three, there are ${len(held("digits"))}
+- name: never reached
+  stop: {job: digits}
+`)
+}
+
+func runMixed(t *testing.T, observers ...func(scenarios.Event)) (rep scenarios.Report) {
+	t.Helper()
+	inTown(t, func(t *testing.T, ctx context.Context, tn *town) {
+		time.Sleep(2 * time.Second)
+		rep = scenarios.Run(ctx, mixed(t), tn.env("r1"), func(e scenarios.Event) {
+			for _, o := range observers {
+				o(e)
+			}
+		})
+		time.Sleep(time.Minute)
+	})
+	return rep
+}
+
+func TestJUnit(t *testing.T) {
+	rep := runMixed(t)
+	var b bytes.Buffer
+	if err := rep.JUnit(&b); err != nil {
+		t.Fatal(err)
+	}
+	if err := xml.Unmarshal(b.Bytes(), new(struct{ XMLName xml.Name })); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "abc") {
+		t.Error("the report shows a secret")
+	}
+	golden.RequireEqual(t, b.Bytes())
+}
+
+func TestReportJSON(t *testing.T) {
+	rep := runMixed(t)
+	var b bytes.Buffer
+	if err := rep.JSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var back map[string]any
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil {
+		t.Fatal(err)
+	}
+	golden.RequireEqual(t, b.Bytes())
+}
+
+func TestPlainLines(t *testing.T) {
+	var b bytes.Buffer
+	runMixed(t, scenarios.NewPrinter(&b, nil).Observe)
+	if strings.ContainsAny(b.String(), "\x1b\r") {
+		t.Error("plain lines hold terminal codes")
+	}
+	golden.RequireEqual(t, b.Bytes())
+}
+
+func TestTerminalLines(t *testing.T) {
+	var b bytes.Buffer
+	runMixed(t, scenarios.NewPrinter(&b, func() int { return 60 }).Observe)
+	shown := strings.NewReplacer("\r\x1b[K", "<redraw>").Replace(b.String())
+	if strings.ContainsAny(shown, "\x1b\r") {
+		t.Error("there are other codes than those that draw the bottom line anew")
+	}
+	golden.RequireEqual(t, []byte(shown))
+}
+
+// The events of a run are in order, and each step that started ended.
+func TestEvents(t *testing.T) {
+	var got []string
+	runMixed(t, func(e scenarios.Event) {
+		if e.Kind != scenarios.Progress && e.Kind != scenarios.Noted && e.Kind != scenarios.Checked {
+			got = append(got, strings.TrimSpace(string(e.Kind)+" "+e.Name+" "+string(e.Verdict)))
+		}
+	})
+	want := `run_started mixed
+step_started serve
+step_ended serve passed
+step_started healthy
+step_ended healthy passed
+step_started power is known
+step_ended power is known inconclusive
+step_started three replicas <hold>
+step_ended three replicas <hold> failed
+cleanup_started cleanup
+cleanup_ended cleanup passed
+run_ended mixed failed`
+	if strings.Join(got, "\n") != want {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}
+
+func TestBeforeTheFirstStep(t *testing.T) {
+	inTown(t, func(t *testing.T, ctx context.Context, tn *town) {
+		env := tn.env("r1")
+		env.Vars = map[string]string{"replcas": "2"}
+		rep := scenarios.Run(ctx, mixed(t), env, nil)
+		if err := rep.Err(); !errors.Is(err, scenarios.ErrVars) || !strings.Contains(err.Error(), "did you mean replicas?") {
+			t.Errorf("got %v", err)
+		}
+		var b bytes.Buffer
+		if err := rep.JUnit(&b); err != nil || !strings.Contains(b.String(), `failures="1"`) {
+			t.Errorf("%v\n%s", err, b.String())
+		}
+	})
+}
+
+func TestExecProcess(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("there is no sh to run")
+	}
+	var out, said bytes.Buffer
+	err = scenarios.ExecProcess(t.Context(), scenarios.Command{Path: sh, Args: []string{"-c", "echo $0; echo why >&2; exit 3", "a b"}, Stdout: &out, Stderr: &said})
+	if err == nil || err.Error() != "exit status 3" || out.String() != "a b\n" || said.String() != "why\n" {
+		t.Errorf("got %v %q %q", err, out.String(), said.String())
+	}
+	// A program that is told to end takes what it started with it.
+	ctx, cancel := context.WithCancel(t.Context())
+	started := time.Now()
+	stop := time.AfterFunc(100*time.Millisecond, cancel)
+	defer stop.Stop()
+	if err := scenarios.ExecProcess(ctx, scenarios.Command{Path: sh, Args: []string{"-c", "sleep 60 & wait"}, Stdout: &out, Stderr: &said}); err == nil {
+		t.Error("it ended well although it was stopped")
+	}
+	if took := time.Since(started); took > 3*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
+}

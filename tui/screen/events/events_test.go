@@ -1,0 +1,56 @@
+package events
+
+import (
+	"testing"
+
+	"stoker/cluster"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/screen/fixture"
+	"stoker/tui/ui"
+)
+
+func open1(e *screen.Env) screen.Screen { return New(e) }
+
+func TestGolden(t *testing.T) {
+	fixture.Goldens(t, "busy", fixture.Lost(), open1)
+	fixture.Goldens(t, "calm", fixture.Calm(), open1)
+	fixture.Themes(t, "busy", fixture.Lost(), open1)
+}
+
+func TestEveryWidth(t *testing.T) { fixture.Sweep(t, fixture.Lost(), open1) }
+
+func TestFilterAndOpen(t *testing.T) {
+	m := New(fixture.Env(t))
+	m.SetSize(120, 30)
+	m.SetSnapshot(fixture.Lost())
+	all := m.All()
+	f, err := ui.ParseFilter("gpu-b down")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.SetFilter(f)
+	if shown, total := m.Counts(); shown != 1 || total != all {
+		t.Fatalf("%d of %d", shown, total)
+	}
+	msg, ok := fixture.Reply(m.Update(fixture.Key(keys.Open))).(screen.OpenMsg)
+	if !ok || msg.Screen != screen.Nodes || msg.Target.Node == "" {
+		t.Errorf("%+v", msg)
+	}
+}
+
+func TestRemoteTextCannotDraw(t *testing.T) {
+	s := *fixture.Calm()
+	s.Events = []cluster.Event{{At: fixture.Now(), Subject: "a\x1b]0;title\a\tb\u202e", Text: "x\r\ny\x1b[31mred"}}
+	m := New(fixture.Env(t))
+	m.SetSize(100, 10)
+	m.SetSnapshot(&s)
+	if got := m.Selected(); got == nil {
+		t.Fatal("no row")
+	}
+	for _, r := range fixture.Picture(m.View()) {
+		if r < ' ' && r != '\n' || r == '\u202e' {
+			t.Errorf("%q reached the screen", r)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package fleet
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/cluster"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/screen/fixture"
+	"stoker/tui/ui"
+)
+
+func open(e *screen.Env) screen.Screen { return New(e) }
+
+func TestGolden(t *testing.T) {
+	fixture.Goldens(t, "lab", fixture.Lab(), open)
+	fixture.Goldens(t, "calm", fixture.Calm(), open)
+	fixture.Goldens(t, "lost", fixture.Lost(), open)
+	fixture.Goldens(t, "starting", fixture.Starting(), open)
+	fixture.Goldens(t, "big", fixture.Big(60), open, fixture.Key(keys.Pane))
+	fixture.Goldens(t, "bigpool", fixture.Big(300), open, fixture.Key(keys.GroupBy))
+	fixture.Themes(t, "lab", fixture.Lab(), open)
+}
+
+func TestEveryWidth(t *testing.T) {
+	for name, s := range map[string]*cluster.Snapshot{"lab": fixture.Lab(), "calm": fixture.Calm(), "starting": fixture.Starting(), "big": fixture.Big(60)} {
+		t.Run(name, func(t *testing.T) { fixture.Sweep(t, s, open) })
+	}
+}
+
+func TestLayout(t *testing.T) {
+	for _, tc := range []struct {
+		name                string
+		h, problems, nodes  int
+		attention, machines int // lines, headings included
+	}{
+		{"all fits", 35, 4, 3, 5, 26},
+		{"problems take what nodes leave", 19, 12, 3, 11, 4},
+		{"many nodes leave a third", 19, 12, 60, 5, 10},
+		{"the smallest", 10, 5, 3, 2, 4},
+	} {
+		r := layout(80, tc.h, tc.problems, tc.nodes)
+		if d := cmp.Diff([]int{tc.attention, tc.machines}, []int{r.attention.H, r.machines.H}); d != "" {
+			t.Errorf("%s: %s", tc.name, d)
+		}
+	}
+}
+
+func press(m *Model, ids ...keys.ID) (last any) {
+	for _, id := range ids {
+		last = fixture.Reply(m.Update(fixture.Key(id)))
+	}
+	return last
+}
+
+func TestEnterGoesToTheThing(t *testing.T) {
+	s := fixture.Lab()
+	m := New(fixture.Env(t))
+	m.SetSize(120, 35)
+	m.SetSnapshot(s)
+	failed := s.Problems[0].GPU
+	for _, tc := range []struct {
+		keys []keys.ID
+		want screen.Name
+	}{
+		{[]keys.ID{keys.Open}, screen.GPUs},
+		{[]keys.ID{keys.Down, keys.Open}, screen.GPUs}, // the two idle ones, in one line
+		{[]keys.ID{keys.Down, keys.Open}, screen.Jobs},
+		{[]keys.ID{keys.Down, keys.Open}, screen.Keys},
+		{[]keys.ID{keys.Down, keys.Open}, screen.Nodes}, // over the edge
+		{[]keys.ID{keys.Up, keys.Open}, screen.Keys},
+		{[]keys.ID{keys.Pane, keys.Open}, screen.Nodes},
+	} {
+		got, ok := press(m, tc.keys...).(screen.OpenMsg)
+		if !ok || got.Screen != tc.want {
+			t.Errorf("%v: %+v, want %s", tc.keys, got, tc.want)
+		}
+	}
+	press(m, keys.Pane, keys.Top)
+	if got := press(m, keys.Open).(screen.OpenMsg); got.Target.GPU != failed {
+		t.Errorf("target %+v", got.Target)
+	}
+}
+
+func TestMapKeepsItsGPU(t *testing.T) {
+	s := fixture.Big(60)
+	m := New(fixture.Env(t))
+	m.SetSize(120, 35)
+	m.SetSnapshot(s)
+	press(m, keys.Pane, keys.Down, keys.Down, keys.RightOf, keys.RightOf, keys.RightOf)
+	before := m.dense.selected().UUID
+	press(m, keys.GroupBy)
+	if after := m.dense.selected().UUID; after != before {
+		t.Errorf("grouping moved the cursor from %s to %s", before, after)
+	}
+	less := *s
+	less.GPUs = s.GPUs[4:]
+	m.SetSnapshot(&less)
+	if after := m.dense.selected().UUID; after != before {
+		t.Errorf("a refresh moved the cursor from %s to %s", before, after)
+	}
+	if got := press(m, keys.Open).(screen.OpenMsg); got.Screen != screen.GPUs || got.Target.GPU != before {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestFilterNarrowsEverything(t *testing.T) {
+	m := New(fixture.Env(t))
+	m.SetSize(120, 35)
+	m.SetSnapshot(fixture.Lab())
+	f, err := ui.ParseFilter("gpu-b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.SetFilter(f)
+	if shown, all := m.Counts(); shown != 1 || all != 3 || m.problems.Shown() != 1 {
+		t.Errorf("%d of %d nodes, %d problems", shown, all, m.problems.Shown())
+	}
+}
+
+func TestStepsDoNotFlicker(t *testing.T) {
+	for _, tc := range []struct {
+		util float64
+		last int
+		want int
+	}{{39, -1, 1}, {41, 1, 1}, {46, 1, 2}, {38, 2, 2}, {34, 2, 1}, {100, -1, 4}, {0, -1, 0}, {90, 0, 4}} {
+		if got := ui.HeatLevel(tc.util, tc.last); got != tc.want {
+			t.Errorf("%v from %d: %d, want %d", tc.util, tc.last, got, tc.want)
+		}
+	}
+}
+
+func BenchmarkBigSnapshot(b *testing.B) {
+	s := fixture.Big(1000)
+	m := New(fixture.Env(b))
+	m.SetSize(120, 35)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.SetSnapshot(s)
+		_ = m.View()
+	}
+}
+
+func BenchmarkBigKey(b *testing.B) {
+	m := New(fixture.Env(b))
+	m.SetSize(120, 35)
+	m.SetSnapshot(fixture.Big(1000))
+	press(m, keys.Pane)
+	b.ReportAllocs()
+	for b.Loop() {
+		press(m, keys.Down, keys.Up)
+		_ = m.View()
+	}
+}

@@ -1,0 +1,183 @@
+package gpus
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/cluster"
+	"stoker/gpu"
+	"stoker/jobs/action"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/ui"
+)
+
+// Model is the screen of GPUs.
+type Model struct {
+	screen.List[cluster.GPU, gpu.UUID]
+	detail *detail // nil shows the table
+	local  bool    // there is no scheduler: this machine alone
+	filter ui.Filter
+	w, h   int
+}
+
+// New makes the screen.
+func New(e *screen.Env) *Model {
+	m := &Model{}
+	m.List = m.list(e)
+	return m
+}
+
+func (m *Model) list(e *screen.Env) screen.List[cluster.GPU, gpu.UUID] {
+	return screen.NewList(e, "GPUs", m.summary, func(g *cluster.GPU) gpu.UUID { return g.UUID }, columns(e, m.local))
+}
+
+// SetSize implements screen.Screen.
+func (m *Model) SetSize(w, h int) {
+	m.w, m.h = w, h
+	m.List.SetSize(w, h)
+	if m.detail != nil {
+		m.detail.setSize(w, h)
+	}
+}
+
+// SetSnapshot implements screen.Screen.
+func (m *Model) SetSnapshot(s *cluster.Snapshot) {
+	if l := local(s); l != m.local {
+		m.local = l
+		m.List = m.list(m.Env)
+		m.List.SetSize(m.w, m.h)
+		m.Table.SetFilter(m.filter)
+	}
+	m.Fill(s, s.GPUs)
+	if m.detail != nil {
+		m.detail.setSnapshot(s)
+	}
+}
+
+// local reports a snapshot of one machine without a scheduler.
+func local(s *cluster.Snapshot) bool {
+	return s.Source("nvml") != nil && screen.Source(s, "nomad").All == 0
+}
+
+// Update implements screen.Screen.
+func (m *Model) Update(msg tea.Msg) tea.Cmd {
+	if m.detail != nil {
+		k, ok := m.detail.keys(msg)
+		g := m.Snap.GPU(m.detail.id)
+		if !ok || g == nil {
+			return nil
+		}
+		if k == keys.Open {
+			k = keys.GoHolder
+		}
+		return m.act(k, g)
+	}
+	k, ok := m.Keys(msg)
+	g := m.Selected()
+	if !ok || g == nil {
+		return nil
+	}
+	if k == keys.Open {
+		m.show(g.UUID)
+		return nil
+	}
+	return m.act(k, g)
+}
+
+func (m *Model) act(k keys.ID, g *cluster.GPU) tea.Cmd {
+	if m.local {
+		return nil
+	}
+	switch k {
+	case keys.GoHolder:
+		if h := g.Holder; h != nil {
+			return screen.Open(screen.Jobs, screen.Target{Job: h.Job, Alloc: h.Alloc, Details: true})
+		}
+	case keys.GoNode:
+		return screen.Open(screen.Nodes, screen.Target{Node: g.Node, Details: true})
+	case keys.Drain:
+		return screen.Ask(action.Request{ID: action.Drain, Node: g.Node})
+	}
+	return nil
+}
+
+func (m *Model) show(id gpu.UUID) {
+	m.detail = newDetail(m.Env, id)
+	m.detail.setSize(m.w, m.h)
+	m.detail.setSnapshot(m.Snap)
+}
+
+// Open implements screen.Opener. A target without a GPU, but with a node or a
+// job, selects its first GPU.
+func (m *Model) Open(t screen.Target) tea.Cmd {
+	m.detail = nil
+	for i := range m.Snap.GPUs {
+		if t.GPU != "" {
+			break
+		}
+		g := &m.Snap.GPUs[i]
+		if h := g.Holder; t.Node != "" && g.Node == t.Node || h != nil && t.Job != (cluster.JobID{}) && h.Job == t.Job {
+			t.GPU, t.Details = g.UUID, false // it stands for several
+		}
+	}
+	if t.GPU == "" {
+		return nil
+	}
+	m.Select(t.GPU)
+	if t.Details {
+		m.show(t.GPU)
+	}
+	return nil
+}
+
+// Back implements screen.Backer.
+func (m *Model) Back() bool {
+	if m.detail == nil {
+		return false
+	}
+	m.detail = nil
+	return true
+}
+
+// Actions implements screen.Screen.
+func (m *Model) Actions() []keys.ID {
+	g := m.Selected()
+	if m.detail != nil {
+		g = m.Snap.GPU(m.detail.id)
+	}
+	if g == nil {
+		return nil
+	}
+	var out []keys.ID
+	switch {
+	case m.detail == nil:
+		out = append(out, keys.Open)
+	case m.local:
+		return nil
+	}
+	if m.local {
+		return append(out, keys.Sort)
+	}
+	if g.Holder != nil {
+		out = append(out, keys.GoHolder)
+	}
+	out = append(out, keys.GoNode, keys.Drain)
+	if m.detail == nil {
+		out = append(out, keys.Sort)
+	}
+	return out
+}
+
+// SetFilter implements screen.Filterer.
+func (m *Model) SetFilter(f ui.Filter) {
+	m.filter = f
+	m.Table.SetFilter(f)
+}
+
+// View implements screen.Screen.
+func (m *Model) View() string {
+	if m.detail != nil {
+		return m.detail.view()
+	}
+	return m.List.View()
+}

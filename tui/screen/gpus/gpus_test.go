@@ -1,0 +1,166 @@
+package gpus
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/cluster"
+	"stoker/gpu"
+	"stoker/jobs/action"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/screen/fixture"
+	"stoker/tui/ui"
+)
+
+func open(e *screen.Env) screen.Screen { return New(e) }
+
+// third is the failed GPU of the lab, at its detail.
+func third(e *screen.Env) screen.Screen { return &opened{New(e), fixture.Lab().GPUs[3].UUID} }
+
+// opened shows the detail of one GPU at the first snapshot.
+type opened struct {
+	*Model
+	id gpu.UUID
+}
+
+func (o *opened) SetSnapshot(s *cluster.Snapshot) {
+	o.Model.SetSnapshot(s)
+	o.Model.Open(screen.Target{GPU: o.id, Details: true})
+}
+
+func TestGolden(t *testing.T) {
+	fixture.Goldens(t, "table", fixture.Lab(), open)
+	fixture.Goldens(t, "lost", fixture.Lost(), open)
+	fixture.Goldens(t, "starting", fixture.Starting(), open)
+	fixture.Goldens(t, "detail", fixture.Lab(), open, fixture.Key(keys.Open))
+	fixture.Goldens(t, "failed", fixture.Lab(), third)
+	fixture.Goldens(t, "top", fixture.Top(), open)
+	fixture.Goldens(t, "topdetail", fixture.Top(), open, fixture.Key(keys.Open))
+	fixture.Themes(t, "table", fixture.Lab(), open)
+	fixture.Themes(t, "failed", fixture.Lab(), third)
+}
+
+func TestEveryWidth(t *testing.T) {
+	fixture.Sweep(t, fixture.Lab(), open)
+	fixture.Sweep(t, fixture.Lost(), third)
+	fixture.Sweep(t, fixture.Top(), open)
+	fixture.Sweep(t, fixture.Top(), open, fixture.Key(keys.Open))
+}
+
+func shown(t *testing.T, s *cluster.Snapshot) *Model {
+	t.Helper()
+	m := New(fixture.Env(t))
+	m.SetSize(120, 35)
+	m.SetSnapshot(s)
+	return m
+}
+
+func TestSelectionFollowsTheGPU(t *testing.T) {
+	s := fixture.Lab()
+	m := shown(t, s)
+	m.Update(fixture.Key(keys.Down))
+	less := *s
+	less.GPUs = s.GPUs[1:]
+	m.SetSnapshot(&less)
+	if got := m.Selected().UUID; got != s.GPUs[1].UUID {
+		t.Errorf("after a refresh: %s", got)
+	}
+}
+
+func TestEnterGoesToTheHolder(t *testing.T) {
+	s := fixture.Lab()
+	m := shown(t, s)
+	g := &s.GPUs[0]
+	want := screen.OpenMsg{Screen: screen.Jobs, Target: screen.Target{Job: g.Holder.Job, Alloc: g.Holder.Alloc, Details: true}}
+	if d := cmp.Diff(want, fixture.Reply(m.Update(fixture.Key(keys.GoHolder)))); d != "" {
+		t.Error("from the table:", d)
+	}
+	if got := fixture.Reply(m.Update(fixture.Key(keys.Open))); got != nil {
+		t.Errorf("enter in the table opens the detail: %+v", got)
+	}
+	if d := cmp.Diff(want, fixture.Reply(m.Update(fixture.Key(keys.Open)))); d != "" {
+		t.Error("from the detail:", d)
+	}
+	if !m.Back() || m.Back() {
+		t.Error("back closes the detail, once")
+	}
+}
+
+func TestNodeAndDrain(t *testing.T) {
+	s := fixture.Lab()
+	m := shown(t, s)
+	if got := fixture.Reply(m.Update(fixture.Key(keys.GoNode))).(screen.OpenMsg); got.Screen != screen.Nodes || got.Target.Node != s.GPUs[0].Node {
+		t.Errorf("%+v", got)
+	}
+	want := screen.AskMsg{Request: action.Request{ID: action.Drain, Node: s.GPUs[0].Node}}
+	if d := cmp.Diff(want, fixture.Reply(m.Update(fixture.Key(keys.Drain)))); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestOpenForAJobSelectsItsFirstGPU(t *testing.T) {
+	s := fixture.Lab()
+	m := shown(t, s)
+	m.Open(screen.Target{Job: cluster.JobID{Namespace: "train", Name: "resnet-sweep"}, Details: true})
+	if got := m.Selected().Holder.Job.Name; got != "resnet-sweep" || m.detail != nil {
+		t.Errorf("selected a GPU of %s, detail %v", got, m.detail)
+	}
+}
+
+func TestAMachineAloneHasNoJobs(t *testing.T) {
+	m := shown(t, fixture.Top())
+	for _, k := range []keys.ID{keys.GoHolder, keys.GoNode, keys.Drain} {
+		if got := fixture.Reply(m.Update(fixture.Key(k))); got != nil {
+			t.Errorf("%s: %+v", k, got)
+		}
+	}
+	if d := cmp.Diff([]keys.ID{keys.Open, keys.Sort}, m.Actions()); d != "" {
+		t.Error(d)
+	}
+	if strings.Contains(m.View(), "HELD BY") {
+		t.Error("there is no scheduler: nobody holds a GPU")
+	}
+}
+
+func TestFilterSurvivesTheChangeOfColumns(t *testing.T) {
+	m := shown(t, &cluster.Snapshot{})
+	f, err := ui.ParseFilter("failed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.SetFilter(f)
+	m.SetSnapshot(fixture.Top())
+	if n, all := m.Counts(); n >= all {
+		t.Errorf("%d of %d rows", n, all)
+	}
+}
+
+func TestOldReadingsAreFaint(t *testing.T) {
+	e := fixture.Env(t)
+	late := fixture.Now().Add(12 * time.Second)
+	e.Now = func() time.Time { return late }
+	m := New(e)
+	m.SetSize(120, 35)
+	m.SetSnapshot(fixture.Lab())
+	line := strings.Split(m.View(), "\n")[4]
+	if !strings.Contains(line, e.Theme.Faint.Render("● held    ")) {
+		t.Errorf("not faint: %q", line)
+	}
+}
+
+func TestVerdictSaysWhatToDo(t *testing.T) {
+	s := fixture.Lab()
+	m := shown(t, s)
+	m.Open(screen.Target{GPU: s.GPUs[3].UUID, Details: true})
+	x, _ := gpu.LookupXid(79)
+	view := fixture.Picture(m.View())
+	for _, want := range []string{x.String(), x.Meaning, x.Advice} {
+		if strings.Count(view, want) < 1 {
+			t.Errorf("missing: %s", want)
+		}
+	}
+}

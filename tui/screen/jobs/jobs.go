@@ -1,0 +1,341 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/cluster"
+	"stoker/jobs/action"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/ui"
+)
+
+// Model is the jobs screen. Of its three views the log lies over the details,
+// and these over the table.
+type Model struct {
+	screen.List[row, cluster.JobID]
+	detail *detail
+	logs   *logView
+	jumped bool // a jump opened what is on top
+	filter ui.Filter
+	stream uint64 // number of the last log view
+	head   string // the summary: it counts all rows, so it is made once for each snapshot
+	w, h   int
+}
+
+// New makes the screen.
+func New(e *screen.Env) *Model {
+	m := &Model{}
+	m.List = screen.NewList(e, "jobs", func(*cluster.Snapshot) string { return m.head },
+		func(r *row) cluster.JobID { return r.ID }, columns(e))
+	return m
+}
+
+// SetSize implements screen.Screen.
+func (m *Model) SetSize(w, h int) {
+	m.w, m.h = w, h
+	m.List.SetSize(w, h)
+	m.head = summary(m.Env.Theme, m.Snap, rows(m.Snap), w)
+	if m.detail != nil {
+		m.detail.setSize(w, h)
+	}
+	if m.logs != nil {
+		m.logs.setSize(w, h)
+	}
+}
+
+// SetSnapshot implements screen.Screen.
+func (m *Model) SetSnapshot(s *cluster.Snapshot) {
+	all := rows(s)
+	m.Fill(s, all)
+	m.head = summary(m.Env.Theme, s, all, m.w)
+	if m.detail != nil {
+		m.detail.setSnapshot(s)
+	}
+	if m.logs != nil {
+		m.logs.snap = s
+	}
+}
+
+// Update implements screen.Screen.
+func (m *Model) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case logLinesMsg, logEndedMsg:
+		if m.logs == nil {
+			return nil // of a view that was closed
+		}
+		return m.logs.reply(msg)
+	case screen.TickMsg:
+		if m.logs != nil {
+			return m.logs.tick()
+		}
+	}
+	switch {
+	case m.logs != nil:
+		return m.updateLogs(msg)
+	case m.detail != nil:
+		if k, ok := m.detail.keys(msg); ok {
+			return m.act(k, m.detail.id)
+		}
+		return nil
+	}
+	k, ok := m.Keys(msg)
+	row := m.Selected()
+	if !ok || row == nil {
+		return nil
+	}
+	return m.act(k, row.ID)
+}
+
+func (m *Model) updateLogs(msg tea.Msg) tea.Cmd {
+	k, ok := msg.(screen.KeyMsg)
+	if !ok {
+		return nil
+	}
+	if cmd, taken := m.logs.key(k.ID); taken {
+		return cmd
+	}
+	switch k.ID {
+	case keys.Scale, keys.Restart, keys.Stop, keys.GoGPUs:
+		return m.act(k.ID, m.logs.job)
+	}
+	return nil
+}
+
+// act does a key for a job, the same from all views.
+func (m *Model) act(k keys.ID, id cluster.JobID) tea.Cmd {
+	switch k {
+	case keys.Open:
+		return m.open(id)
+	case keys.Logs:
+		return m.follow(id, "")
+	case keys.Scale:
+		return m.scale(id)
+	case keys.Restart, keys.Stop:
+		return screen.Ask(action.Request{ID: action.ID(k), Job: id})
+	case keys.Why:
+		return m.why(id)
+	case keys.GoGPUs:
+		held := m.Snap.JobGPUs(id)
+		if len(held) == 0 {
+			return screen.Note(cluster.Info, "job "+id.String()+" holds no GPU")
+		}
+		return screen.Open(screen.GPUs, screen.Target{Job: id, GPU: held[0].UUID})
+	}
+	return nil
+}
+
+// open is enter: details, and in them the log of the allocation under the cursor.
+func (m *Model) open(id cluster.JobID) tea.Cmd {
+	if m.detail == nil {
+		m.show(id)
+		return nil
+	}
+	if a := m.detail.selected(); a != nil {
+		return m.follow(id, a.ID)
+	}
+	return nil
+}
+
+func (m *Model) why(id cluster.JobID) tea.Cmd {
+	if j := m.Snap.Job(id); j == nil || j.Waiting == nil {
+		return screen.Note(cluster.Info, "job "+id.String()+" does not wait")
+	}
+	if m.detail == nil {
+		m.show(id)
+	}
+	return nil
+}
+
+// scale asks for the group, where there are several, and for the count. The
+// root plans and confirms it.
+func (m *Model) scale(id cluster.JobID) tea.Cmd {
+	if m.Env.Allowed != nil {
+		if err := m.Env.Allowed(action.Scale); err != nil {
+			return screen.Note(cluster.Warn, "scale: "+err.Error())
+		}
+	}
+	j := m.Snap.Job(id)
+	switch {
+	case j == nil:
+		return screen.Note(cluster.Warn, "job "+id.String()+" is not there any more")
+	case j.Type == "system" || j.Type == "sysbatch":
+		return screen.Note(cluster.Info, "job "+id.String()+" runs once on each node: there is no count to change")
+	case len(j.Groups) == 0:
+		return screen.Note(cluster.Warn, "the groups of job "+id.String()+" have not been read yet")
+	case len(j.Groups) == 1:
+		return askCount(id, j.Groups[0])
+	}
+	groups := slices.Clone(j.Groups)
+	names := make([]string, len(groups))
+	for i := range groups {
+		names[i] = groups[i].Name
+	}
+	find := func(name string) int { return slices.Index(names, strings.TrimSpace(name)) }
+	initial := names[0]
+	if m.detail != nil {
+		if a := m.detail.selected(); a != nil && find(a.Group) >= 0 {
+			initial = a.Group
+		}
+	}
+	return screen.Prompt(screen.PromptMsg{
+		Title: "scale " + ui.Clean(id.String()) + ": which group?", Initial: initial,
+		Check: func(text string) error {
+			if find(text) < 0 {
+				return fmt.Errorf("the groups are %s", strings.Join(names, ", "))
+			}
+			return nil
+		},
+		Then: func(text string) tea.Cmd { return askCount(id, groups[find(text)]) },
+	})
+}
+
+func askCount(id cluster.JobID, g cluster.Group) tea.Cmd {
+	return screen.Prompt(screen.PromptMsg{
+		Title: "scale " + ui.Clean(id.String()+"."+g.Name) + ": how many allocations?", Initial: strconv.Itoa(g.Count),
+		Check: func(text string) error {
+			_, err := parseCount(text)
+			return err
+		},
+		Then: func(text string) tea.Cmd {
+			n, err := parseCount(text)
+			if err != nil {
+				return screen.Note(cluster.Warn, err.Error())
+			}
+			return screen.Ask(action.Request{ID: action.Scale, Job: id, Group: g.Name, Count: n})
+		},
+	})
+}
+
+func parseCount(text string) (int, error) {
+	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 31)
+	if err != nil {
+		return 0, errors.New("give a whole number from 0 on")
+	}
+	return int(n), nil
+}
+
+func (m *Model) show(id cluster.JobID) {
+	m.detail = newDetail(m.Env, id)
+	m.detail.setSize(m.w, m.h)
+	m.detail.setSnapshot(m.Snap)
+}
+
+// follow opens the log of all allocations, or of one.
+func (m *Model) follow(id cluster.JobID, only cluster.AllocID) tea.Cmd {
+	if m.Env.Logs == nil {
+		return screen.Note(cluster.Warn, "there is no source of logs")
+	}
+	m.closeLogs()
+	m.stream++
+	m.logs = newLogView(m.Env, m.stream, id, only)
+	m.logs.snap = m.Snap
+	m.logs.setSize(m.w, m.h)
+	m.logs.setFilter(m.filter, false)
+	return m.logs.begin()
+}
+
+func (m *Model) closeLogs() {
+	if m.logs != nil {
+		m.logs.close()
+		m.logs = nil
+	}
+}
+
+// Open implements screen.Opener.
+func (m *Model) Open(t screen.Target) tea.Cmd {
+	m.closeLogs()
+	m.detail, m.jumped = nil, false
+	if a := m.Snap.Alloc(t.Alloc); a != nil && t.Job == (cluster.JobID{}) {
+		t.Job = a.Job
+	}
+	if t.Job == (cluster.JobID{}) {
+		return nil
+	}
+	m.Select(t.Job)
+	if t.Details {
+		m.show(t.Job)
+		m.detail.allocs.Select(t.Alloc)
+		m.detail.fillTasks()
+		m.jumped = true
+	}
+	return nil
+}
+
+// Back implements screen.Backer.
+func (m *Model) Back() bool {
+	if m.logs != nil {
+		m.closeLogs()
+		return true
+	}
+	if m.detail == nil {
+		return false
+	}
+	closed := !m.jumped
+	m.detail, m.jumped = nil, false
+	return closed
+}
+
+// Actions implements screen.Screen.
+func (m *Model) Actions() []keys.ID {
+	if m.logs != nil {
+		return m.logs.actions()
+	}
+	id := cluster.JobID{}
+	switch row := m.Selected(); {
+	case m.detail != nil:
+		id = m.detail.id
+	case row != nil:
+		id = row.ID
+	}
+	j := m.Snap.Job(id)
+	if j == nil {
+		return []keys.ID{keys.GoSubmit}
+	}
+	out := []keys.ID{keys.Open, keys.Logs}
+	if j.Waiting != nil && m.detail == nil {
+		out = append(out, keys.Why)
+	}
+	if !j.Stopped {
+		out = append(out, keys.Scale, keys.Restart, keys.Stop)
+	}
+	if m.detail != nil {
+		return append(out, keys.Pane, keys.GoGPUs)
+	}
+	return append(out, keys.GoSubmit, keys.Sort)
+}
+
+// SetFilter implements screen.Filterer. The filter is of the screen: the log
+// takes it as well, and begins with the matches marked when it had one.
+func (m *Model) SetFilter(f ui.Filter) {
+	m.filter = f
+	m.Table.SetFilter(f)
+	if m.logs != nil {
+		m.logs.setFilter(f, true)
+	}
+}
+
+// Counts implements screen.Filterer.
+func (m *Model) Counts() (shown, all int) {
+	if m.logs != nil {
+		return m.logs.counts()
+	}
+	return m.List.Counts()
+}
+
+// View implements screen.Screen.
+func (m *Model) View() string {
+	switch {
+	case m.logs != nil:
+		return m.logs.view()
+	case m.detail != nil:
+		return m.detail.view()
+	}
+	return m.List.View()
+}

@@ -1,0 +1,200 @@
+package keyring
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/cluster"
+	"stoker/secrets"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/screen/parts"
+	"stoker/tui/theme"
+	"stoker/tui/ui"
+)
+
+// detail is one key: lines on top, then the artifacts that it opens.
+type detail struct {
+	env       *screen.Env
+	name      string
+	snap      *cluster.Snapshot
+	artifacts *ui.Table[sealed, secrets.URN]
+	lines     []string
+	w, h      int
+}
+
+// sealed is an artifact with the key that it needs.
+type sealed struct {
+	cluster.Artifact
+	key *cluster.Key
+}
+
+func newDetail(e *screen.Env, name string) *detail {
+	return &detail{
+		env: e, name: name, snap: &cluster.Snapshot{},
+		artifacts: ui.NewTable(e.Theme, func(a *sealed) secrets.URN { return a.URN }, artifactColumns(e)),
+	}
+}
+
+func (d *detail) setSize(w, h int) {
+	d.w, d.h = w, h
+	d.draw()
+}
+
+func (d *detail) setSnapshot(s *cluster.Snapshot) {
+	d.snap = s
+	d.draw()
+}
+
+func (d *detail) keys(msg tea.Msg) (keys.ID, bool) {
+	switch msg := msg.(type) {
+	case screen.TickMsg:
+		d.draw()
+	case screen.KeyMsg:
+		if !screen.Move(d.artifacts, msg.ID) {
+			return msg.ID, true
+		}
+	}
+	return "", false
+}
+
+func (d *detail) draw() {
+	th := d.env.Theme
+	k := find(d.snap, d.name)
+	if k == nil {
+		d.lines = []string{"", "  " + th.Muted.Render("key "+ui.Clean(d.name)+" is not there any more, or may not be read; esc goes back")}
+		d.artifacts.SetRows(nil)
+		return
+	}
+	d.lines = append(d.facts(k), "")
+	versions := d.versions(k)
+	room := max(d.h-len(d.lines)-min(len(k.Artifacts)+2, max(d.h/3, 4)), 2)
+	if len(versions) > room {
+		more := len(versions) - room + 1
+		versions = append(versions[:room-1:room-1], "  "+th.Faint.Render(fmt.Sprintf("and %d older versions", more)))
+	}
+	d.lines = append(append(d.lines, versions...), "")
+	rows := make([]sealed, 0, len(k.Artifacts))
+	for _, a := range sorted(k) {
+		rows = append(rows, sealed{a, k})
+	}
+	slices.Reverse(rows) // the newest first
+	d.artifacts.SetRows(rows)
+	d.artifacts.SetSize(d.w, max(d.h-len(d.lines), 0))
+}
+
+func (d *detail) facts(k *cluster.Key) []string {
+	th := d.env.Theme
+	read := ""
+	if v := d.snap.Vault; v != nil {
+		read = "read " + ui.Ago(v.At, d.env.Now())
+	}
+	flag := func(is bool, yes, no string, loud bool) parts.Fact {
+		switch {
+		case is && loud:
+			return parts.Fact{Value: th.G.Warn + " " + yes, Style: th.Warn}
+		case is:
+			return parts.F("", yes)
+		}
+		return parts.F("", no)
+	}
+	out := []string{parts.Head(th, "key "+k.Name, state(th, k), k.Type, read, d.w)}
+	out = append(out, parts.Facts(th, "rules", []parts.Fact{
+		flag(!k.Derived, "not derived: nothing binds a wrapped key to its model", "derived: bound to one model", true),
+		flag(k.Exportable, "exportable", "not exportable", true), flag(k.DeletionAllowed, "deletable", "not deletable", true),
+	}, d.w)...)
+	means := ""
+	switch {
+	case closed(k) > 0:
+		means = fmt.Sprintf("versions below %d are closed: %s under them cannot be opened until the key's min_decryption_version is lowered", k.MinDecryption, ui.Count(closed(k), "artifact"))
+	case k.Stale > 0:
+		means = fmt.Sprintf("%s still open under an old version: rewrap or seal them anew before that version is closed", ui.Count(k.Stale, "artifact"))
+	}
+	return append(out, parts.Text(th, "means", means, th.Text, d.w, 2)...)
+}
+
+// versions lists the versions, the newest first, with how much each opens.
+func (d *detail) versions(k *cluster.Key) []string {
+	th, now := d.env.Theme, d.env.Now()
+	under := map[int]int{}
+	for i := range k.Artifacts {
+		under[k.Artifacts[i].KeyVersion]++
+	}
+	var out []string
+	for i := len(k.Versions) - 1; i >= 0; i-- {
+		v := k.Versions[i]
+		label := ""
+		if len(out) == 0 {
+			label = "versions"
+		}
+		what := parts.Fact{Value: "opens " + ui.Count(under[v.Version], "artifact"), Style: th.Muted}
+		if under[v.Version] > 0 {
+			what.Style = th.Text
+		}
+		word := parts.Fact{Value: "older", Style: th.Muted}
+		switch {
+		case v.Version < k.MinDecryption:
+			word = parts.Fact{Value: "closed", Style: th.Bad}
+		case v.Version == k.Latest:
+			word = parts.Fact{Value: "latest", Style: th.OK}
+		case under[v.Version] > 0:
+			word = parts.Fact{Value: "still used", Style: th.Warn}
+		}
+		word.Value = ui.Fit(word.Value, 10)
+		out = append(out, parts.Facts(th, label, []parts.Fact{
+			{Value: ui.Fit(fmt.Sprintf("v%d", v.Version), 3), Style: th.Title}, word,
+			{Value: ui.FitRight(ui.Ago(v.Created, now), 8), Style: th.Muted}, {Value: v.Created.In(now.Location()).Format("2006-01-02"), Style: th.Muted}, what,
+		}, d.w)...)
+	}
+	if len(out) == 0 {
+		return parts.Facts(th, "versions", []parts.Fact{{Value: "may not be read", Style: th.Unknown}}, d.w)
+	}
+	return out
+}
+
+func artifactColumns(e *screen.Env) []ui.Column[sealed] {
+	th := e.Theme
+	type A = sealed
+	return []ui.Column[A]{
+		{Title: "ARTIFACT", Min: 20, Max: 44, Cell: func(a *A) ui.Cell { return ui.Txt(a.Model + ":" + a.Version) }, Compare: func(a, b *A) int {
+			return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Version, b.Version))
+		}},
+		{Title: "UNDER", Min: 12, Cell: func(a *A) ui.Cell { return under(th, a) }, Compare: func(a, b *A) int { return cmp.Compare(a.KeyVersion, b.KeyVersion) }},
+		{Title: "SIZE", Min: 9, Align: ui.Right, Cell: func(a *A) ui.Cell { return ui.Txt(ui.Bytes(uint64(max(a.Bytes, 0)))) }, Compare: func(a, b *A) int { return cmp.Compare(a.Bytes, b.Bytes) }, Desc: true},
+		{Title: "SEALED", Min: 8, Align: ui.Right, Cell: func(a *A) ui.Cell { return ui.In(th.Muted, ui.Ago(a.Created, e.Now())) }, Compare: func(a, b *A) int { return a.Created.Compare(b.Created) }, Desc: true},
+		{Title: "TRAINED BY", Min: 14, Max: 30, Drop: 1, Cell: func(a *A) ui.Cell {
+			if a.TrainedBy == (cluster.JobID{}) {
+				return ui.In(th.Faint, ui.None)
+			}
+			return ui.In(th.Muted, a.TrainedBy.String())
+		}},
+		{Title: "DIGEST", Min: 18, Max: 71, Drop: 2, Cell: func(a *A) ui.Cell { return ui.In(th.Muted, a.Digest) }},
+	}
+}
+
+// under is the version of the key, and what that means.
+func under(th *theme.Theme, a *sealed) ui.Cell {
+	v := fmt.Sprintf("v%d", a.KeyVersion)
+	switch {
+	case a.KeyVersion <= 0:
+		return ui.In(th.Unknown, th.G.Unknown+" unknown")
+	case isClosed(a.key, &a.Artifact):
+		return ui.In(th.Bad, th.G.Bad+" "+v+" closed")
+	case isStale(a.key, &a.Artifact):
+		return ui.In(th.Warn, th.G.Warn+" "+v+" stale")
+	}
+	return ui.In(th.OK, th.G.OK+" "+v)
+}
+
+func (d *detail) view() string {
+	lines := append([]string(nil), d.lines...)
+	if d.artifacts.All() > 0 {
+		lines = append(lines, d.artifacts.ViewLines(true)...)
+	} else if find(d.snap, d.name) != nil {
+		lines = append(lines, "  "+d.env.Theme.Muted.Render("no registered artifact is sealed under this key"))
+	}
+	return ui.Block(lines, d.w, d.h)
+}

@@ -1,0 +1,200 @@
+package models
+
+import (
+	"fmt"
+	"strconv"
+
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/cluster"
+	"stoker/jobs/action"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/ui"
+)
+
+// Model is the screen of models.
+type Model struct {
+	screen.List[row, cluster.ModelKey]
+	has    reported
+	detail *detail // nil shows the table
+	filter ui.Filter
+	w, h   int
+}
+
+// New makes the screen.
+func New(e *screen.Env) *Model {
+	m := &Model{}
+	m.List = m.list(e)
+	return m
+}
+
+func (m *Model) list(e *screen.Env) screen.List[row, cluster.ModelKey] {
+	return screen.NewList(e, "models", m.summary, func(r *row) cluster.ModelKey { return r.Key }, columns(e, m.has))
+}
+
+// SetSize implements screen.Screen.
+func (m *Model) SetSize(w, h int) {
+	m.w, m.h = w, h
+	m.List.SetSize(w, h)
+	if m.detail != nil {
+		m.detail.setSize(w, h)
+	}
+}
+
+// SetSnapshot implements screen.Screen.
+func (m *Model) SetSnapshot(s *cluster.Snapshot) {
+	rows := rows(s)
+	if has := m.has.with(rows); has != m.has {
+		m.has = has
+		sel := m.Selected()
+		m.List = m.list(m.Env)
+		m.List.SetSize(m.w, m.h)
+		m.Table.SetFilter(m.filter)
+		if sel != nil {
+			m.Select(sel.Key)
+		}
+	}
+	m.Fill(s, rows)
+	if m.detail != nil {
+		m.detail.setSnapshot(s)
+	}
+}
+
+// Update implements screen.Screen.
+func (m *Model) Update(msg tea.Msg) tea.Cmd {
+	if m.detail != nil {
+		k, ok := m.detail.keys(msg)
+		switch {
+		case !ok:
+			return nil
+		case k == keys.Open:
+			return m.detail.open()
+		}
+		return m.act(k, m.detail.key.Job)
+	}
+	k, ok := m.Keys(msg)
+	row := m.Selected()
+	if !ok || row == nil {
+		return nil
+	}
+	if k == keys.Open {
+		m.show(row.Key)
+		return nil
+	}
+	return m.act(k, row.Key.Job)
+}
+
+func (m *Model) act(k keys.ID, id cluster.JobID) tea.Cmd {
+	job := m.Snap.Job(id)
+	if job == nil {
+		return nil
+	}
+	switch k {
+	case keys.Restart, keys.Stop:
+		return screen.Ask(action.Request{ID: action.ID(k), Job: id})
+	case keys.Scale:
+		return scale(job)
+	case keys.Logs:
+		t := screen.Target{Job: id, Details: true}
+		for _, a := range m.Snap.JobAllocs(id) {
+			if !a.Terminal() {
+				t.Alloc = a.ID
+				break
+			}
+		}
+		return screen.Open(screen.Jobs, t)
+	}
+	return nil
+}
+
+// scale asks for the number of replicas: of the group that has the GPUs, where
+// there are several groups.
+func scale(job *cluster.Job) tea.Cmd {
+	if len(job.Groups) == 0 {
+		return screen.Note(cluster.Warn, "the task groups of "+job.ID.String()+" are not read yet")
+	}
+	group := job.Groups[0]
+	for _, g := range job.Groups {
+		if len(g.GPUs) > 0 {
+			group = g
+			break
+		}
+	}
+	return screen.Prompt(screen.PromptMsg{
+		Title:   fmt.Sprintf("replicas of %s.%s", job.ID, group.Name),
+		Initial: strconv.Itoa(group.Count),
+		Check: func(text string) error {
+			if n, err := strconv.Atoi(text); err != nil || n < 0 {
+				return fmt.Errorf("type a number of replicas, 0 or more")
+			}
+			return nil
+		},
+		Then: func(text string) tea.Cmd {
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				return nil // Check has refused it
+			}
+			return screen.Ask(action.Request{ID: action.Scale, Job: job.ID, Group: group.Name, Count: n})
+		},
+	})
+}
+
+func (m *Model) show(key cluster.ModelKey) {
+	m.detail = newDetail(m.Env, key)
+	m.detail.setSize(m.w, m.h)
+	m.detail.setSnapshot(m.Snap)
+}
+
+// Open implements screen.Opener.
+func (m *Model) Open(t screen.Target) tea.Cmd {
+	m.detail = nil
+	for i := range m.Snap.Models {
+		if key := m.Snap.Models[i].Key; key.Job == t.Job {
+			m.Select(key)
+			if t.Details {
+				m.show(key)
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// Back implements screen.Backer.
+func (m *Model) Back() bool {
+	if m.detail == nil {
+		return false
+	}
+	m.detail = nil
+	return true
+}
+
+// Actions implements screen.Screen.
+func (m *Model) Actions() []keys.ID {
+	out := []keys.ID{keys.Open, keys.Logs, keys.Scale, keys.Restart, keys.Stop}
+	if m.detail != nil {
+		if m.detail.sheet.GPUs.All() == 0 {
+			out = out[1:]
+		}
+		return out
+	}
+	if m.Selected() == nil {
+		return nil
+	}
+	return append(out, keys.Sort)
+}
+
+// SetFilter implements screen.Filterer.
+func (m *Model) SetFilter(f ui.Filter) {
+	m.filter = f
+	m.Table.SetFilter(f)
+}
+
+// View implements screen.Screen.
+func (m *Model) View() string {
+	if m.detail != nil {
+		return m.detail.sheet.View()
+	}
+	return m.List.View()
+}

@@ -1,0 +1,136 @@
+package nodes
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/cluster"
+	"stoker/jobs/action"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/ui"
+)
+
+// Model is the nodes screen.
+type Model struct {
+	screen.List[row, cluster.NodeID]
+	detail *detail // nil shows the table
+	jumped bool    // a jump opened it
+	w, h   int
+}
+
+// New makes the screen.
+func New(e *screen.Env) *Model {
+	return &Model{List: screen.NewList(e, "nodes",
+		func(s *cluster.Snapshot) string { return summary(e.Theme, s) },
+		func(r *row) cluster.NodeID { return r.ID }, columns(e))}
+}
+
+// SetSize implements screen.Screen.
+func (m *Model) SetSize(w, h int) {
+	m.w, m.h = w, h
+	m.List.SetSize(w, h)
+	if m.detail != nil {
+		m.detail.setSize(w, h)
+	}
+}
+
+// SetSnapshot implements screen.Screen.
+func (m *Model) SetSnapshot(s *cluster.Snapshot) {
+	m.Fill(s, rows(s))
+	if m.detail != nil {
+		m.detail.setSnapshot(s)
+	}
+}
+
+// Update implements screen.Screen.
+func (m *Model) Update(msg tea.Msg) tea.Cmd {
+	if m.detail != nil {
+		if k, ok := m.detail.keys(msg); ok {
+			return m.change(k, m.detail.id, m.detail.open)
+		}
+		return nil
+	}
+	k, ok := m.Keys(msg)
+	row := m.Selected()
+	if !ok || row == nil {
+		return nil
+	}
+	return m.change(k, row.ID, func() tea.Cmd {
+		m.show(row.ID)
+		return nil
+	})
+}
+
+func (m *Model) change(k keys.ID, id cluster.NodeID, open func() tea.Cmd) tea.Cmd {
+	switch k {
+	case keys.Open:
+		return open()
+	case keys.Drain, keys.Undrain:
+		return screen.Ask(action.Request{ID: action.ID(k), Node: id})
+	}
+	return nil
+}
+
+func (m *Model) show(id cluster.NodeID) {
+	m.detail = newDetail(m.Env, id)
+	m.detail.setSize(m.w, m.h)
+	m.detail.setSnapshot(m.Snap)
+}
+
+// Open implements screen.Opener.
+func (m *Model) Open(t screen.Target) tea.Cmd {
+	m.detail, m.jumped = nil, false
+	if t.Node == "" {
+		return nil
+	}
+	m.Select(t.Node)
+	if t.Details {
+		m.show(t.Node)
+		m.jumped = true
+	}
+	return nil
+}
+
+// Back implements screen.Backer.
+func (m *Model) Back() bool {
+	if m.detail == nil {
+		return false
+	}
+	closed := !m.jumped
+	m.detail, m.jumped = nil, false
+	return closed
+}
+
+// Actions implements screen.Screen.
+func (m *Model) Actions() []keys.ID {
+	if m.detail != nil {
+		return append([]keys.ID{keys.Open, keys.Pane}, drains(m.Snap.Node(m.detail.id))...)
+	}
+	row := m.Selected()
+	if row == nil {
+		return nil
+	}
+	return append([]keys.ID{keys.Open}, append(drains(row.Node), keys.Sort)...)
+}
+
+// drains offers the one of the two that would do something.
+func drains(n *cluster.Node) []keys.ID {
+	switch {
+	case n == nil:
+		return nil
+	case n.Draining || !n.Eligible:
+		return []keys.ID{keys.Undrain}
+	}
+	return []keys.ID{keys.Drain}
+}
+
+// SetFilter implements screen.Filterer.
+func (m *Model) SetFilter(f ui.Filter) { m.Table.SetFilter(f) }
+
+// View implements screen.Screen.
+func (m *Model) View() string {
+	if m.detail != nil {
+		return m.detail.view()
+	}
+	return m.List.View()
+}

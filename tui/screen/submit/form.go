@@ -1,0 +1,256 @@
+package submit
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/cluster"
+	"stoker/jobs/action"
+	"stoker/jobs/pack"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/ui"
+)
+
+// form is one pack with a value for each variable.
+type form struct {
+	env     *screen.Env
+	pack    pack.Pack
+	presets map[string]string // of the context, those that the pack has
+	snap    *cluster.Snapshot
+	fields  []field
+	at      int   // the field with the cursor
+	top     int   // the first line of the fields that is shown
+	err     error // of the last try to render that belongs to no field
+	w, h    int
+}
+
+// field is one variable with what was typed.
+type field struct {
+	pack.Variable
+	line    ui.Line
+	base    string // what counts when nothing is typed: the context's value, or the default
+	preset  bool   // base is the context's
+	touched bool
+	err     string // empty when the value is right
+}
+
+func newForm(e *screen.Env, p pack.Pack, presets map[string]string) *form {
+	f := &form{env: e, pack: p, presets: p.With(presets, nil), snap: &cluster.Snapshot{}}
+	for _, v := range p.Variables {
+		fd := field{Variable: v}
+		if v.Default != nil {
+			fd.base = *v.Default
+		}
+		if preset, ok := f.presets[v.Name]; ok {
+			fd.base, fd.preset = preset, true
+		}
+		fd.line.Set(fd.base)
+		fd.check()
+		f.fields = append(f.fields, fd)
+	}
+	for i := range f.fields { // begin where something must be filled in
+		if f.fields[i].err != "" {
+			f.at = i
+			break
+		}
+	}
+	return f
+}
+
+// given reports a value that must be passed on: it differs from what counts anyway.
+func (d *field) given() bool { return d.line.Value() != d.base }
+
+// missing reports a variable that must be set and is not.
+func (d *field) missing() bool { return d.Required && !d.preset && d.line.Value() == "" }
+
+func (d *field) check() {
+	d.err = ""
+	value := d.line.Value()
+	switch {
+	case d.missing():
+		d.err = "must be set"
+	case value == "" && d.Default == nil && !d.preset: // null stays null
+	default:
+		var wrong *pack.ValueError
+		if err := d.Check(value); errors.As(err, &wrong) {
+			d.err = wrong.Message
+		} else if err != nil {
+			d.err = err.Error()
+		}
+	}
+}
+
+// shows reports an error that is to be read. A default that the pack itself
+// refuses asks for a value: until somebody came to the field it is only marked.
+func (d *field) shows() bool { return d.err != "" && (d.touched || d.preset) }
+
+// values are those that were typed.
+func (f *form) values() map[string]string {
+	out := map[string]string{}
+	for i := range f.fields {
+		if d := &f.fields[i]; d.given() {
+			out[d.Name] = d.line.Value()
+		}
+	}
+	return out
+}
+
+// wrong counts the fields that keep the form from being submitted.
+func (f *form) wrong() int {
+	n := 0
+	for i := range f.fields {
+		if f.fields[i].err != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func (f *form) key(k tea.KeyPressMsg) tea.Cmd {
+	id, _ := f.env.Keys.Lookup(k.String(), keys.ScopeSubmit)
+	switch id {
+	case keys.Submit:
+		return f.submit()
+	case keys.Copy:
+		return tea.Batch(tea.SetClipboard(f.command()), screen.Note(cluster.Info, "copied: "+f.command()))
+	case keys.Preset:
+		if d := f.field(); d != nil {
+			d.line.Set(d.base)
+			f.typed()
+		}
+		return nil
+	}
+	switch k.String() {
+	case "enter":
+		return f.submit()
+	case "tab", "down", "ctrl+n":
+		f.move(1)
+	case "shift+tab", "up", "ctrl+p":
+		f.move(-1)
+	case "pgdown":
+		f.move(8)
+	case "pgup":
+		f.move(-8)
+	default:
+		f.edit(k)
+	}
+	return nil
+}
+
+func (f *form) edit(k tea.KeyPressMsg) {
+	d := f.field()
+	if d == nil {
+		return
+	}
+	switch s := k.String(); {
+	case d.Type == "bool" && (s == "space" || s == "left" || s == "right"):
+		d.line.Set(map[bool]string{true: "false", false: "true"}[d.line.Value() == "true"])
+	case d.Sensitive && (s == "left" || s == "home" || s == "ctrl+a" || s == "ctrl+b"):
+		return // the dots do not show where the caret is
+	case !d.line.Key(k):
+		return
+	}
+	f.typed()
+}
+
+// typed checks the field that was changed.
+func (f *form) typed() {
+	d := f.field()
+	d.touched = true
+	d.check()
+	f.err = nil
+}
+
+func (f *form) paste(text string) {
+	if d := f.field(); d != nil {
+		d.line.Insert(strings.TrimSpace(text))
+		f.typed()
+	}
+}
+
+func (f *form) field() *field {
+	if f.at >= len(f.fields) {
+		return nil
+	}
+	return &f.fields[f.at]
+}
+
+// move goes to another field. One that was left shows what is wrong with it.
+func (f *form) move(by int) {
+	if d := f.field(); d != nil {
+		d.touched = true
+	}
+	f.at = min(max(f.at+by, 0), max(len(f.fields)-1, 0))
+}
+
+// submit asks the root for the plan, or goes to the first wrong field.
+func (f *form) submit() tea.Cmd {
+	first := -1
+	for i := range f.fields {
+		f.fields[i].touched = true
+		if f.fields[i].err != "" && first < 0 {
+			first = i
+		}
+	}
+	if first >= 0 {
+		f.at = first
+		return nil
+	}
+	file, err := f.pack.Render(f.pack.With(f.presets, f.values()))
+	if f.err = err; err != nil {
+		return nil
+	}
+	return screen.Ask(action.Request{ID: action.Submit, File: file})
+}
+
+// command is the line that does the same. A secret is left out of it: the
+// shell takes it from a variable.
+func (f *form) command() string {
+	words := []string{"stoker", "submit", quote(f.pack.Name)}
+	for i := range f.fields {
+		d := &f.fields[i]
+		switch {
+		case !d.given():
+		case d.Sensitive:
+			words = append(words, "-v", d.Name+`="$`+strings.ToUpper(d.Name)+`"`)
+		default:
+			words = append(words, "-v", quote(d.Name+"="+d.line.Value()))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// quote makes a word safe for a shell.
+func quote(s string) string {
+	safe := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:=,@%+", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !safe(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// about is what is said of the field under the cursor: type, what counts
+// without a value, and the whole description.
+func (d *field) about() string {
+	parts := []string{cmp.Or(d.Type, "string")}
+	switch {
+	case d.Sensitive && d.base != "":
+		parts = append(parts, "has a value that is not shown")
+	case d.preset:
+		parts = append(parts, fmt.Sprintf("the context sets %q", d.base))
+	case d.Required:
+		parts = append(parts, "must be set")
+	case d.Default == nil:
+		parts = append(parts, "may stay empty")
+	default:
+		parts = append(parts, fmt.Sprintf("default %q", d.base))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,151 @@
+package training
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/cluster"
+	"stoker/jobs/action"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/ui"
+)
+
+// Model is the screen of training jobs.
+type Model struct {
+	screen.List[cluster.Training, cluster.JobID]
+	detail *detail // nil shows the table
+	w, h   int
+}
+
+// New makes the screen.
+func New(e *screen.Env) *Model {
+	m := &Model{}
+	m.List = screen.NewList(e, "training jobs", m.summary, func(t *cluster.Training) cluster.JobID { return t.Job }, columns(e))
+	return m
+}
+
+// SetSize implements screen.Screen.
+func (m *Model) SetSize(w, h int) {
+	m.w, m.h = w, h
+	m.List.SetSize(w, h)
+	if m.detail != nil {
+		m.detail.setSize(w, h)
+	}
+}
+
+// SetSnapshot implements screen.Screen.
+func (m *Model) SetSnapshot(s *cluster.Snapshot) {
+	m.Fill(s, arrange(s.Training))
+	if m.detail != nil {
+		m.detail.setSnapshot(s)
+	}
+}
+
+// Update implements screen.Screen.
+func (m *Model) Update(msg tea.Msg) tea.Cmd {
+	if m.detail != nil {
+		k, ok := m.detail.keys(msg)
+		switch {
+		case !ok:
+			return nil
+		case k == keys.Open:
+			return m.detail.open()
+		}
+		return m.act(k, m.detail.id)
+	}
+	k, ok := m.Keys(msg)
+	row := m.Selected()
+	if !ok || row == nil {
+		return nil
+	}
+	if k == keys.Open {
+		m.show(row.Job)
+		return nil
+	}
+	return m.act(k, row.Job)
+}
+
+func (m *Model) act(k keys.ID, id cluster.JobID) tea.Cmd {
+	switch k {
+	case keys.Stop:
+		return screen.Ask(action.Request{ID: action.Stop, Job: id})
+	case keys.Why:
+		return screen.Open(screen.Jobs, screen.Target{Job: id, Details: true})
+	case keys.Logs:
+		t := screen.Target{Job: id, Details: true}
+		if rows := m.Snap.JobAllocs(id); len(rows) > 0 {
+			t.Alloc = rows[0].ID // the newest
+		}
+		return screen.Open(screen.Jobs, t)
+	}
+	return nil
+}
+
+func (m *Model) show(id cluster.JobID) {
+	m.detail = newDetail(m.Env, id)
+	m.detail.setSize(m.w, m.h)
+	m.detail.setSnapshot(m.Snap)
+}
+
+// Open implements screen.Opener.
+func (m *Model) Open(t screen.Target) tea.Cmd {
+	m.detail = nil
+	if t.Job == (cluster.JobID{}) {
+		return nil
+	}
+	m.Select(t.Job)
+	if t.Details {
+		m.show(t.Job)
+	}
+	return nil
+}
+
+// Back implements screen.Backer.
+func (m *Model) Back() bool {
+	if m.detail == nil {
+		return false
+	}
+	m.detail = nil
+	return true
+}
+
+// Actions implements screen.Screen.
+func (m *Model) Actions() []keys.ID {
+	t := m.Selected()
+	var out []keys.ID
+	if m.detail != nil {
+		if t = find(m.Snap, m.detail.id); t == nil {
+			return nil
+		}
+		if m.detail.sheet.GPUs.All() > 0 {
+			out = append(out, keys.Open)
+		}
+	} else if t != nil {
+		out = append(out, keys.Open)
+	}
+	if t == nil {
+		return nil
+	}
+	out = append(out, keys.Logs)
+	if t.Status == "waiting" {
+		out = append(out, keys.Why)
+	}
+	if !over(t) {
+		out = append(out, keys.Stop)
+	}
+	if m.detail == nil {
+		out = append(out, keys.Sort)
+	}
+	return out
+}
+
+// SetFilter implements screen.Filterer.
+func (m *Model) SetFilter(f ui.Filter) { m.Table.SetFilter(f) }
+
+// View implements screen.Screen.
+func (m *Model) View() string {
+	if m.detail != nil {
+		return m.detail.sheet.View()
+	}
+	return m.List.View()
+}

@@ -1,0 +1,115 @@
+package screen
+
+import (
+	"cmp"
+	"strings"
+
+	"stoker/cluster"
+	"stoker/tui/theme"
+	"stoker/tui/ui"
+)
+
+// NodeState is a node's state as glyph, word and style.
+func NodeState(th *theme.Theme, n *cluster.Node) ui.Cell {
+	switch {
+	case n.Status == cluster.NodeDown || n.Status == cluster.NodeDisconnected:
+		return ui.In(th.Bad, th.G.Bad+" "+string(n.Status))
+	case n.Draining:
+		return ui.In(th.Warn, th.G.Warn+" draining")
+	case n.Status == cluster.NodeInitialising:
+		return ui.In(th.Accent, th.G.Busy+" starting")
+	case !n.Eligible:
+		return ui.In(th.Warn, th.G.Warn+" ineligible")
+	case n.Status == cluster.NodeReady:
+		return ui.In(th.OK, th.G.OK+" ready")
+	}
+	return ui.In(th.Unknown, th.G.Unknown+" "+cmp.Or(string(n.Status), "unknown"))
+}
+
+// GPUState is a GPU's state as glyph, word and style.
+func GPUState(th *theme.Theme, g *cluster.GPU) ui.Cell {
+	switch st := g.State(); st {
+	case "failed", "down":
+		return ui.In(th.Bad, th.G.Bad+" "+st)
+	case "rogue", "idle":
+		return ui.In(th.Warn, th.G.Warn+" "+st)
+	case "free":
+		return ui.In(th.Muted, th.G.Off+" "+st)
+	default:
+		return ui.In(th.OK, th.G.OK+" "+st)
+	}
+}
+
+// AllocState is an allocation's state as glyph, word and style.
+func AllocState(th *theme.Theme, a *cluster.Alloc) ui.Cell {
+	switch a.Client {
+	case "running":
+		return ui.In(th.OK, th.G.OK+" running")
+	case "pending":
+		return ui.In(th.Accent, th.G.Busy+" starting")
+	case "failed", "lost":
+		return ui.In(th.Bad, th.G.Bad+" "+a.Client)
+	case "complete":
+		return ui.In(th.Muted, th.G.Off+" complete")
+	}
+	return ui.In(th.Unknown, th.G.Unknown+" "+cmp.Or(a.Client, "unknown"))
+}
+
+// ShortModel is a GPU's model as people say it: "H100 80GB" for "NVIDIA H100
+// 80GB HBM3", "A100 80GB" for "NVIDIA A100-SXM4-80GB".
+func ShortModel(model string) string {
+	model = strings.ReplaceAll(strings.TrimPrefix(ui.Clean(model), "NVIDIA "), "-", " ")
+	var keep []string
+	for _, w := range strings.Fields(model) {
+		switch {
+		case strings.HasPrefix(w, "HBM"), strings.HasPrefix(w, "SXM"), w == "PCIe", w == "Tesla", w == "GeForce":
+		default:
+			keep = append(keep, w)
+		}
+	}
+	return strings.Join(keep, " ")
+}
+
+// Known compares numbers that may be unknown: these come first when rising.
+func Known(a, b *float64) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return -1
+	case b == nil:
+		return 1
+	}
+	return cmp.Compare(*a, *b)
+}
+
+// Adder adds numbers that may be unknown.
+type Adder struct {
+	sum float64
+	n   int
+}
+
+// Add adds what is known.
+func (a *Adder) Add(v *float64) {
+	if v != nil {
+		a.sum += *v
+		a.n++
+	}
+}
+
+// Sum is nil when nothing was known.
+func (a *Adder) Sum() *float64 {
+	if a.n == 0 {
+		return nil
+	}
+	return &a.sum
+}
+
+// Mean is the mean of what was known; nil when nothing was.
+func (a *Adder) Mean() *float64 {
+	if a.n == 0 {
+		return nil
+	}
+	m := a.sum / float64(a.n)
+	return &m
+}

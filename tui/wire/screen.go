@@ -1,0 +1,44 @@
+package wire
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"stoker/cluster"
+	"stoker/tui"
+	"stoker/tui/cli"
+	"stoker/tui/screen"
+)
+
+// showScreen opens the screens on this process's terminal.
+func showScreen(ctx context.Context, s *cli.Session, o cli.ScreenOptions) error {
+	cfg := tui.Config{
+		Context: s.Context.Name, Namespace: s.Context.Nomad.Namespace, Production: s.Context.Production,
+		ReadOnly: s.Actions.ReadOnly, Feed: s.Feed, Runner: s.Actions, Logs: logSource(s.Logs),
+		PackVars: s.Context.PackVars, Local: s.Local,
+		Theme: o.Theme, Start: screen.Name(o.Start), Now: time.Now,
+		In: os.Stdin, Out: os.Stdout, Env: os.Environ(),
+	}
+	if s.Packs != nil {
+		cfg.Packs = s.Packs.List
+	}
+	if s.Rotate != nil {
+		cfg.Keys = rotator(s.Rotate)
+	}
+	return tui.Run(ctx, cfg)
+}
+
+// logSource lets a function be what the screens read logs from.
+type logSource func(ctx context.Context, req cluster.LogRequest, emit func(cluster.LogLine)) error
+
+// Logs reads one log.
+func (f logSource) Logs(ctx context.Context, req cluster.LogRequest, emit func(cluster.LogLine)) error {
+	return f(ctx, req, emit)
+}
+
+// rotator lets a function be what the screen of keys rotates with.
+type rotator func(ctx context.Context, key string) error
+
+// RotateKey makes a new version of a key.
+func (f rotator) RotateKey(ctx context.Context, key string) error { return f(ctx, key) }
