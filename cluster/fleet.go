@@ -137,8 +137,10 @@ func problems(s *Snapshot) []Problem {
 	}
 	for i := range s.Keys {
 		if k := &s.Keys[i]; k.Stale > 0 {
-			out = append(out, Problem{Level: Warn, Subject: "key " + k.Name, Key: k.Name,
-				Text: fmt.Sprintf("an old version still opens %s; rewrap them", count(k.Stale, "artifact"))})
+			out = append(out, Problem{
+				Level: Warn, Subject: "key " + k.Name, Key: k.Name,
+				Text: fmt.Sprintf("an old version still opens %s; rewrap them", count(k.Stale, "artifact")),
+			})
 		}
 	}
 	if v := s.Vault; v != nil && v.Sealed && v.Err == "" {

@@ -22,9 +22,6 @@ func (st *state) joinGPUs(s *Snapshot) {
 	if of := [2]int{st.nodes.rev, st.deviceRev}; j.layout.at == nil || j.layoutOf != of {
 		j.layout, j.layoutOf = st.arrangeGPUs(s.Nodes), of
 	}
-	if of := [2]int{st.jobs.rev, st.allocs.rev}; j.holders == nil || j.heldOf != of {
-		j.holders, j.heldOf = holders(s), of
-	}
 	l := &j.layout
 	s.GPUs, s.gpus, s.nodeGPUs = slices.Clone(l.rows), l.at, l.nodes
 	for i := range s.GPUs {

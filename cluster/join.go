@@ -63,10 +63,12 @@ func (st *state) snapshot() *Snapshot {
 // joinJobs puts the jobs into s, and which allocations and deployment are whose.
 func (st *state) joinJobs(s *Snapshot) {
 	j := &st.joined
-	var rows []Job
-	rows, s.jobs = st.jobs.all()
+	s.Jobs, s.jobs = st.jobs.all()
+	if of := [2]int{st.jobs.rev, st.allocs.rev}; j.holders == nil || j.heldOf != of {
+		j.holders, j.heldOf = holders(s), of
+	}
 	if of := [3]int{st.jobs.rev, st.allocs.rev, st.evals.rev}; j.jobs == nil || j.jobsOf != of {
-		j.jobs, j.jobsOf = countJobs(rows, s.jobs, s.Allocs, s.Evaluations), of
+		j.jobs, j.jobsOf = countJobs(s, j.holders), of
 	}
 	if j.byJob == nil || j.placesOf != st.allocs.places {
 		j.byJob, j.byNode = placeAllocs(s.Allocs)
@@ -103,11 +105,11 @@ func newestOf(rows []Deployment) map[JobID]int {
 }
 
 // countJobs counts each job's allocations and says why it waits, if it does.
-func countJobs(jobs []Job, at map[JobID]int, allocs []Alloc, evals []Evaluation) []Job {
-	out := slices.Clone(jobs)
-	for i := range allocs {
-		a := &allocs[i]
-		j, ok := at[a.Job]
+func countJobs(s *Snapshot, held map[gpu.UUID]*Holder) []Job {
+	out := slices.Clone(s.Jobs)
+	for i := range s.Allocs {
+		a := &s.Allocs[i]
+		j, ok := s.jobs[a.Job]
 		if !ok {
 			continue
 		}
@@ -122,10 +124,13 @@ func countJobs(jobs []Job, at map[JobID]int, allocs []Alloc, evals []Evaluation)
 		case a.Client == "lost" && a.JobVersion == job.Version:
 			job.Lost++
 		}
-		if !a.Terminal() {
-			job.GPUsHeld += len(a.GPUs)
+	}
+	for _, h := range held { // not by allocation: while one leaves, the next may have its device already
+		if j, ok := s.jobs[h.Job]; ok {
+			out[j].GPUsHeld++
 		}
 	}
+	evals := s.Evaluations
 	failures := map[JobID]*Evaluation{}
 	for i := range evals { // newest first: the first seen is the latest
 		e := &evals[i]
@@ -135,7 +140,7 @@ func countJobs(jobs []Job, at map[JobID]int, allocs []Alloc, evals []Evaluation)
 	}
 	for i := range evals {
 		e := &evals[i]
-		j, ok := at[e.Job]
+		j, ok := s.jobs[e.Job]
 		if !ok || e.Status != "blocked" || out[j].Stopped || out[j].Waiting != nil {
 			continue
 		}

@@ -75,10 +75,10 @@ type GPU struct {
 	Known, Schedulable bool
 	// Split says that the device is cut into MIG instances, which have rows of
 	// their own: they are what is held and free, and it is neither.
-	Split              bool
-	Health             gpu.Health
-	History            *History
-	Events             []gpu.Event
+	Split   bool
+	Health  gpu.Health
+	History *History
+	Events  []gpu.Event
 }
 
 // State is the one word for a GPU: down (its node is), failed, split (into MIG

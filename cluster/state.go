@@ -228,8 +228,10 @@ func (st *state) applyDeployments(u Update) {
 		if d.Status == "failed" {
 			level = Bad
 		}
-		st.event(Event{At: st.now(), Level: level, Kind: "deployment", Subject: d.Job.String(),
-			Text: fmt.Sprintf("version %d: %s", d.JobVersion, cmp.Or(d.StatusText, d.Status)), Job: d.Job})
+		st.event(Event{
+			At: st.now(), Level: level, Kind: "deployment", Subject: d.Job.String(),
+			Text: fmt.Sprintf("version %d: %s", d.JobVersion, cmp.Or(d.StatusText, d.Status)), Job: d.Job,
+		})
 	})
 }
 

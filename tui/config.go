@@ -14,6 +14,7 @@ import (
 	"stoker/jobs/pack"
 	"stoker/tui/screen"
 	"stoker/tui/screen/keyring"
+	"stoker/tui/screen/scenarios"
 	"stoker/tui/theme"
 )
 
@@ -44,6 +45,7 @@ type Config struct {
 	Packs    func() ([]pack.Pack, error) // nil: no form to submit from
 	PackVars map[string]string           // what the context says for packs
 	Keys     keyring.Rotator             // nil: keys are only shown
+	Runs     scenarios.Source            // the scenario that runs beside the screen, and the files there are
 	Local    bool                        // this machine alone: only its GPUs are shown
 
 	Theme string      // one of theme.Names; empty is theme.Auto

@@ -10,6 +10,7 @@ import (
 	"stoker/tui/screen/keyring"
 	"stoker/tui/screen/models"
 	"stoker/tui/screen/nodes"
+	"stoker/tui/screen/scenarios"
 	"stoker/tui/screen/submit"
 	"stoker/tui/screen/training"
 )
@@ -37,6 +38,7 @@ func screens(e *screen.Env, cfg Config) []entry {
 		{screen.Models, keys.Go5, keys.ScopeModels, models.New(e)},
 		{screen.Training, keys.Go6, keys.ScopeTrain, training.New(e)},
 		{screen.Keys, keys.Go7, keys.ScopeKeys, keyring.New(e, cfg.Keys)},
+		{screen.Scenarios, keys.Go8, keys.ScopeScen, scenarios.New(e, cfg.Runs)},
 		event,
 	}
 	if cfg.Packs != nil {

@@ -150,7 +150,7 @@ func (c *Client) fault(err error) error {
 			f.Kind, f.Text = cluster.ErrUnreachable, fmt.Sprintf("cannot reach nomad at %s: %s", c.address, answer.StatusText())
 			f.Advice = "a proxy answers in its place"
 		default:
-			return fmt.Errorf("nomad: %s (%d): %w", body, code, err)
+			return &answerError{fmt.Sprintf("nomad: %s (%d)", body, code), err}
 		}
 		return f
 	}
@@ -165,6 +165,15 @@ func (c *Client) fault(err error) error {
 	}
 	return fmt.Errorf("nomad: %w", err)
 }
+
+// answerError is a refusal of no kind, without the library's wrapping.
+type answerError struct {
+	text string
+	err  error
+}
+
+func (e *answerError) Error() string { return e.text }
+func (e *answerError) Unwrap() error { return e.err }
 
 // cause is the innermost reason: "connection refused" rather than the whole chain.
 func cause(err error) string {

@@ -46,6 +46,6 @@ func (c *Client) WriteVariable(ctx context.Context, path string, items map[strin
 
 // DeleteVariable removes one variable; that it is not there is no error.
 func (c *Client) DeleteVariable(ctx context.Context, path string) error {
-	_, err := c.api.Raw().Delete("/v1/var/"+path, nil, c.write(ctx, c.variableSpace()))
+	_, err := c.api.Variables().Delete(path, c.write(ctx, c.variableSpace()))
 	return c.fault(err)
 }

@@ -39,7 +39,7 @@ func global() []Binding {
 		{Go5, Global, []string{"5"}, "models", "models that are served"},
 		{Go6, Global, []string{"6"}, "training", "training jobs"},
 		{Go7, Global, []string{"7"}, "keys", "Vault keys and what they open"},
-		{Go8, Global, []string{"8"}, "scenarios", "rehearsals"},
+		{Go8, Global, []string{"8"}, "scenarios", "the steps of a scenario that runs"},
 		{Go9, Global, []string{"9"}, "events", "what happened"},
 	}
 }

@@ -1,76 +1,69 @@
 package ui
 
 import (
-	"slices"
-	"unicode"
-
+	"charm.land/bubbles/v2/key"
+	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/tui/theme"
 )
 
-// Line is an input of one line. The zero value is empty and ready.
+// Line is an input of one line: the editing is that of bubbles' text input, the
+// drawing our own, so that it fills its cells exactly and follows the theme.
+// The zero value is empty and ready.
 type Line struct {
-	text []rune
-	at   int // caret, in runes
+	input textinput.Model
+	made  bool
+}
+
+func (l *Line) ready() *textinput.Model {
+	if !l.made {
+		l.input = textinput.New()
+		l.input.Prompt = ""
+		// Pasting comes as a message from the terminal, never from the clipboard
+		// of the machine that stoker runs on; completion is the command bar's.
+		l.input.KeyMap.Paste = key.NewBinding()
+		l.input.KeyMap.AcceptSuggestion = key.NewBinding()
+		l.input.KeyMap.NextSuggestion = key.NewBinding()
+		l.input.KeyMap.PrevSuggestion = key.NewBinding()
+		l.input.Focus()
+		l.made = true
+	}
+	return &l.input
 }
 
 // Value is what was typed.
-func (l *Line) Value() string { return string(l.text) }
+func (l *Line) Value() string { return l.ready().Value() }
 
 // Set replaces the text and puts the caret behind it.
 func (l *Line) Set(s string) {
-	l.text = []rune(Clean(s))
-	l.at = len(l.text)
+	in := l.ready()
+	in.SetValue(Clean(s))
+	in.CursorEnd()
 }
 
 // Insert puts cleaned text at the caret.
 func (l *Line) Insert(s string) {
-	add := []rune(Clean(s))
-	l.text = slices.Insert(l.text, l.at, add...)
-	l.at += len(add)
+	in := l.ready()
+	*in, _ = in.Update(tea.PasteMsg{Content: Clean(s)})
 }
 
 // Key takes an editing key and says whether it was one.
 func (l *Line) Key(k tea.KeyPressMsg) bool {
-	switch k.String() {
-	case "left", "ctrl+b":
-		l.at = max(l.at-1, 0)
-	case "right", "ctrl+f":
-		l.at = min(l.at+1, len(l.text))
-	case "home", "ctrl+a":
-		l.at = 0
-	case "end", "ctrl+e":
-		l.at = len(l.text)
-	case "backspace", "ctrl+h":
-		if l.at > 0 {
-			l.text = slices.Delete(l.text, l.at-1, l.at)
-			l.at--
-		}
-	case "delete":
-		if l.at < len(l.text) {
-			l.text = slices.Delete(l.text, l.at, l.at+1)
-		}
-	case "ctrl+u":
-		l.text, l.at = slices.Delete(l.text, 0, l.at), 0
-	case "ctrl+k":
-		l.text = l.text[:l.at]
-	case "ctrl+w":
-		from := l.at
-		for from > 0 && unicode.IsSpace(l.text[from-1]) {
-			from--
-		}
-		for from > 0 && !unicode.IsSpace(l.text[from-1]) {
-			from--
-		}
-		l.text, l.at = slices.Delete(l.text, from, l.at), from
-	default:
-		if k.Text == "" {
-			return false
-		}
-		l.Insert(k.Text)
+	in := l.ready()
+	value, at := in.Value(), in.Position()
+	if k.Text != "" {
+		k.Text = Clean(k.Text)
 	}
-	return true
+	*in, _ = in.Update(k)
+	return k.Text != "" || in.Value() != value || in.Position() != at || edits(in.KeyMap, k)
+}
+
+// edits says that a key is one for editing, also where it had nothing to do.
+func edits(m textinput.KeyMap, k tea.KeyPressMsg) bool {
+	return key.Matches(k, m.CharacterForward, m.CharacterBackward, m.WordForward, m.WordBackward,
+		m.DeleteWordBackward, m.DeleteWordForward, m.DeleteAfterCursor, m.DeleteBeforeCursor,
+		m.DeleteCharacterBackward, m.DeleteCharacterForward, m.LineStart, m.LineEnd)
 }
 
 // View draws the text with its caret in w cells; a long text scrolls.
@@ -78,13 +71,14 @@ func (l *Line) View(th *theme.Theme, w int) string {
 	if w < 2 {
 		return Spaces(w)
 	}
+	text, at := []rune(l.Value()), l.ready().Position()
 	from := 0
-	for from < l.at && Width(string(l.text[from:l.at])) > w-1 {
+	for from < at && Width(string(text[from:at])) > w-1 {
 		from++
 	}
-	before, under, after := string(l.text[from:l.at]), "", ""
-	if l.at < len(l.text) {
-		under, after = string(l.text[l.at]), string(l.text[l.at+1:])
+	before, under, after := string(text[from:at]), "", ""
+	if at < len(text) {
+		under, after = string(text[at]), string(text[at+1:])
 		return Fit(before+th.Selected.Render(under)+after, w)
 	}
 	return Fit(before+th.Accent.Render(th.G.Block), w)

@@ -20,6 +20,7 @@ import (
 	"stoker/scenarios"
 	"stoker/scenarios/library"
 	"stoker/tui/cli"
+	scenscreen "stoker/tui/screen/scenarios"
 	"stoker/tui/ui"
 )
 
@@ -287,24 +288,27 @@ func demoCommand(sys contexts.System, app *cli.App) *cobra.Command {
 			if !app.Terminal {
 				return runScenario(ctx, app, s, sc, runOptions{})
 			}
-			return screenWithScenario(ctx, app, s, sc)
+			return screenWithScenario(ctx, app, s, sc, newRecorder())
 		},
 	}
 }
 
-func screenWithScenario(ctx context.Context, app *cli.App, s *cli.Session, sc *scenarios.Scenario) error {
+// screenWithScenario shows the fleet while the scenario runs in the background;
+// leaving the screen ends it, and waits for its cleanup.
+func screenWithScenario(ctx context.Context, app *cli.App, s *cli.Session, sc *scenarios.Scenario, runs *scenscreen.Recorder) error {
+	runs.Expect(sc)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		// How it went stands on the screen; closing that ends the scenario,
 		// which is no failure.
-		if err := runScenario(gctx, app, s, sc, runOptions{observe: func(scenarios.Event) {}}); ctx.Err() == nil {
+		if err := runScenario(gctx, app, s, sc, runOptions{observe: runs.Observe}); ctx.Err() == nil {
 			return err
 		}
 		return nil
 	})
-	err := app.Screen(ctx, s, cli.ScreenOptions{})
+	err := showScreens(ctx, s, cli.ScreenOptions{}, runs)
 	cancel()
 	return errors.Join(err, g.Wait())
 }

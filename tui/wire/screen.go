@@ -6,17 +6,34 @@ import (
 	"time"
 
 	"stoker/cluster"
+	"stoker/scenarios/library"
 	"stoker/tui"
 	"stoker/tui/cli"
 	"stoker/tui/screen"
+	scenscreen "stoker/tui/screen/scenarios"
 )
 
 // showScreen opens the screens on this process's terminal.
 func showScreen(ctx context.Context, s *cli.Session, o cli.ScreenOptions) error {
+	return showScreens(ctx, s, o, newRecorder())
+}
+
+// newRecorder keeps what a scenario says, for its screen, with the shipped ones.
+func newRecorder() *scenscreen.Recorder {
+	var files []scenscreen.File
+	for _, name := range library.Names() {
+		if sc, err := library.Find(name); err == nil {
+			files = append(files, scenscreen.File{Name: name, Text: sc.Description})
+		}
+	}
+	return scenscreen.NewRecorder(files)
+}
+
+func showScreens(ctx context.Context, s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder) error {
 	cfg := tui.Config{
 		Context: s.Context.Name, Namespace: s.Context.Nomad.Namespace, Production: s.Context.Production,
 		ReadOnly: s.Actions.ReadOnly, Feed: s.Feed, Runner: s.Actions, Logs: logSource(s.Logs),
-		PackVars: s.Context.PackVars, Local: s.Local,
+		PackVars: s.Context.PackVars, Local: s.Local, Runs: runs,
 		Theme: o.Theme, Start: screen.Name(o.Start), Now: time.Now,
 		In: os.Stdin, Out: os.Stdout, Env: os.Environ(),
 	}

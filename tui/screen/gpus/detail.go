@@ -73,19 +73,29 @@ func (d *detail) draw() {
 
 func (d *detail) identity(g *cluster.GPU) []string {
 	th, now := d.env.Theme, d.env.Now()
-	st := State(th, g)
-	if local(d.snap) {
-		st = localState(th, g)
-	}
+	st := state(th, g, local(d.snap))
 	from := "no reading yet"
 	if g.Sample != nil {
 		from = "read by " + g.Source + ", " + ui.Ago(g.AsOf(), now)
 	}
 	facts := []parts.Fact{
-		{Value: string(g.UUID)}, parts.F("PCI", g.PCI), parts.F("driver", g.Driver), parts.F("CUDA", g.CUDA),
+		{Value: string(g.UUID)},
+		parts.F("PCI", g.PCI), parts.F("driver", g.Driver), parts.F("CUDA", g.CUDA),
 		parts.F("serial", g.Serial), parts.F("instance of", string(g.Parent)),
 	}
-	return append([]string{parts.Head(th, parts.Name(g), st, g.Model, from, d.w)}, parts.Facts(th, "device", facts, d.w)...)
+	out := append([]string{parts.Head(th, parts.Name(g), st, g.Model, from, d.w)}, parts.Facts(th, "device", facts, d.w)...)
+	return append(out, parts.Text(th, "note", old(g, now), th.Warn, d.w, 2)...)
+}
+
+// old says why the numbers are history; empty when they are not.
+func old(g *cluster.GPU, now time.Time) string {
+	switch {
+	case !g.NodeUp:
+		return "the node is down: these are its last numbers"
+	case parts.Stale(g, now):
+		return "nothing heard for " + ui.Age(g.AsOf(), now) + ": these numbers are old"
+	}
+	return ""
 }
 
 // verdict says what is wrong, what it means and what to do now.
@@ -111,9 +121,9 @@ func (d *detail) verdict(g *cluster.GPU) []string {
 	switch {
 	case g.Known && !g.Schedulable:
 		facts = append(facts, parts.Fact{Value: "closed to the scheduler", Style: th.Bad})
-	case g.Known:
+	case g.Known && g.NodeUp:
 		facts = append(facts, parts.Fact{Value: "open to the scheduler", Style: th.Muted})
-	case !local(d.snap):
+	case !g.Known && !local(d.snap):
 		facts = append(facts, parts.Fact{Value: "the node does not offer it to the scheduler", Style: th.Warn})
 	}
 	out := parts.Facts(th, "verdict", facts, d.w)
@@ -159,7 +169,8 @@ func (d *detail) use(g *cluster.GPU) []string {
 	switch h := g.Holder; {
 	case h != nil:
 		out = parts.Facts(th, "held by", []parts.Fact{
-			{Value: h.Job.Namespace + "/" + h.Name, Style: th.Title}, {Value: th.G.Enter, Style: th.Key},
+			{Value: h.Job.Namespace + "/" + h.Name, Style: th.Title},
+			{Value: th.G.Enter, Style: th.Key},
 			parts.F("task", h.Task), parts.F("alloc", h.Alloc.Short()), parts.F("for", ui.Age(h.Since, d.env.Now())),
 		}, d.w)
 	case !local(d.snap):
@@ -346,7 +357,8 @@ func (d *detail) timeline(g *cluster.GPU) []string {
 			glyph, st = th.G.Warn, th.Warn
 		}
 		out = append(out, parts.Facts(th, label, []parts.Fact{
-			{Value: clockTime(e.At, now), Style: th.Muted}, {Value: ui.FitRight(ui.Ago(e.At, now), 7), Style: th.Muted},
+			{Value: clockTime(e.At, now), Style: th.Muted},
+			{Value: ui.FitRight(ui.Ago(e.At, now), 7), Style: th.Muted},
 			{Value: glyph + " " + cmp.Or(e.Text, string(e.Kind)), Style: st},
 		}, d.w)...)
 	}

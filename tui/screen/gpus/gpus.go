@@ -14,10 +14,11 @@ import (
 // Model is the screen of GPUs.
 type Model struct {
 	screen.List[cluster.GPU, gpu.UUID]
-	detail *detail // nil shows the table
-	local  bool    // there is no scheduler: this machine alone
-	filter ui.Filter
-	w, h   int
+	detail  *detail // nil shows the table
+	local   bool    // there is no scheduler: this machine alone
+	tallies []tally // of the last snapshot
+	filter  ui.Filter
+	w, h    int
 }
 
 // New makes the screen.
@@ -48,6 +49,7 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 		m.List.SetSize(m.w, m.h)
 		m.Table.SetFilter(m.filter)
 	}
+	m.tallies = count(s.GPUs, m.local)
 	m.Fill(s, s.GPUs)
 	if m.detail != nil {
 		m.detail.setSnapshot(s)

@@ -40,6 +40,7 @@ func TestGolden(t *testing.T) {
 	fixture.Goldens(t, "failed", fixture.Lab(), third)
 	fixture.Goldens(t, "top", fixture.Top(), open)
 	fixture.Goldens(t, "topdetail", fixture.Top(), open, fixture.Key(keys.Open))
+	fixture.Goldens(t, "down", fixture.Lost(), open, fixture.Key(keys.PageDown), fixture.Key(keys.Up), fixture.Key(keys.Up), fixture.Key(keys.Open))
 	fixture.Themes(t, "table", fixture.Lab(), open)
 	fixture.Themes(t, "failed", fixture.Lab(), third)
 }
@@ -147,6 +148,10 @@ func TestOldReadingsAreFaint(t *testing.T) {
 	m.SetSize(120, 35)
 	m.SetSnapshot(fixture.Lab())
 	line := strings.Split(m.View(), "\n")[4]
+	m.Update(fixture.Key(keys.Open))
+	if got := fixture.Picture(m.View()); !strings.Contains(got, "nothing heard for 12s") {
+		t.Error(got)
+	}
 	if !strings.Contains(line, e.Theme.Faint.Render("● held    ")) {
 		t.Errorf("not faint: %q", line)
 	}
@@ -162,5 +167,28 @@ func TestVerdictSaysWhatToDo(t *testing.T) {
 		if strings.Count(view, want) < 1 {
 			t.Errorf("missing: %s", want)
 		}
+	}
+}
+
+func BenchmarkBigSnapshot(b *testing.B) {
+	s := fixture.Big(1000)
+	m := New(fixture.Env(b))
+	m.SetSize(120, 35)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.SetSnapshot(s)
+		_ = m.View()
+	}
+}
+
+func BenchmarkBigKey(b *testing.B) {
+	m := New(fixture.Env(b))
+	m.SetSize(120, 35)
+	m.SetSnapshot(fixture.Big(1000))
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Update(fixture.Key(keys.Down))
+		m.Update(fixture.Key(keys.Up))
+		_ = m.View()
 	}
 }

@@ -25,16 +25,14 @@ func columns(e *screen.Env, alone bool) []ui.Column[row] {
 	}
 	name := ui.Column[row]{Title: "GPU", Min: 8, Max: 28, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Name(g)) }}
 	use := ui.Column[row]{Title: "HELD BY", Min: 16, Max: 50, Cell: func(g *row) ui.Cell { return heldBy(th, g) }, Compare: func(a, b *row) int { return cmp.Compare(heldBy(th, a).Text, heldBy(th, b).Text) }}
-	state := func(g *row) ui.Cell { return State(th, g) }
 	if alone {
 		name = ui.Column[row]{Title: "GPU", Min: 3, Align: ui.Right, Cell: func(g *row) ui.Cell { return ui.Txt(fmt.Sprint(g.Index)) }}
 		use = ui.Column[row]{Title: "USED BY", Min: 18, Max: 60, Cell: func(g *row) ui.Cell { return usedBy(th, g) }}
-		state = func(g *row) ui.Cell { return localState(th, g) }
 	}
 	return parts.Fade(th, []ui.Column[row]{
 		name,
 		{Title: "MODEL", Min: 9, Max: 16, Drop: 4, Cell: func(g *row) ui.Cell { return ui.In(th.Muted, screen.ShortModel(g.Model)) }, Compare: func(a, b *row) int { return cmp.Compare(a.Model, b.Model) }},
-		{Title: "STATE", Min: 10, Cell: state, Compare: func(a, b *row) int { return cmp.Compare(state(a).Text, state(b).Text) }},
+		{Title: "STATE", Min: 10, Cell: func(g *row) ui.Cell { return state(th, g, alone) }, Compare: func(a, b *row) int { return cmp.Compare(word(a, alone), word(b, alone)) }},
 		{Title: "UTIL", Min: 14, Cell: func(g *row) ui.Cell { return parts.Meter(th, g.Util(), 8) }, Compare: by((*row).Util), Desc: true},
 		{Title: "10 MIN", Min: 12, Drop: 6, Cell: func(g *row) ui.Cell { return parts.Trend(th, g, 12) }},
 		{Title: "MEMORY", Min: 13, Align: ui.Right, Drop: 1, Cell: func(g *row) ui.Cell { return ui.Txt(memory(g)) }, Compare: by(usedBytes), Desc: true},
@@ -49,37 +47,38 @@ func columns(e *screen.Env, alone bool) []ui.Column[row] {
 	}, func(g *row) bool { return parts.Stale(g, e.Now()) })
 }
 
-// State is a GPU's state as glyph, word and style. A verdict that is not good
-// stands before what the scheduler does with the GPU.
-func State(th *theme.Theme, g *row) ui.Cell {
-	if c, ok := trouble(th, g); ok {
-		return c
+// word is the one word for a GPU. A verdict that is not good stands before what
+// the scheduler does with the GPU; where there is no scheduler (alone), what
+// uses it decides.
+func word(g *row, alone bool) string {
+	v := g.Health.Verdict
+	switch {
+	case !g.NodeUp || g.Failed():
+		return g.State()
+	case v == gpu.VerdictDegraded || v == gpu.VerdictWatch:
+		return string(v)
+	case !alone:
+		return g.State()
+	case g.Sample == nil:
+		return "unknown"
+	}
+	if u := g.Util(); len(g.Sample.Processes) > 0 || u != nil && *u >= 1 {
+		return "in use"
+	}
+	return "free"
+}
+
+// state is a GPU's word with its glyph and style.
+func state(th *theme.Theme, g *row, alone bool) ui.Cell {
+	switch w := word(g, alone); w {
+	case "degraded", "watch":
+		return ui.In(th.Warn, th.G.Warn+" "+w)
+	case "unknown":
+		return ui.In(th.Unknown, th.G.Unknown+" "+w)
+	case "in use":
+		return ui.In(th.OK, th.G.OK+" "+w)
 	}
 	return screen.GPUState(th, g)
-}
-
-func trouble(th *theme.Theme, g *row) (ui.Cell, bool) {
-	switch v := g.Health.Verdict; {
-	case !g.NodeUp || g.Failed():
-		return screen.GPUState(th, g), true
-	case v == gpu.VerdictDegraded || v == gpu.VerdictWatch:
-		return ui.In(th.Warn, th.G.Warn+" "+string(v)), true
-	}
-	return ui.Cell{}, false
-}
-
-// localState is State where there is no scheduler.
-func localState(th *theme.Theme, g *row) ui.Cell {
-	if c, ok := trouble(th, g); ok {
-		return c
-	}
-	switch u := g.Util(); {
-	case g.Sample == nil:
-		return ui.In(th.Unknown, th.G.Unknown+" unknown")
-	case len(g.Sample.Processes) > 0 || u != nil && *u >= 1:
-		return ui.In(th.OK, th.G.OK+" in use")
-	}
-	return ui.In(th.Muted, th.G.Off+" free")
 }
 
 func heldBy(th *theme.Theme, g *row) ui.Cell {
@@ -211,11 +210,11 @@ func reading(e *screen.Env, g *row) ui.Cell {
 // summary is the answer in one line.
 func (m *Model) summary(s *cluster.Snapshot) string {
 	th, f := m.Env.Theme, &s.Fleet
-	words, counts := m.states(s)
 	segs := []ui.Seg{{Text: th.Title.Render(ui.Count(f.GPUs, "GPU"))}}
-	for i, c := range words {
-		glyph, word, _ := strings.Cut(c.Text, " ")
-		segs = append(segs, ui.Seg{Text: c.Style.Render(fmt.Sprintf("%s %d %s", glyph, counts[i], word))})
+	for _, t := range m.tallies {
+		c := state(th, t.first, m.local)
+		glyph, _, _ := strings.Cut(c.Text, " ")
+		segs = append(segs, ui.Seg{Text: c.Style.Render(fmt.Sprintf("%s %s %s", glyph, ui.Int(t.n), t.word))})
 	}
 	label := func(name, value string) string { return th.Muted.Render(name+" ") + value }
 	segs = append(segs, ui.Seg{Text: label("util", ui.Percent(f.UtilPercent)), Drop: 1})
@@ -229,42 +228,27 @@ func (m *Model) summary(s *cluster.Snapshot) string {
 	return ui.Segs(segs, 3, m.w-3)
 }
 
-// states counts the GPUs by their state, what is wrong first.
-func (m *Model) states(s *cluster.Snapshot) (words []ui.Cell, counts []int) {
-	of := State
-	if m.local {
-		of = localState
-	}
-	for i := range s.GPUs {
-		c := of(m.Env.Theme, &s.GPUs[i])
-		at := slices.IndexFunc(words, func(w ui.Cell) bool { return w.Text == c.Text })
+// tally is how many GPUs have a word; first is one of them.
+type tally struct {
+	word  string
+	n     int
+	first *row
+}
+
+// count counts the GPUs by their word, what is wrong first.
+func count(gpus []row, alone bool) []tally {
+	var out []tally
+	for i := range gpus {
+		w := word(&gpus[i], alone)
+		at := slices.IndexFunc(out, func(t tally) bool { return t.word == w })
 		if at < 0 {
-			at, words, counts = len(words), append(words, c), append(counts, 0)
+			at, out = len(out), append(out, tally{word: w, first: &gpus[i]})
 		}
-		counts[at]++
+		out[at].n++
 	}
-	order := make([]int, len(words))
-	for i := range order {
-		order[i] = i
-	}
-	g := &m.Env.Theme.G
-	loud := func(text string) int {
-		switch {
-		case strings.HasPrefix(text, g.Bad):
-			return 0
-		case strings.HasPrefix(text, g.Warn):
-			return 1
-		case strings.HasPrefix(text, g.OK):
-			return 2
-		}
-		return 3
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(loud(words[a].Text), loud(words[b].Text)), cmp.Compare(words[a].Text, words[b].Text))
+	loud := []string{"failed", "down", "degraded", "watch", "rogue", "idle", "held", "in use", "free", "unknown"}
+	slices.SortFunc(out, func(a, b tally) int {
+		return cmp.Compare(slices.Index(loud, a.word), slices.Index(loud, b.word))
 	})
-	w, c := make([]ui.Cell, len(order)), make([]int, len(order))
-	for i, o := range order {
-		w[i], c[i] = words[o], counts[o]
-	}
-	return w, c
+	return out
 }

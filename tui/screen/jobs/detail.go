@@ -89,6 +89,13 @@ func (d *detail) selected() *cluster.Alloc {
 	return nil
 }
 
+func (d *detail) setDim(dim bool) {
+	d.groups.SetDim(dim)
+	for _, p := range d.panes() {
+		p.SetDim(dim)
+	}
+}
+
 // pane is one of the tables that the cursor goes through.
 type pane interface {
 	Move(n int) bool
@@ -103,6 +110,7 @@ type pane interface {
 	Shown() int
 	Cursor() int
 	Redraw()
+	SetDim(dim bool)
 }
 
 func (d *detail) panes() []pane { return []pane{d.allocs, d.tasks, d.events, d.evals} }

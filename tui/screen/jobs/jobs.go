@@ -25,6 +25,7 @@ type Model struct {
 	jumped bool // a jump opened what is on top
 	filter ui.Filter
 	stream uint64 // number of the last log view
+	dim    bool   // Nomad does not answer: what is shown is old
 	head   string // the summary: it counts all rows, so it is made once for each snapshot
 	w, h   int
 }
@@ -60,6 +61,15 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	}
 	if m.logs != nil {
 		m.logs.snap = s
+	}
+}
+
+// SetDim draws rows faint: Nomad does not answer, and what they say is old.
+func (m *Model) SetDim(dim bool) {
+	m.dim = dim
+	m.Table.SetDim(dim)
+	if m.detail != nil {
+		m.detail.setDim(dim)
 	}
 }
 
@@ -223,6 +233,7 @@ func parseCount(text string) (int, error) {
 
 func (m *Model) show(id cluster.JobID) {
 	m.detail = newDetail(m.Env, id)
+	m.detail.setDim(m.dim)
 	m.detail.setSize(m.w, m.h)
 	m.detail.setSnapshot(m.Snap)
 }

@@ -96,7 +96,11 @@ func (v *logView) join() tea.Cmd {
 	for _, want := range wantedSources(v.snap, v.job, v.only) {
 		i := slices.IndexFunc(v.sources, func(s source) bool { return s.same(&want) })
 		if i >= 0 {
-			v.sources[i].live = want.live
+			s := &v.sources[i]
+			if want.live && !s.live && !s.open { // its task began anew
+				s.retry = now
+			}
+			s.live = want.live
 			continue
 		}
 		if v.reading() >= maxSources {
@@ -154,7 +158,7 @@ func (v *logView) reply(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// ended notes that a log broke off. While the allocation lives it is read again.
+// ended notes that a log broke off. While the task lives it is read again.
 func (v *logView) ended(msg logEndedMsg) {
 	s := &v.sources[msg.source]
 	again := s.err == nil // say it once, not at each try

@@ -123,8 +123,7 @@ func parse(t *testing.T, text string) ui.Filter {
 func play(t *testing.T, m *Model, cmd tea.Cmd, stop func() bool) {
 	t.Helper()
 	msgs := make(chan tea.Msg, 64)
-	var run func(tea.Cmd)
-	run = func(c tea.Cmd) {
+	run := func(c tea.Cmd) {
 		if c != nil {
 			go func() { msgs <- c() }()
 		}

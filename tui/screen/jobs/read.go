@@ -24,7 +24,7 @@ const (
 type source struct {
 	req   cluster.LogRequest
 	name  string // group[index]
-	live  bool   // its allocation is, so the log goes on
+	live  bool   // its task is, so the log goes on
 	open  bool   // a command reads it
 	retry time.Time
 	err   error // of the last reading
@@ -45,10 +45,11 @@ func wantedSources(s *cluster.Snapshot, job cluster.JobID, only cluster.AllocID)
 				continue
 			}
 			seen[a.Name] = true
+			live := !a.Terminal() && t.State != "dead"
 			for _, stderr := range []bool{false, true} {
 				out = append(out, source{
-					req:  cluster.LogRequest{Alloc: a.ID, Task: t.Name, Stderr: stderr, Tail: tailBytes, Follow: !a.Terminal()},
-					name: shortName(&a), live: !a.Terminal(),
+					req:  cluster.LogRequest{Alloc: a.ID, Task: t.Name, Stderr: stderr, Tail: tailBytes, Follow: live},
+					name: shortName(&a), live: live,
 				})
 			}
 		}

@@ -145,8 +145,11 @@ func (d *detail) versions(k *cluster.Key) []string {
 		}
 		word.Value = ui.Fit(word.Value, 10)
 		out = append(out, parts.Facts(th, label, []parts.Fact{
-			{Value: ui.Fit(fmt.Sprintf("v%d", v.Version), 3), Style: th.Title}, word,
-			{Value: ui.FitRight(ui.Ago(v.Created, now), 8), Style: th.Muted}, {Value: v.Created.In(now.Location()).Format("2006-01-02"), Style: th.Muted}, what,
+			{Value: ui.Fit(fmt.Sprintf("v%d", v.Version), 3), Style: th.Title},
+			word,
+			{Value: ui.FitRight(ui.Ago(v.Created, now), 8), Style: th.Muted},
+			{Value: v.Created.In(now.Location()).Format("2006-01-02"), Style: th.Muted},
+			what,
 		}, d.w)...)
 	}
 	if len(out) == 0 {

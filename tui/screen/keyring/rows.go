@@ -151,8 +151,11 @@ func vaultLines(e *screen.Env, s *cluster.Snapshot, w int) []string {
 		return th.Muted.Render(name+" ") + ui.Clean(value)
 	}
 	segs := []ui.Seg{
-		{Text: th.Title.Render("vault") + " " + st}, {Text: ui.Clean(v.Address)}, {Text: fact("version", v.Version), Drop: 4},
-		{Text: fact("cluster", v.Cluster), Drop: 5}, {Text: token(th, v, now), Drop: 1},
+		{Text: th.Title.Render("vault") + " " + st},
+		{Text: ui.Clean(v.Address)},
+		{Text: fact("version", v.Version), Drop: 4},
+		{Text: fact("cluster", v.Cluster), Drop: 5},
+		{Text: token(th, v, now), Drop: 1},
 	}
 	if v.Err == "" {
 		segs = append(segs, ui.Seg{Text: th.Muted.Render("read " + ui.Ago(v.At, now)), Drop: 3})

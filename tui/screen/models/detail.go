@@ -122,7 +122,8 @@ func (d *detail) numbers(r *row) []string {
 		parts.F("first token p95", parts.Worth(parts.Latency(r.TTFT95))),
 	}, d.w)
 	out = append(out, parts.Facts(th, "traffic", []parts.Fact{
-		{Value: perSecond(parts.Rate(r.Requests), "req/s")}, {Name: "errors", Value: ui.Ratio(r.ErrorRatio, 1), Style: errs.Style},
+		{Value: perSecond(parts.Rate(r.Requests), "req/s")},
+		{Name: "errors", Value: ui.Ratio(r.ErrorRatio, 1), Style: errs.Style},
 		parts.F("4xx", ui.Ratio(r.RejectedRatio, 1)), parts.F("in flight", parts.Worth(ui.Num(r.InFlight, 0, ""))),
 		parts.F("served", parts.Worth(ui.Num(r.RequestsServed, 0, ""))),
 	}, d.w)...)

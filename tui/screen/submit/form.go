@@ -180,12 +180,19 @@ func (f *form) field() *field {
 	return &f.fields[f.at]
 }
 
-// move goes to another field. One that was left shows what is wrong with it.
+// move goes to another field; single steps go round. One that was left shows
+// what is wrong with it.
 func (f *form) move(by int) {
-	if d := f.field(); d != nil {
-		d.touched = true
+	n := len(f.fields)
+	if n == 0 {
+		return
 	}
-	f.at = min(max(f.at+by, 0), max(len(f.fields)-1, 0))
+	f.field().touched = true
+	if by == 1 || by == -1 {
+		f.at = (f.at + by + n) % n
+		return
+	}
+	f.at = min(max(f.at+by, 0), n-1)
 }
 
 // submit asks the root for the plan, or goes to the first wrong field.
@@ -244,13 +251,24 @@ func (d *field) about() string {
 	case d.Sensitive && d.base != "":
 		parts = append(parts, "has a value that is not shown")
 	case d.preset:
-		parts = append(parts, fmt.Sprintf("the context sets %q", d.base))
+		parts = append(parts, "the context sets "+d.shown())
 	case d.Required:
 		parts = append(parts, "must be set")
 	case d.Default == nil:
 		parts = append(parts, "may stay empty")
 	default:
-		parts = append(parts, fmt.Sprintf("default %q", d.base))
+		parts = append(parts, "default "+d.shown())
 	}
 	return strings.Join(parts, ", ")
+}
+
+// shown is what counts without a value, in a sentence.
+func (d *field) shown() string {
+	switch {
+	case d.base == "":
+		return "empty"
+	case d.Type == "string":
+		return fmt.Sprintf("%q", d.base)
+	}
+	return d.base
 }

@@ -170,6 +170,9 @@ func (f *form) wrongLines(d *field) []string {
 	return out
 }
 
+// aboutLines is the room for the description of the field with the cursor.
+const aboutLines = 2
+
 // maxCommand is the most lines that the command takes.
 const maxCommand = 3
 
@@ -181,8 +184,12 @@ func (f *form) foot() []string {
 	if d := f.field(); d != nil {
 		lines = append(lines, "  "+th.Title.Render(d.Name)+"  "+th.Muted.Render(ui.Clean(d.about())))
 		about := ui.Wrap(ui.Clean(d.Description), max(f.w-4, 1))
-		for _, l := range about[:min(len(about), 2)] {
-			lines = append(lines, "  "+l)
+		for i := range aboutLines { // always as many: the lines below must not jump
+			l := ""
+			if i < len(about) {
+				l = "  " + about[i]
+			}
+			lines = append(lines, l)
 		}
 	}
 	lines = append(lines, ui.Rule(th, f.w), "  "+f.verdictLine(th))

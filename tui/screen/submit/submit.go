@@ -88,6 +88,9 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	}
 }
 
+// SetDim leaves the packs as they are: they do not come from Nomad.
+func (m *Model) SetDim(bool) {}
+
 // Update implements screen.Screen.
 func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
@@ -194,7 +197,7 @@ func (m *Model) View() string {
 		return ui.Block(nil, m.w, m.h)
 	}
 	th := m.env.Theme
-	head := th.Title.Render(ui.Count(m.All(), "pack")) + th.Muted.Render("   job files with variables: take one, fill in its form, look at the plan")
+	head := th.Title.Render(ui.Count(m.All(), "pack")) + th.Muted.Render("   take one, fill in its form, look at the plan")
 	switch {
 	case !m.loaded:
 		head = th.Title.Render("packs") + th.Muted.Render("   reading them"+screen.Ellipsis)

@@ -179,11 +179,13 @@ func TestValuesAreCheckedWhileTyping(t *testing.T) {
 }
 
 func TestASecretIsNeverShown(t *testing.T) {
-	m := loaded(t, map[string]string{"model": "m"})(fixture.Env(t)).(*Model)
+	m := loaded(t, map[string]string{"model": "m", "vault_addr": "https://v"})(fixture.Env(t)).(*Model)
 	m.SetSize(200, 45)
 	do(m, fixture.Key(keys.Open))
-	for m.form.field().Name != "hf_token" {
-		do(m, press("down"))
+	for range m.form.fields {
+		if m.form.field().Name != "hf_token" {
+			do(m, press("down"))
+		}
 	}
 	do(m, tea.PasteMsg{Content: "hf_1234567890abcdef\n"})
 	for _, where := range []string{"on it", "elsewhere"} {

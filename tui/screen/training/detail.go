@@ -136,7 +136,8 @@ func (d *detail) numbers(t *row) []string {
 	}
 	return append([]string{line}, parts.Facts(th, "now", []parts.Fact{
 		parts.F("loss", lossText(t.TrainingSample.Loss)), parts.F("accuracy", ui.Ratio(t.Accuracy, 1)), parts.F("epoch", ui.Num(t.Epoch, 0, "")),
-		{Value: rate}, parts.F("learning rate", lr),
+		{Value: rate},
+		parts.F("learning rate", lr),
 	}, d.w)...)
 }
 

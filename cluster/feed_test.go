@@ -1,0 +1,130 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestPublishesAtOnceThenTenASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := NewFeed(Place{}, time.Now)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = f.Run(ctx) }()
+		ch, stop := f.Subscribe()
+		defer stop()
+		time.Sleep(time.Hour) // long idle
+		began := time.Now()
+		f.Source(SourceStatus{Name: "x", AsOf: began})
+		<-ch
+		if d := time.Since(began); d != 0 {
+			t.Errorf("the first change took %s", d)
+		}
+		snapshots, done := 0, make(chan struct{})
+		go func() {
+			defer close(done)
+			for s := range ch {
+				snapshots++
+				if s.Source("x").AsOf.Equal(began.Add(time.Second)) {
+					return
+				}
+			}
+		}()
+		for i := range 1000 {
+			time.Sleep(time.Millisecond)
+			f.Source(SourceStatus{Name: "x", AsOf: began.Add(time.Duration(i+1) * time.Millisecond)})
+		}
+		<-done
+		if snapshots < 9 || snapshots > 10 {
+			t.Errorf("%d snapshots in the next second", snapshots)
+		}
+		if d := time.Since(began); d > 1100*time.Millisecond {
+			t.Errorf("the last change took %s", d-time.Second)
+		}
+	})
+}
+
+func TestSubscribeLatestWins(t *testing.T) {
+	w := newWorld(t)
+	slow, stop := w.feed.Subscribe()
+	if len(slow) != 0 {
+		t.Error("there was a snapshot before the first")
+	}
+	var last *Snapshot
+	for i := range 20 {
+		last = w.do(func(f *Feed) { f.Source(SourceStatus{Name: "x", AsOf: start().Add(time.Duration(i) * time.Hour)}) })
+	}
+	if got := <-slow; got != last {
+		t.Errorf("a slow reader got %d instead of %d", got.Rev, last.Rev)
+	}
+	late, stopLate := w.feed.Subscribe()
+	if got := <-late; got != last || w.feed.Latest() != last {
+		t.Errorf("a late one did not get the last at once")
+	}
+	stop()
+	stopLate()
+	w.do(func(f *Feed) { f.Forget("x") })
+	if len(slow) != 0 || len(late) != 0 {
+		t.Error("one that had stopped got another")
+	}
+}
+
+func TestEndOfAFeed(t *testing.T) {
+	f := NewFeed(Place{}, time.Now)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	ch, _ := f.Subscribe()
+	go func() { ended <- f.Run(ctx) }()
+	f.Source(SourceStatus{Name: "x"})
+	<-ch
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if _, open := <-ch; open {
+		t.Error("the channel stayed open")
+	}
+	for range 200 { // more than the inlet holds: none of them may block
+		f.Source(SourceStatus{Name: "y"})
+	}
+	late, stop := f.Subscribe()
+	defer stop()
+	if s, open := <-late; !open || s != f.Latest() {
+		t.Error("after the end, the last snapshot is not to be had")
+	}
+	if _, open := <-late; open {
+		t.Error("after the end, a new channel stays open")
+	}
+}
+
+func TestBeforeTheFirst(t *testing.T) {
+	s := NewFeed(Place{"lab", "global"}, time.Now).Latest()
+	if s == nil || s.Ready || s.Rev != 0 || s.Place.Cluster != "lab" {
+		t.Fatalf("%+v", s)
+	}
+	// All look-ups work on an empty one.
+	if s.Node("x") != nil || s.Job(JobID{}) != nil || s.Alloc("x") != nil || s.GPU("x") != nil || s.Evaluation("x") != nil || s.Source("x") != nil ||
+		s.JobDeployment(JobID{}) != nil || len(s.NodeGPUs("x"))+len(s.NodeAllocs("x"))+len(s.JobAllocs(JobID{}))+len(s.JobEvents(JobID{}))+len(s.JobGPUs(JobID{})) > 0 {
+		t.Error("an empty snapshot holds something")
+	}
+	if o := s.Outcome(JobID{}); o.Done || o.Text != "not seen yet" {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestReadyNeedsEveryList(t *testing.T) {
+	w := newWorld(t)
+	var s *Snapshot
+	for _, set := range []Set{SetNodes, SetJobs, SetAllocs, SetDeployments, SetEvaluations, SetServices} {
+		if s != nil && s.Ready {
+			t.Errorf("ready before list %b", set)
+		}
+		s = w.update(Update{Lists: set, Index: 1})
+	}
+	if !s.Ready {
+		t.Error("not ready after all lists")
+	}
+}

@@ -1,0 +1,204 @@
+package cluster
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestFolding(t *testing.T) {
+	running := alloc("a1", "x", 10)
+	complete := alloc("a1", "x", 12, ended("complete"))
+	for name, test := range map[string]struct {
+		updates []Update
+		want    string
+	}{
+		"a duplicate": {
+			[]Update{{Allocs: []Alloc{running}}, {Allocs: []Alloc{running}}, {Allocs: []Alloc{running, running}}},
+			"alloc a1 v0 running\n",
+		},
+		"an old row after a new one": {
+			[]Update{{Allocs: []Alloc{complete}}, {Allocs: []Alloc{running}}},
+			"alloc a1 v0 complete\n",
+		},
+		"both in one update, in the wrong order": {
+			[]Update{{Allocs: []Alloc{complete, running}}},
+			"alloc a1 v0 complete\n",
+		},
+		"a list removes what is gone": {
+			[]Update{{Allocs: []Alloc{running, alloc("a2", "x", 11)}}, {Lists: SetAllocs, Index: 20, Allocs: []Alloc{running}}},
+			"alloc a1 v0 running\n",
+		},
+		"but nothing newer": {
+			[]Update{{Allocs: []Alloc{running, alloc("a2", "x", 21)}}, {Lists: SetAllocs, Index: 20, Allocs: []Alloc{running}}},
+			"alloc a1 v0 running\nalloc a2 v0 running\n",
+		},
+		"a list does not undo a newer event": {
+			[]Update{{Allocs: []Alloc{complete}}, {Lists: SetAllocs, Index: 11, Allocs: []Alloc{running}}},
+			"alloc a1 v0 complete\n",
+		},
+		"a list is the last word at its index": {
+			[]Update{{Allocs: []Alloc{alloc("a1", "x", 12, version(1))}}, {Lists: SetAllocs, Index: 20, Allocs: []Alloc{complete}}},
+			"alloc a1 v0 complete\n",
+		},
+		"a list of one kind leaves the others": {
+			[]Update{{Allocs: []Alloc{running}, Jobs: []Job{job("x", 5)}}, {Lists: SetJobs, Index: 20}},
+			"alloc a1 v0 running\n",
+		},
+		"lists of their own index": { // each table of the server has one
+			[]Update{{Allocs: []Alloc{running}, Jobs: []Job{job("x", 5)}}, {Lists: SetServices, Index: 1}, {Lists: SetAllocs, Index: 30}},
+			"job x v0 run 0 start 0 fail 0 lost 0 gpus 0\n",
+		},
+		"gone": {
+			[]Update{{Allocs: []Alloc{running}}, {Index: 11, GoneAllocs: []AllocID{"a1"}}},
+			"",
+		},
+		"gone, but changed later": {
+			[]Update{{Allocs: []Alloc{complete}}, {Index: 11, GoneAllocs: []AllocID{"a1"}}},
+			"alloc a1 v0 complete\n",
+		},
+		"gone before it was seen": {
+			[]Update{{Index: 11, GoneAllocs: []AllocID{"a1"}}, {Allocs: []Alloc{running}}},
+			"",
+		},
+		"a late event does not revive": {
+			[]Update{{Allocs: []Alloc{running}}, {Index: 15, GoneAllocs: []AllocID{"a1"}}, {Allocs: []Alloc{complete}}},
+			"",
+		},
+		"gone twice, the second time late": {
+			[]Update{{Index: 15, GoneAllocs: []AllocID{"a1"}}, {Index: 11, GoneAllocs: []AllocID{"a1"}}, {Allocs: []Alloc{complete}}},
+			"",
+		},
+		"a newer event does": {
+			[]Update{{Allocs: []Alloc{running}}, {Index: 11, GoneAllocs: []AllocID{"a1"}}, {Allocs: []Alloc{complete}}},
+			"alloc a1 v0 complete\n",
+		},
+		"an event from before the list that lacked it": { // streams begin before the list
+			[]Update{{Lists: SetAllocs, Index: 20}, {Allocs: []Alloc{complete}}},
+			"",
+		},
+		"gone after the list was taken": {
+			[]Update{{Index: 25, GoneAllocs: []AllocID{"a1"}}, {Lists: SetAllocs, Index: 20, Allocs: []Alloc{running}}},
+			"",
+		},
+		"a list that may see nothing": { // denied: the last data stays
+			[]Update{{Lists: SetAll, Index: 20, Allocs: []Alloc{running}}, {Lists: SetAll}},
+			"alloc a1 v0 running\n",
+		},
+		"a cluster that was built anew": { // its indexes begin again
+			[]Update{
+				{Lists: SetAll, Index: 900, Jobs: []Job{job("old", 800)}, Allocs: []Alloc{alloc("a9", "old", 850)}, Nodes: []Node{node("n9", "gpu-z", 700)}},
+				{Lists: SetAllocs, Index: 12, Allocs: []Alloc{complete}}, {Lists: SetJobs, Index: 11, Jobs: []Job{job("x", 9)}},
+				{Lists: SetNodes, Index: 10, Nodes: []Node{node("n1", "gpu-a", 8)}}, {Nodes: []Node{node("n2", "gpu-b", 13)}},
+			},
+			"node n1 ready\nnode n2 ready\njob x v0 run 0 start 0 fail 0 lost 0 gpus 0\nalloc a1 v0 complete\n",
+		},
+		"other kinds go by the same rules": {
+			[]Update{
+				{Nodes: []Node{node("n1", "gpu-a", 5)}, Services: []Service{{ID: "s1", ModifyIndex: 5}, {ID: "s2", ModifyIndex: 5}}, Jobs: []Job{job("x", 5)}},
+				{Index: 6, GoneNodes: []NodeID{"n1"}, GoneServices: []ServiceID{"s1"}, GoneJobs: []JobID{{"default", "x"}}},
+				{Nodes: []Node{node("n1", "gpu-a", 6)}, Services: []Service{{ID: "s1", ModifyIndex: 5}}, Jobs: []Job{job("x", 6)}},
+			},
+			"service s2\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			var s *Snapshot
+			for _, u := range test.updates {
+				s = w.update(u)
+			}
+			if d := cmp.Diff(test.want, picture(s)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// TestAnyOrder gives the same changes in many orders, some of them twice.
+func TestAnyOrder(t *testing.T) {
+	changes := []Update{
+		{Index: 1, Jobs: []Job{job("x", 1)}},
+		{Index: 2, Allocs: []Alloc{alloc("a1", "x", 2, ended("pending"))}},
+		{Index: 3, Allocs: []Alloc{alloc("a1", "x", 3)}},
+		{Index: 4, Allocs: []Alloc{alloc("a1", "x", 4, ended("complete"))}},
+		{Index: 5, GoneJobs: []JobID{{"default", "x"}}},
+		{Index: 6, Jobs: []Job{job("x", 6, func(j *Job) { j.Version = 7 })}},
+	}
+	const want = "job x v7 run 0 start 0 fail 0 lost 0 gpus 0\nalloc a1 v0 complete\n"
+	order := []int{0, 1, 2, 3, 4, 5}
+	var try func(k int)
+	tried := 0
+	try = func(k int) {
+		if k < len(order) {
+			for i := k; i < len(order); i++ {
+				order[k], order[i] = order[i], order[k]
+				try(k + 1)
+				order[k], order[i] = order[i], order[k]
+			}
+			return
+		}
+		tried++
+		st := newState(Place{}, start)
+		for _, i := range order {
+			st.scheduler(changes[i])
+			if tried%7 == i {
+				st.snapshot() // what is kept between two snapshots must not matter
+			}
+			st.scheduler(changes[order[0]])
+		}
+		if d := cmp.Diff(want, picture(st.snapshot())); d != "" {
+			t.Fatalf("order %v: %s", order, d)
+		}
+	}
+	try(0)
+}
+
+func TestVersionOfAnEvent(t *testing.T) {
+	of := func(v uint64) func(*Job) { return func(j *Job) { j.Version = v } }
+	eval := func(id string) func(*Alloc) { return func(a *Alloc) { a.Eval = EvalID(id) } }
+	rollout := func(id string) func(*Alloc) { return func(a *Alloc) { a.Deployment = DeploymentID(id) } }
+	unknown := version(UnknownVersion)
+	w := newWorld(t)
+	w.update(Update{Jobs: []Job{job("x", 1, of(1))}, Allocs: []Alloc{alloc("a1", "x", 1, version(1), eval("e1"), rollout("d1"))}})
+	s := w.update(Update{ // version 2 replaces it: one event tells of all
+		Jobs: []Job{job("x", 2, of(2))}, Deployments: []Deployment{{ID: "d2", Job: JobID{"default", "x"}, JobVersion: 2, ModifyIndex: 2}},
+		Allocs: []Alloc{
+			alloc("a1", "x", 2, unknown, eval("e1"), rollout("d1"), func(a *Alloc) { a.Desired = "stop" }),
+			alloc("a2", "x", 2, unknown, eval("e2"), rollout("d2")), alloc("a3", "x", 2, unknown, eval("e2")),
+		},
+	})
+	if a := s.Alloc("a1"); a.JobVersion != 1 {
+		t.Errorf("the one that leaves is of version %d", a.JobVersion)
+	}
+	if a, b := s.Alloc("a2"), s.Alloc("a3"); a.JobVersion != 2 || b.JobVersion != 2 {
+		t.Errorf("the new ones are of versions %d, %d", a.JobVersion, b.JobVersion)
+	}
+	// Version 3 takes it over in place, by an evaluation of its own.
+	s = w.update(Update{Jobs: []Job{job("x", 3, of(3))}, Allocs: []Alloc{alloc("a2", "x", 3, unknown, eval("e3"))}})
+	if a := s.Alloc("a2"); a.JobVersion != 3 || a.Deployment != "" {
+		t.Errorf("updated in place: version %d, deployment %q", a.JobVersion, a.Deployment)
+	}
+	// A list tells the version, but not the deployment.
+	s = w.update(Update{Lists: SetAllocs, Index: 9, Allocs: []Alloc{alloc("a1", "x", 2, version(1), eval("e1")), alloc("a3", "x", 2, version(2), eval("e2"))}})
+	if a := s.Alloc("a1"); a.JobVersion != 1 || a.Deployment != "d1" {
+		t.Errorf("listed: version %d, deployment %q", a.JobVersion, a.Deployment)
+	}
+	if a := w.update(Update{Allocs: []Alloc{alloc("a8", "nobody", 20, unknown)}}).Alloc("a8"); a.JobVersion != 0 {
+		t.Errorf("of an unknown job: version %d", a.JobVersion)
+	}
+}
+
+func TestListOfJobsKeepsSpecifications(t *testing.T) {
+	stub := func(idx, v uint64) Job {
+		return job("x", idx, func(j *Job) { j.Groups, j.Version, j.Status = nil, v, "dead" })
+	}
+	w := newWorld(t)
+	w.update(Update{Jobs: []Job{job("x", 1)}})
+	if j := w.update(Update{Lists: SetJobs, Index: 5, Jobs: []Job{stub(4, 0)}}).Jobs[0]; j.Desired() != 1 || j.Status != "dead" {
+		t.Errorf("the same version lost its groups: %+v", j)
+	}
+	if j := w.update(Update{Lists: SetJobs, Index: 7, Jobs: []Job{stub(6, 1)}}).Jobs[0]; j.Groups != nil {
+		t.Errorf("another version took over the groups: %+v", j)
+	}
+}

@@ -1,0 +1,163 @@
+package nomad
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/cluster"
+	"stoker/gpu"
+)
+
+func decoded[J any](t *testing.T, name string) (rows []J) {
+	t.Helper()
+	if err := json.Unmarshal(file(t, name), &rows); err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func TestNodeRow(t *testing.T) {
+	got := decoded[nodeJSON](t, "nodes.json")[0].row(place())
+	want := cluster.Node{
+		Place: place(), ID: "63a3e7e4-3e7b-c52e-efb8-54f0a5b0161c", Name: "gpu-a", Pool: "default", Datacenter: "dc1",
+		Address: "127.0.0.1", Version: "1.11.3", Status: cluster.NodeReady, Eligible: true, CPUMHz: 5198, MemoryMB: 24105,
+		Devices: []cluster.NodeDevice{
+			{UUID: "GPU-11f96f11-7e2c-8fad-b6a0-747e8e8d5e35", Model: "NVIDIA H100 80GB HBM3", PCI: "0000:1b:00.0", Healthy: true},
+			{UUID: "GPU-951cb555-550a-87fc-846f-76e39e2d817b", Model: "NVIDIA H100 80GB HBM3", PCI: "0000:2a:00.0", Healthy: true},
+		},
+		ModifyIndex: got.ModifyIndex,
+	}
+	if d := cmp.Diff(want, got); d != "" || got.ModifyIndex == 0 {
+		t.Error(d)
+	}
+}
+
+// The node of an event is the whole node, which spells some things differently.
+func TestNodeOfAnEvent(t *testing.T) {
+	var n nodeJSON
+	body := `{"ID":"n","HTTPAddr":"10.0.0.7:4646","Attributes":{"nomad.version":"1.11.3"},"Status":"ready","SchedulingEligibility":"ineligible",
+		"DrainStrategy":{"Deadline":3600000000000},"NodeResources":{"Devices":[
+			{"Vendor":"x","Type":"fpga","Name":"y","Instances":[{"ID":"F-1"}]},
+			{"Vendor":"nvidia","Type":"gpu","Name":"m","Instances":[{"ID":"GPU-2","Healthy":false,"HealthDescription":"Xid 79"}]}]}}`
+	if err := json.Unmarshal([]byte(body), &n); err != nil {
+		t.Fatal(err)
+	}
+	got := n.row(place())
+	want := cluster.Node{
+		Place: place(), ID: "n", Address: "10.0.0.7", Version: "1.11.3", Status: "ready", Draining: true,
+		Devices: []cluster.NodeDevice{{UUID: "GPU-2", Model: "m", HealthText: "Xid 79"}},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestAllocRow(t *testing.T) {
+	rows := decoded[allocJSON](t, "allocations.json")
+	got := rows[0].row(place())
+	yes := true
+	card := []gpu.UUID{"GPU-11f96f11-7e2c-8fad-b6a0-747e8e8d5e35"}
+	want := cluster.Alloc{
+		Place: place(), ID: got.ID, Name: "digits.serve[0]", Job: digits(), Group: "serve",
+		Node: "63a3e7e4-3e7b-c52e-efb8-54f0a5b0161c", NodeName: "gpu-a", Desired: "run", Client: "running", ClientText: "Tasks are running",
+		Healthy: &yes, GPUs: card, Ports: []cluster.Port{{Label: "http", Host: "127.0.0.1", Port: 38700}},
+	}
+	if len(got.Tasks) != 1 || got.Tasks[0].Name != "server" || got.Tasks[0].State != "running" || got.Tasks[0].Started.IsZero() || !got.Tasks[0].Finished.IsZero() {
+		t.Fatalf("tasks %+v", got.Tasks)
+	}
+	if d := cmp.Diff(card, got.Tasks[0].GPUs); d != "" {
+		t.Error(d)
+	}
+	if e := got.Tasks[0].Events; len(e) == 0 || e[0].Type != "Received" || e[0].Text != "Task received by client" || e[0].At.Year() != 2026 {
+		t.Errorf("events %+v", e)
+	}
+	if got.Created.IsZero() || got.Modified.Before(got.Created) || got.Eval == "" || got.ModifyIndex == 0 {
+		t.Errorf("%+v", got)
+	}
+	got.Tasks, got.Created, got.Modified, got.Eval, got.ModifyIndex = nil, time.Time{}, time.Time{}, "", 0
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// An allocation of an event has no word on its job's version.
+func TestAllocOfAnEvent(t *testing.T) {
+	for body, want := range map[string]uint64{
+		`{"ID":"a"}`:                                  cluster.UnknownVersion,
+		`{"ID":"a","JobVersion":0}`:                   0,
+		`{"ID":"a","JobVersion":3}`:                   3,
+		`{"ID":"a","Job":{"Version":4}}`:              4,
+		`{"ID":"a","JobVersion":0,"TaskStates":null}`: 0,
+	} {
+		var a allocJSON
+		if err := json.Unmarshal([]byte(body), &a); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.row(place()).JobVersion; got != want {
+			t.Errorf("%s: version %d, want %d", body, got, want)
+		}
+	}
+}
+
+func TestTaskThatDidNotStartYet(t *testing.T) {
+	var a allocJSON
+	body := `{"ID":"a","TaskStates":{"b":null},"AllocatedResources":{"Tasks":{"t":{"Devices":[{"Type":"gpu","DeviceIDs":["GPU-2","GPU-1"]},{"Type":"fpga","DeviceIDs":["F"]}]}}}}`
+	if err := json.Unmarshal([]byte(body), &a); err != nil {
+		t.Fatal(err)
+	}
+	got := a.row(place())
+	want := []cluster.Task{{Name: "b", State: "pending"}, {Name: "t", State: "pending", GPUs: []gpu.UUID{"GPU-2", "GPU-1"}}}
+	if d := cmp.Diff(want, got.Tasks); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]gpu.UUID{"GPU-1", "GPU-2"}, got.GPUs); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestJobRow(t *testing.T) {
+	var j jobJSON
+	if err := json.Unmarshal(file(t, "job-digits.json"), &j); err != nil {
+		t.Fatal(err)
+	}
+	got := j.row(place())
+	if got.Submitted.Year() != 2026 || got.ModifyIndex == 0 {
+		t.Errorf("%+v", got)
+	}
+	got.Submitted, got.ModifyIndex = time.Time{}, 0
+	want := cluster.Job{
+		Place: place(), ID: digits(), Type: "service", Status: "running", Priority: 50, Kind: cluster.KindInference, Model: "digits", ModelVer: "1.0",
+		Groups: []cluster.Group{{Name: "serve", Count: 1, GPUs: []cluster.GPUAsk{{Task: "server", Name: "nvidia/gpu", Count: 1}}}},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestBlockedEvaluation(t *testing.T) {
+	for _, row := range decoded[evalJSON](t, "evaluations.json") {
+		got := row.row(place())
+		if got.Status != "blocked" {
+			continue
+		}
+		want := []cluster.PlacementFailure{{Group: "work", Unplaced: 1, Evaluated: 1, Filtered: 1, Constraints: map[string]int{"missing devices": 1}}}
+		if d := cmp.Diff(want, got.Failures); d != "" || got.TriggeredBy != "queued-allocs" || got.Created.IsZero() {
+			t.Error(d, got)
+		}
+		return
+	}
+	t.Error("none was recorded")
+}
+
+func TestIsGPU(t *testing.T) {
+	for name, want := range map[string]bool{
+		"gpu": true, "nvidia/gpu": true, "nvidia/gpu/NVIDIA H100 80GB HBM3": true, "": false, "fpga": false, "intel/fpga": false, "gpu/x": false, "x/y/gpu": false,
+	} {
+		if isGPU(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}
