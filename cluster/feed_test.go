@@ -38,8 +38,8 @@ func TestPublishesAtOnceThenTenASecond(t *testing.T) {
 			f.Source(SourceStatus{Name: "x", AsOf: began.Add(time.Duration(i+1) * time.Millisecond)})
 		}
 		<-done
-		if snapshots < 9 || snapshots > 10 {
-			t.Errorf("%d snapshots in the next second", snapshots)
+		if snapshots < 10 || snapshots > 11 {
+			t.Errorf("%d snapshots in the next 1.1 seconds", snapshots)
 		}
 		if d := time.Since(began); d > 1100*time.Millisecond {
 			t.Errorf("the last change took %s", d-time.Second)

@@ -88,8 +88,10 @@ func TestFolding(t *testing.T) {
 		"a cluster that was built anew": { // its indexes begin again
 			[]Update{
 				{Lists: SetAll, Index: 900, Jobs: []Job{job("old", 800)}, Allocs: []Alloc{alloc("a9", "old", 850)}, Nodes: []Node{node("n9", "gpu-z", 700)}},
-				{Lists: SetAllocs, Index: 12, Allocs: []Alloc{complete}}, {Lists: SetJobs, Index: 11, Jobs: []Job{job("x", 9)}},
-				{Lists: SetNodes, Index: 10, Nodes: []Node{node("n1", "gpu-a", 8)}}, {Nodes: []Node{node("n2", "gpu-b", 13)}},
+				{Lists: SetAllocs, Index: 12, Allocs: []Alloc{complete}},
+				{Lists: SetJobs, Index: 11, Jobs: []Job{job("x", 9)}},
+				{Lists: SetNodes, Index: 10, Nodes: []Node{node("n1", "gpu-a", 8)}},
+				{Nodes: []Node{node("n2", "gpu-b", 13)}},
 			},
 			"node n1 ready\nnode n2 ready\njob x v0 run 0 start 0 fail 0 lost 0 gpus 0\nalloc a1 v0 complete\n",
 		},

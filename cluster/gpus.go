@@ -130,33 +130,44 @@ func owners(nodes []Node) map[gpu.UUID]*Node {
 	return out
 }
 
-// holders says which live allocation has each device.
+// holders says which live allocation has each device. The rows lie together:
+// on a large fleet there are thousands, made anew when any allocation changes.
 func holders(s *Snapshot) map[gpu.UUID]*Holder {
-	out := map[gpu.UUID]*Holder{}
-	stopping := map[gpu.UUID]bool{}
+	rows := make([]Holder, 0, len(s.Allocs))
+	out := make(map[gpu.UUID]*Holder, len(s.Allocs))
+	leaving := map[gpu.UUID]bool{}
+	var job *Job // of the last allocation: they are in order of jobs
 	for i := range s.Allocs {
 		a := &s.Allocs[i]
 		if a.Terminal() {
 			continue
 		}
+		if job == nil || job.ID != a.Job {
+			job = s.Job(a.Job)
+		}
 		leaves := a.Desired != "" && a.Desired != "run"
 		for _, t := range a.Tasks {
+			if len(t.GPUs) == 0 {
+				continue
+			}
+			rows = append(rows, Holder{Alloc: a.ID, Name: a.Name, Job: a.Job, Task: t.Name, Since: a.Created})
+			h := &rows[len(rows)-1]
+			if job != nil {
+				h.Kind, h.Model = job.Kind, job.Model
+			}
 			for _, id := range t.GPUs {
 				// While one leaves and the next is already placed, the next has it.
-				if out[id] != nil && leaves && !stopping[id] {
+				if out[id] != nil && leaves && !leaving[id] {
 					continue
 				}
-				out[id], stopping[id] = holder(s, a, t.Name), leaves
+				out[id] = h
+				if leaves {
+					leaving[id] = true
+				} else if len(leaving) > 0 {
+					delete(leaving, id)
+				}
 			}
 		}
 	}
 	return out
-}
-
-func holder(s *Snapshot, a *Alloc, task string) *Holder {
-	h := &Holder{Alloc: a.ID, Name: a.Name, Job: a.Job, Task: task, Since: a.Created}
-	if j := s.Job(a.Job); j != nil {
-		h.Kind, h.Model = j.Kind, j.Model
-	}
-	return h
 }

@@ -107,9 +107,12 @@ func newestOf(rows []Deployment) map[JobID]int {
 // countJobs counts each job's allocations and says why it waits, if it does.
 func countJobs(s *Snapshot, held map[gpu.UUID]*Holder) []Job {
 	out := slices.Clone(s.Jobs)
+	j, ok := 0, false
 	for i := range s.Allocs {
 		a := &s.Allocs[i]
-		j, ok := s.jobs[a.Job]
+		if i == 0 || a.Job != s.Allocs[i-1].Job { // they are in order of jobs
+			j, ok = s.jobs[a.Job]
+		}
 		if !ok {
 			continue
 		}

@@ -163,6 +163,37 @@ func (a *Alloc) Terminal() bool {
 	return false
 }
 
+// Said is the latest that a task said, as "task: text". For an allocation that
+// failed it is why: what a task said before it was given up, and not what the
+// tasks that clean up after it say.
+func (a *Alloc) Said() string {
+	var last TaskEvent
+	var task string
+	for _, t := range a.Tasks {
+		if a.Client == "failed" && !t.Failed {
+			continue
+		}
+		for _, e := range t.Events {
+			if e.Text != "" && !e.At.Before(last.At) && !(t.Failed && afterword(e.Type)) {
+				last, task = e, t.Name
+			}
+		}
+	}
+	if task == "" {
+		return ""
+	}
+	return task + ": " + last.Text
+}
+
+// afterword tells the events that only say that a failed task stays so.
+func afterword(kind string) bool {
+	switch kind {
+	case "Not Restarting", "Alloc Unhealthy", "Killed", "Sibling Task Failed":
+		return true
+	}
+	return false
+}
+
 // Port is one port that the allocation was given.
 type Port struct {
 	Label string

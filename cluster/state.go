@@ -206,14 +206,8 @@ func (st *state) completeAlloc(a *Alloc) {
 
 // lastWord is what the failed task said last.
 func lastWord(a *Alloc) string {
-	for _, t := range a.Tasks {
-		if t.Failed && len(t.Events) > 0 {
-			for i := len(t.Events) - 1; i >= 0; i-- {
-				if e := t.Events[i]; e.Type != "Not Restarting" && e.Text != "" {
-					return fmt.Sprintf(": task %s: %s", t.Name, e.Text)
-				}
-			}
-		}
+	if said := a.Said(); said != "" {
+		return ": " + said
 	}
 	return ""
 }

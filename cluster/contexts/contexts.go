@@ -16,11 +16,8 @@ import (
 	"stoker/secrets"
 )
 
-// The official default addresses.
-const (
-	DefaultNomad = "http://127.0.0.1:4646"
-	DefaultVault = "https://127.0.0.1:8200"
-)
+// DefaultNomad is the official default address.
+const DefaultNomad = "http://127.0.0.1:4646"
 
 // Context is one cluster as somebody named it.
 type Context struct {
@@ -129,7 +126,11 @@ func All(sys System) ([]Context, string, error) {
 	}
 	for _, path := range labs {
 		var c Context
-		if err := readYAML(path, &c); err != nil {
+		err := readYAML(path, &c)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the lab went down in between
+		}
+		if err != nil {
 			return nil, "", err
 		}
 		if _, taken := f.Contexts[c.Name]; !taken && c.Name != "" {
@@ -166,10 +167,13 @@ func readYAML(path string, into any) error {
 		return nil
 	}
 	if err := yaml.UnmarshalWithOptions(raw, into, yaml.Strict()); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%w %s: %w", ErrConfig, path, err)
 	}
 	return nil
 }
+
+// ErrConfig is a config file that cannot be read as one.
+var ErrConfig = errors.New("config file")
 
 // ErrUnknown is returned by Resolve for a name that no context has.
 var ErrUnknown = errors.New("no such context")
@@ -241,7 +245,9 @@ func (c *Context) fill(sys System) {
 		n.SkipVerify = n.SkipVerify || truth(sys.Getenv("NOMAD_SKIP_VERIFY"))
 	}
 	if v.Address == "" && !named {
-		v.token = sys.Getenv("VAULT_TOKEN")
+		if v.TokenFile == "" {
+			v.token = sys.Getenv("VAULT_TOKEN")
+		}
 		env(&v.Address, "VAULT_ADDR", "")
 		env(&v.Namespace, "VAULT_NAMESPACE", "")
 		env(&v.CACert, "VAULT_CACERT", "")

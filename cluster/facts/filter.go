@@ -1,10 +1,13 @@
 package facts
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/types"
 	"github.com/expr-lang/expr/vm"
 )
@@ -17,8 +20,8 @@ type Filter struct {
 }
 
 // CompileFilter reads input as an expression over the view's column names when
-// it holds an operator other than "-", else as words that must all occur in
-// the row; "!word" must not.
+// it holds an operator other than those of arithmetic, which alone never make
+// a yes or no; else as words that must all occur in the row; "!word" must not.
 func CompileFilter(input string, v *View) (*Filter, error) {
 	input = strings.TrimSpace(input)
 	f := &Filter{view: v}
@@ -30,7 +33,7 @@ func CompileFilter(input string, v *View) (*Filter, error) {
 	for _, c := range v.Columns {
 		env[c.Name] = types.Any
 	}
-	program, err := expr.Compile(input, expr.Env(env), expr.AsBool())
+	program, err := expr.Compile(input, expr.Env(env), expr.AsBool(), expr.Function(mustKnow, known), expr.Patch(comparisons{}))
 	if err != nil {
 		var names []string
 		for _, c := range v.Columns {
@@ -42,10 +45,11 @@ func CompileFilter(input string, v *View) (*Filter, error) {
 	return f, nil
 }
 
-// isExpression: words may begin with "!" and hold "-", so neither alone makes one.
+// isExpression: words may begin with "!" and hold "-" or, as jobs and versions
+// do, "/" and "+", so none of these alone makes one.
 func isExpression(input string) bool {
 	for _, w := range strings.Fields(input) {
-		if strings.ContainsAny(strings.TrimPrefix(w, "!"), "<>=!&|()+*/%\"'") {
+		if strings.ContainsAny(strings.TrimPrefix(w, "!"), "<>=!&|()\"'") {
 			return true
 		}
 		switch w {
@@ -55,6 +59,38 @@ func isExpression(input string) bool {
 	}
 	return false
 }
+
+// mustKnow is a function that no expression can name.
+const mustKnow = "must know"
+
+var errUnknown = errors.New("unknown value")
+
+func known(params ...any) (any, error) {
+	if params[0] == nil {
+		return nil, errUnknown
+	}
+	return params[0], nil
+}
+
+// comparisons makes comparing an unknown column an error. The language fails
+// by itself for "<" and the like, but has unknown differ from everything, so
+// that != and not in would select what nobody knows.
+type comparisons struct{}
+
+// Visit is called for each node of an expression.
+func (comparisons) Visit(n *ast.Node) {
+	b, ok := (*n).(*ast.BinaryNode)
+	if !ok || !slices.Contains([]string{"==", "!=", "in"}, b.Operator) || isNil(b.Left) || isNil(b.Right) {
+		return
+	}
+	for _, side := range []*ast.Node{&b.Left, &b.Right} {
+		if column, ok := (*side).(*ast.IdentifierNode); ok {
+			ast.Patch(side, &ast.CallNode{Callee: &ast.IdentifierNode{Value: mustKnow}, Arguments: []ast.Node{column}})
+		}
+	}
+}
+
+func isNil(n ast.Node) bool { _, ok := n.(*ast.NilNode); return ok }
 
 // FilterError is an expression that does not compile.
 type FilterError struct {
@@ -77,7 +113,10 @@ func (f *Filter) Keep(r Row) bool {
 		selected, ok := out.(bool)
 		return err == nil && ok && selected
 	}
-	text := strings.ToLower(fmt.Sprintln(r...))
+	if len(f.words) == 0 {
+		return true
+	}
+	text := strings.ToLower(words(r))
 	for _, w := range f.words {
 		want := true
 		if strings.HasPrefix(w, "!") && len(w) > 1 {
@@ -88,4 +127,15 @@ func (f *Filter) Keep(r Row) bool {
 		}
 	}
 	return true
+}
+
+// words is the text of what is known of a row.
+func words(r Row) string {
+	var b strings.Builder
+	for _, v := range r {
+		if v != nil {
+			fmt.Fprintln(&b, v)
+		}
+	}
+	return b.String()
 }

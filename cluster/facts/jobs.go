@@ -71,22 +71,15 @@ func allocsView() View {
 
 func allocRow(s *cluster.Snapshot, a *cluster.Alloc) Row {
 	restarts := 0
-	var last cluster.TaskEvent
-	var said any
 	for _, t := range a.Tasks {
 		restarts += t.Restarts
-		for _, e := range t.Events {
-			if !e.At.Before(last.At) {
-				last, said = e, word(t.Name+": "+e.Text)
-			}
-		}
 	}
 	var uuids []string
 	for _, g := range a.GPUs {
 		uuids = append(uuids, string(g))
 	}
 	return line(a.Place, "nomad", nomadAsOf(s, "nomad"), a.Job.Namespace, a.Name, string(a.ID), a.Job.Name, a.Group, word(a.NodeName),
-		a.Desired, a.Client, num(a.Healthy), len(a.GPUs), list(uuids), restarts, a.JobVersion, a.Created, a.Modified, said)
+		a.Desired, a.Client, num(a.Healthy), len(a.GPUs), list(uuids), restarts, a.JobVersion, a.Created, a.Modified, word(a.Said()))
 }
 
 func modelsView() View {
@@ -101,6 +94,8 @@ func modelsView() View {
 			Column{Name: "latency_p50_seconds", Title: "P50"}, Column{Name: "latency_p50_bound"}, Column{Name: "latency_p95_seconds", Title: "P95"}, Column{Name: "latency_p95_bound"},
 			Column{Name: "latency_p99_seconds", Title: "P99"}, Column{Name: "latency_p99_bound"},
 			Column{Name: "in_flight", Title: "IN FLIGHT", Wide: true}, Column{Name: "requests_total", Title: "SERVED", Wide: true},
+			Column{Name: "queue", Title: "QUEUE", Wide: true}, Column{Name: "ttft_p95_seconds", Title: "TTFT P95", Wide: true}, Column{Name: "ttft_p95_bound"},
+			Column{Name: "tokens_per_second", Title: "TOK/S", Wide: true}, Column{Name: "kv_cache_ratio", Title: "KV", Wide: true},
 			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpu_util_percent", Title: "GPU UTIL"},
 			Column{Name: "accuracy", Title: "ACCURACY", Wide: true}, Column{Name: "window_seconds"},
 		),
@@ -121,6 +116,7 @@ func modelRow(m *cluster.Model) Row {
 	v50, b50 := quantile(m.P50)
 	v95, b95 := quantile(m.P95)
 	v99, b99 := quantile(m.P99)
+	ttft, ttftBound := quantile(m.TTFT95)
 	var accuracy, source, window any
 	if m.Artifact != nil {
 		if a, ok := m.Artifact.Evaluation["accuracy"]; ok {
@@ -133,7 +129,7 @@ func modelRow(m *cluster.Model) Row {
 	text, _ := source.(string)
 	return line(m.Place, text, m.At, m.Key.Job.Namespace, m.Key.Job.Name, word(m.Key.Model), word(m.Key.Version), m.Replicas, m.Desired,
 		num(m.Requests), num(m.ErrorRatio), num(m.RejectedRatio), v50, b50, v95, b95, v99, b99,
-		num(m.InFlight), num(m.RequestsServed), m.GPUs, num(m.GPUUtil), accuracy, window)
+		num(m.InFlight), num(m.RequestsServed), num(m.Queue), ttft, ttftBound, num(m.TokensPerSec), num(m.KVCacheRatio), m.GPUs, num(m.GPUUtil), accuracy, window)
 }
 
 // quantile is a latency and how the buckets bound it: "<", "≥" or unknown for exact.
@@ -178,7 +174,7 @@ func trainingView() View {
 
 func keysView() View {
 	return View{
-		Name: "keys", Aliases: []string{"key"}, Help: "Vault Transit keys and what they still open", Needs: []string{"vault"},
+		Name: "keys", Aliases: []string{"key"}, Help: "Vault Transit keys and what they still open", Needs: []string{"vault", "registry"},
 		Columns: columns(
 			Column{Name: "key", Title: "KEY"}, Column{Name: "type", Title: "TYPE"}, Column{Name: "derived", Title: "DERIVED"},
 			Column{Name: "latest_version", Title: "VERSION"}, Column{Name: "min_decryption_version", Title: "OPENS FROM"},
@@ -208,8 +204,12 @@ func keyRows(s *cluster.Snapshot) (out []Row) {
 		if s.Vault != nil {
 			asOf = s.Vault.At
 		}
+		var artifacts, stale any // unknown while the registry was not read
+		if reg := s.Source("registry"); reg != nil && !reg.AsOf.IsZero() {
+			artifacts, stale = len(k.Artifacts), k.Stale
+		}
 		out = append(out, line(s.Place, "vault", asOf, k.Name, k.Type, k.Derived, k.Latest, k.MinDecryption, latest,
-			k.Exportable, k.DeletionAllowed, len(k.Artifacts), k.Stale, list(used)))
+			k.Exportable, k.DeletionAllowed, artifacts, stale, list(used)))
 	}
 	return out
 }

@@ -50,7 +50,13 @@ func columns(middle ...Column) []Column {
 }
 
 func line(p cluster.Place, source string, asOf time.Time, middle ...any) Row {
-	return append(append(Row{p.Cluster, word(p.Region)}, middle...), word(source), asOf)
+	row := append(append(Row{p.Cluster, word(p.Region)}, middle...), word(source), asOf)
+	for i, v := range row {
+		if t, ok := v.(time.Time); ok && t.IsZero() {
+			row[i] = nil // it never was, which a comparison must not take for long ago
+		}
+	}
+	return row
 }
 
 // nomadAsOf is when a class of Nomad's rows was last known to be true.
@@ -63,7 +69,7 @@ func nomadAsOf(s *cluster.Snapshot, source string) time.Time {
 
 func nodesView() View {
 	return View{
-		Name: "nodes", Aliases: []string{"node"}, Help: "machines: state, GPUs, load", Needs: []string{"nomad", "agents"},
+		Name: "nodes", Aliases: []string{"node"}, Help: "machines: state, GPUs, load", Needs: []string{"nomad", "agents", "agent"},
 		Columns: columns(
 			Column{Name: "node", Title: "NODE"}, Column{Name: "id", Title: "ID", Wide: true},
 			Column{Name: "pool", Title: "POOL"}, Column{Name: "status", Title: "STATUS"},

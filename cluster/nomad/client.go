@@ -137,7 +137,7 @@ func (c *Client) fault(err error) error {
 		body := strings.TrimSpace(answer.Body())
 		f := &cluster.Fault{Text: "nomad: " + body, Err: err}
 		switch code := answer.StatusCode(); {
-		case code == http.StatusForbidden || code == http.StatusUnauthorized:
+		case code == http.StatusForbidden || code == http.StatusUnauthorized || strings.Contains(body, "Permission denied"):
 			f.Kind, f.Text = cluster.ErrDenied, "nomad: permission denied"
 			f.Advice = "the token lacks a capability, or none was given: see NOMAD_TOKEN and nomad acl token self"
 		case code == http.StatusNotFound:

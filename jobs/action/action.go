@@ -92,6 +92,7 @@ type Plan struct {
 	Ask string
 
 	allocs []cluster.AllocID // Restart, in order
+	taken  int               // running allocations that one Touch stands for
 }
 
 // Touch is one thing that an action touches.

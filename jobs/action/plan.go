@@ -25,8 +25,9 @@ func (r *Runner) planSubmit(ctx context.Context, p *Plan, s *cluster.Snapshot) e
 		if effect := groupEffect(c); effect != "" {
 			p.Touches = append(p.Touches, Touch{"group", parsed.ID.Name + "." + c.Group, effect})
 		}
-		if c.Stop+c.Replace > 0 {
+		if n := c.Stop + c.Replace; n > 0 {
 			p.Danger = true
+			p.taken += n
 		}
 	}
 	for _, id := range jp.Preempts {
@@ -108,7 +109,7 @@ func planScale(p *Plan, s *cluster.Snapshot) error {
 	case diff > 0:
 		p.Touches = []Touch{{"group", job.ID.Name + "." + group.Name, fmt.Sprintf("starts %d more, takes %s", diff, gpuCount(diff*gpus))}}
 	default:
-		p.Danger = true
+		p.Danger, p.taken = true, -diff
 		p.Touches = []Touch{{"group", job.ID.Name + "." + group.Name, fmt.Sprintf("stops %d, frees %s", -diff, gpuCount(-diff*gpus))}}
 	}
 	return nil

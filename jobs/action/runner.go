@@ -73,7 +73,7 @@ func (r *Runner) guard(p *Plan) {
 	if p.Nothing != "" {
 		return
 	}
-	many := p.Danger && len(p.Touches) > 1
+	many := p.Danger && max(len(p.Touches), p.taken) > 1
 	if many || r.Production {
 		p.Ask = target(p)
 	}
@@ -106,10 +106,17 @@ func (r *Runner) Do(ctx context.Context, p Plan) (Result, error) {
 	}
 	res, err := r.do(ctx, p)
 	if err != nil {
+		if p.ID != Restart { // which may have done a part
+			res = Result{}
+		}
 		err = fmt.Errorf("%s: %w", p.Title, err)
 	}
 	if auditErr := r.Audit.write(r.Now(), p, res, err); auditErr != nil {
-		return res, errors.Join(err, fmt.Errorf("the change was made, but not noted in the audit file: %w", auditErr))
+		what := "the change was made, but not noted in the audit file"
+		if err != nil {
+			what = "this is not noted in the audit file"
+		}
+		return res, errors.Join(err, fmt.Errorf("%s: %w", what, auditErr))
 	}
 	return res, err
 }

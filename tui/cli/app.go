@@ -177,6 +177,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done, 1
 		a.doctorCommand(&conn),
 	)
 	root.AddCommand(a.Extra...)
+	strict(root)
 	return root
 }
 

@@ -29,9 +29,9 @@ func write(w io.Writer, format string, columns []facts.Column, rows []facts.Row,
 	case "yaml":
 		return writeYAML(w, columns, rows)
 	case "csv":
-		return writeCSV(w, columns, rows)
+		return writeCSV(w, columns, rows, true)
 	}
-	return writeTable(w, columns, rows, format == "wide", now)
+	return writeTable(w, columns, rows, format == "wide", true, now)
 }
 
 // object keeps the columns' order in JSON.
@@ -89,13 +89,15 @@ func writeYAML(w io.Writer, columns []facts.Column, rows []facts.Row) error {
 	return yaml.NewEncoder(w).Encode(list)
 }
 
-func writeCSV(w io.Writer, columns []facts.Column, rows []facts.Row) error {
+func writeCSV(w io.Writer, columns []facts.Column, rows []facts.Row, withHead bool) error {
 	cw := csv.NewWriter(w)
 	head := make([]string, len(columns))
 	for i, c := range columns {
 		head[i] = c.Name
 	}
-	_ = cw.Write(head)
+	if withHead {
+		_ = cw.Write(head)
+	}
 	for _, r := range rows {
 		line := make([]string, len(columns))
 		for i := range columns {
@@ -125,7 +127,7 @@ func csvText(v any) string {
 	}
 }
 
-func writeTable(w io.Writer, columns []facts.Column, rows []facts.Row, wide bool, now time.Time) error {
+func writeTable(w io.Writer, columns []facts.Column, rows []facts.Row, wide, withHead bool, now time.Time) error {
 	var head []string
 	var right []bool
 	var index []int
@@ -157,17 +159,23 @@ func bound(columns []facts.Column, r facts.Row, i int) string {
 	return fmt.Sprint(r[i+1]) + " "
 }
 
-// printTable aligns cells under their heads; remote text is cleaned here.
+// printTable aligns cells under their heads, if there are any; remote text is cleaned here.
 func printTable(w io.Writer, head []string, right []bool, lines [][]string) error {
-	widths := make([]int, len(head))
-	for _, line := range append([][]string{head}, lines...) {
+	if head != nil {
+		lines = append([][]string{head}, lines...)
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	widths := make([]int, len(lines[0]))
+	for _, line := range lines {
 		for i := range line {
 			line[i] = ui.Clean(line[i])
 			widths[i] = max(widths[i], ansi.StringWidth(line[i]))
 		}
 	}
 	var b strings.Builder
-	for _, line := range append([][]string{head}, lines...) {
+	for _, line := range lines {
 		for i, text := range line {
 			pad := strings.Repeat(" ", widths[i]-ansi.StringWidth(text))
 			switch {

@@ -85,12 +85,12 @@ func (a *App) get(ctx context.Context, conn ConnectOptions, name string, o getOp
 		return err
 	}
 	defer s.Close()
+	if o.watch {
+		return a.watch(ctx, s, v, f, o.format)
+	}
 	snap, err := a.print(ctx, s, v, f, o.format)
 	if err != nil {
 		return err
-	}
-	if o.watch {
-		return a.watch(ctx, s, v, f, o.format, snap)
 	}
 	if late := v.Missing(snap); late != nil {
 		return &partial{fmt.Errorf("the answer is incomplete: %w", late)}
@@ -133,44 +133,46 @@ func selected(v *facts.View, f *facts.Filter, s *cluster.Snapshot) []facts.Row {
 // watchEvery bounds how often a watch prints: a person or a log reads it.
 const watchEvery = time.Second
 
-// watch prints rows that are new or changed: as table lines for a person, as
-// one array a line for a program.
-func (a *App) watch(ctx context.Context, s *Session, v *facts.View, f *facts.Filter, format string, first *cluster.Snapshot) error {
+// watch prints all rows, then those that are new or changed: as lines for a
+// person, as one array a line for a program.
+func (a *App) watch(ctx context.Context, s *Session, v *facts.View, f *facts.Filter, format string) error {
+	latest, _ := s.Wait(ctx, settleFor, v.Settled)
 	ch, stop := s.Feed.Subscribe()
 	defer stop()
 	seen := map[string]bool{}
-	a.changed(v, selected(v, f, first), seen)
+	head := true
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	var latest *cluster.Snapshot
 	for {
+		if latest != nil {
+			rows := a.changed(selected(v, f, latest), seen)
+			latest = nil
+			if len(rows) > 0 {
+				if err := a.writeChanged(v, rows, format, head); err != nil {
+					return err
+				}
+				head = false
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return nil // interrupting a watch is how it ends
+		case <-tick.C:
+		}
+		select {
 		case next, open := <-ch:
 			if !open {
 				return nil
 			}
 			latest = next
-		case <-tick.C:
-			if latest == nil {
-				continue
-			}
-			rows := a.changed(v, selected(v, f, latest), seen)
-			latest = nil
-			if len(rows) == 0 {
-				continue
-			}
-			if err := a.writeChanged(v, rows, format); err != nil {
-				return err
-			}
+		default:
 		}
 	}
 }
 
 // changed returns the rows that read differently from last time, ages aside,
 // and remembers them.
-func (a *App) changed(v *facts.View, rows []facts.Row, seen map[string]bool) []facts.Row {
+func (a *App) changed(rows []facts.Row, seen map[string]bool) []facts.Row {
 	var out []facts.Row
 	now := map[string]bool{}
 	for _, r := range rows {
@@ -187,7 +189,7 @@ func (a *App) changed(v *facts.View, rows []facts.Row, seen map[string]bool) []f
 	return out
 }
 
-func (a *App) writeChanged(v *facts.View, rows []facts.Row, format string) error {
+func (a *App) writeChanged(v *facts.View, rows []facts.Row, format string, head bool) error {
 	switch format {
 	case "json":
 		objects := make([]object, len(rows))
@@ -201,9 +203,11 @@ func (a *App) writeChanged(v *facts.View, rows []facts.Row, format string) error
 		_, err = fmt.Fprintln(a.Out, string(raw))
 		return err
 	case "csv":
-		return writeCSV(a.Out, v.Columns, rows)
+		return writeCSV(a.Out, v.Columns, rows, head)
+	case "yaml":
+		return writeYAML(a.Out, v.Columns, rows)
 	}
-	return write(a.Out, format, v.Columns, rows, a.Now())
+	return writeTable(a.Out, v.Columns, rows, format == "wide", head, a.Now())
 }
 
 func (a *App) contextsCommand() *cobra.Command {

@@ -64,10 +64,10 @@ func watchRun(t *testing.T, w *world) (wrong []string) {
 	if len(held) != 2 {
 		return []string{"stoker never showed two GPUs held by digits"}
 	}
-	seen := official(t, "alloc", "status", "-json")
+	seen := official(t, "operator", "api", "/v1/allocations?resources=true")
 	for _, uuid := range held {
 		if !strings.Contains(seen, uuid) {
-			wrong = append(wrong, "nomad alloc status knows nothing of "+uuid)
+			wrong = append(wrong, "nomad's allocations know nothing of "+uuid)
 		}
 	}
 	if out := official(t, "job", "status", "-short", "digits"); !strings.Contains(out, "running") {
@@ -295,11 +295,14 @@ func TestNoRight(t *testing.T) {
 			if a["status"] == "running" {
 				t.Fatal("a job without the right opened the model")
 			}
-			if said, _ := a["last_event"].(string); strings.Contains(said, "claim") || strings.Contains(said, "vault") || strings.Contains(said, "Vault") {
+			if a["status"] == "failed" {
+				if said, _ := a["last_event"].(string); !strings.Contains(said, "claim \"nomad_job_id\" does not match") {
+					t.Errorf("the failed job says %q", said)
+				}
 				return ""
 			}
 		}
-		return "nothing says that Vault refuses the job"
+		return "the job without the right has not failed yet"
 	})
 }
 

@@ -8,6 +8,8 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -52,7 +54,8 @@ func Connect(ctx context.Context, sys contexts.System, o cli.ConnectOptions) (*c
 	if err != nil {
 		return nil, err
 	}
-	vc, err := OpenVault(c)
+	calls := &lastCall{}
+	vc, err := OpenVault(c, calls.note)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +70,7 @@ func Connect(ctx context.Context, sys contexts.System, o cli.ConnectOptions) (*c
 		Actions: &action.Runner{Scheduler: nc, Audit: audit, ReadOnly: o.ReadOnly || c.ReadOnly, Production: c.Production, Now: time.Now},
 		Packs:   Packs(sys),
 		Logs:    nc.Logs,
-		Rotate:  rotate(vc, audit),
+		Rotate:  rotate(vc, audit, calls),
 		Ping:    func(ctx context.Context) error { return ping(ctx, nc, c) },
 		Close: func() {
 			cancel()
@@ -92,28 +95,60 @@ func OpenNomad(place cluster.Place, c contexts.Context) (*nomad.Client, error) {
 }
 
 // OpenVault makes the client of a context; nil where no Vault is configured.
-func OpenVault(c contexts.Context) (*vault.Client, error) {
+func OpenVault(c contexts.Context, onCall func(vault.Call)) (*vault.Client, error) {
 	v := c.Vault
 	if v.Address == "" {
 		return nil, nil
 	}
 	return vault.Open(vault.Config{
 		Address: v.Address, Namespace: v.Namespace, CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert,
-		ClientKey: v.ClientKey, TLSServerName: v.TLSServerName, Insecure: v.SkipVerify, Mount: v.Transit, Token: v.Token,
+		ClientKey: v.ClientKey, TLSServerName: v.TLSServerName, Insecure: v.SkipVerify, Mount: v.Transit, Token: v.Token, OnCall: onCall,
 	})
 }
 
 // rotate changes Vault and not the scheduler, so it is no action of jobs/action;
 // it leaves the same audit line.
-func rotate(vc *vault.Client, audit *action.Audit) func(ctx context.Context, key string) error {
+func rotate(vc *vault.Client, audit *action.Audit, calls *lastCall) func(ctx context.Context, key string) error {
 	if vc == nil {
 		return nil
 	}
 	return func(ctx context.Context, key string) error {
 		err := vc.RotateKey(ctx, key)
-		e := action.Entry{Action: "rotate", Target: "key " + key, Touched: []string{"key " + key + ": gets a new version"}}
+		e := action.Entry{
+			Action: "rotate", Target: "key " + key, Touched: []string{"key " + key + ": gets a new version"},
+			VaultRequestID: calls.of("/rotate"),
+		}
 		return errors.Join(err, audit.Note(time.Now(), e, err))
 	}
+}
+
+// lastCall remembers Vault's name for its latest answer at each path, so that an
+// audit line can be found again in Vault's own log.
+type lastCall struct {
+	mu  sync.Mutex
+	ids map[string]string
+}
+
+func (l *lastCall) note(c vault.Call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ids == nil {
+		l.ids = map[string]string{}
+	}
+	l.ids[c.Path] = c.RequestID
+}
+
+// of is the ID of the answer at the path with this end.
+func (l *lastCall) of(suffix string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for path, id := range l.ids {
+		if strings.HasSuffix(path, suffix) {
+			delete(l.ids, path) // used once
+			return id
+		}
+	}
+	return ""
 }
 
 func ping(ctx context.Context, nc *nomad.Client, c contexts.Context) error {
@@ -180,8 +215,12 @@ func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c 
 
 func vaultStatus(s secrets.State) cluster.SourceStatus {
 	out := cluster.SourceStatus{Name: "vault", State: cluster.SourceLive, AsOf: s.At}
-	if s.Err != "" {
+	switch {
+	case s.Err != "":
 		out.State, out.Err, out.Retry = cluster.SourceRetrying, s.Err, s.Retry
+	case len(s.Denied) > 0 && !s.Sealed:
+		out.State = cluster.SourceDenied
+		out.Err = fmt.Sprintf("vault: may not %s %s", s.Denied[0].Capability, s.Denied[0].Path)
 	}
 	return out
 }

@@ -34,7 +34,7 @@ func openNVML(simDir, node string) (*nvml.Reader, error) {
 	switch {
 	case errors.Is(err, nvml.ErrNoDriver):
 		return nil, &cluster.Fault{
-			Kind: cluster.ErrUnreachable, Err: err, Text: "there is no NVIDIA driver on this machine: " + err.Error(),
+			Kind: cluster.ErrUnreachable, Err: err, Text: err.Error(),
 			Advice: "run it on a GPU machine; stoker get gpus shows those of a cluster",
 		}
 	case err != nil:

@@ -64,7 +64,7 @@ func (p programs) packVars(driver, vaultAddr string) map[string]string {
 	vars := map[string]string{
 		"driver": driver, "vault_addr": vaultAddr,
 		"stoker_binary": taskStoker, "workload_binary": taskWorkload,
-		"wipe_driver": lab.DriverRawExec, "wipe_binary": p.static,
+		"binary": p.stoker, "wipe_driver": lab.DriverRawExec, "wipe_binary": p.static,
 	}
 	switch driver {
 	case lab.DriverRawExec:

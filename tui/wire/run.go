@@ -34,7 +34,7 @@ func ExitCode(err error) int {
 	switch {
 	case err == nil:
 		return ExitDone
-	case cli.IsUsage(err), errors.Is(err, contexts.ErrUnknown):
+	case cli.IsUsage(err), errors.Is(err, contexts.ErrUnknown), errors.Is(err, contexts.ErrConfig):
 		return ExitUsage
 	case errors.Is(err, cluster.ErrUnreachable), errors.Is(err, vault.ErrUnreachable), errors.Is(err, vault.ErrSealed):
 		return ExitUnreachable
@@ -52,7 +52,13 @@ func ExitCode(err error) int {
 
 // Run runs the program with its arguments on this process's terminal.
 func Run(ctx context.Context, version string, args []string) error {
-	sys := system()
+	root := program(system(), version).Root()
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+// program wires the commands to this machine. It connects to nothing.
+func program(sys contexts.System, version string) *cli.App {
 	app := &cli.App{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Terminal: term.IsTerminal(os.Stdin.Fd()) && term.IsTerminal(os.Stdout.Fd()),
@@ -65,9 +71,7 @@ func Run(ctx context.Context, version string, args []string) error {
 		Screen: showScreen,
 	}
 	app.Extra = extra(sys, app)
-	root := app.Root()
-	root.SetArgs(args)
-	return root.ExecuteContext(ctx)
+	return app
 }
 
 func system() contexts.System {

@@ -35,6 +35,8 @@ type sealKit struct {
 	context string
 	models  string
 	task    task
+	// requestID is Vault's name for its last answer, for the audit line.
+	requestID string
 }
 
 // task is the allocation that this process runs in, if it does: its token comes
@@ -76,7 +78,7 @@ func (k *sealKit) vault() (*vault.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	vc, err := OpenVault(c)
+	vc, err := OpenVault(c, func(call vault.Call) { k.requestID = call.RequestID })
 	if err == nil && vc == nil {
 		err = &cluster.Fault{Kind: cluster.ErrUnreachable, Text: "no Vault is configured", Advice: "set VAULT_ADDR or name it in the context"}
 	}
@@ -117,7 +119,7 @@ training task of the same allocation (--listen), so that plaintext is in memory 
 Inside an allocation the task's own Vault token is used, and --register writes the
 version to the registry through Nomad's task API.`,
 		Example: "  stoker seal urn:stoker:model:digits:v1 --from ./model --key models --models /srv/models --register",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneURN,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			urn, err := secrets.ParseURN(args[0])
 			if err != nil {
@@ -161,7 +163,7 @@ func (k *sealKit) seal(ctx context.Context, vc *vault.Client, s sealing) error {
 		if err == nil && s.register {
 			err = k.register(ctx, r, report)
 		}
-		k.note(s, r, err)
+		k.note("seal", s.urn, []string{"key " + s.key, "artifact " + dst}, err)
 		return r, err
 	}
 	var receipt seal.Receipt
@@ -210,22 +212,26 @@ func (k *sealKit) register(ctx context.Context, r seal.Receipt, report evaluatio
 	return nil
 }
 
-// note writes the audit line of a seal that a person made; a task's is Vault's and Nomad's.
-func (k *sealKit) note(s sealing, r seal.Receipt, err error) {
+// note writes the audit line of what a person did; what a task does stands in
+// Vault's and Nomad's own records.
+func (k *sealKit) note(verb action.ID, urn secrets.URN, touched []string, err error) {
 	if k.task.secrets != "" {
 		return
 	}
-	audit, closer, aerr := action.OpenAudit(filepath.Join(k.sys.StateDir(), "audit.jsonl"), k.context, who())
+	name := k.context
+	if c, cerr := contexts.Resolve(k.sys, k.context); cerr == nil {
+		name = c.Name
+	}
+	audit, closer, aerr := action.OpenAudit(filepath.Join(k.sys.StateDir(), "audit.jsonl"), name, who())
 	if aerr != nil {
 		fmt.Fprintln(k.app.Err, "stoker: audit file:", aerr)
 		return
 	}
 	defer closer.Close()
-	e := action.Entry{Action: "seal", Target: s.urn.String(), Touched: []string{"key " + s.key, "artifact " + k.artifact(s.urn)}}
+	e := action.Entry{Action: verb, Target: urn.String(), Touched: touched, VaultRequestID: k.requestID}
 	if aerr := audit.Note(time.Now(), e, err); aerr != nil {
 		fmt.Fprintln(k.app.Err, "stoker: audit file:", aerr)
 	}
-	_ = r
 }
 
 func (k *sealKit) openCommand() *cobra.Command {

@@ -35,6 +35,12 @@ variable "driver" {
   }
 }
 
+variable "token_file" {
+  type        = string
+  default     = ""
+  description = "file on the node with the bearer token that readers must send; without it the agent serves loopback only"
+}
+
 variable "image" {
   type        = string
   default     = "stoker:local"
@@ -45,6 +51,14 @@ variable "node_pool" {
   type        = string
   default     = "all"
   description = "node pool whose nodes get an agent"
+}
+
+locals {
+  agent = concat(
+    ["agent", "--listen", "$${NOMAD_ADDR_http}", "--interval", var.interval,
+    "--node", "$${node.unique.id}", "--node-name", "$${node.unique.name}"],
+    var.token_file == "" ? [] : ["--token-file", var.token_file],
+  )
 }
 
 job "stoker-agent" {
@@ -95,7 +109,7 @@ job "stoker-agent" {
           content {
             command = var.binary
             args = concat(
-              ["agent", "--listen", "$${NOMAD_ADDR_http}", "--interval", var.interval],
+              local.agent,
               group.key == "agent-sim" ? ["--sim", "$${meta.stoker_sim}"] : [],
             )
           }
@@ -111,7 +125,7 @@ job "stoker-agent" {
             runtime      = group.key == "agent-sim" ? "runc" : "nvidia"
             volumes      = group.key == "agent-sim" ? ["$${meta.stoker_sim}:$${meta.stoker_sim}"] : []
             args = concat(
-              ["agent", "--listen", "$${NOMAD_ADDR_http}", "--interval", var.interval],
+              local.agent,
               group.key == "agent-sim" ? ["--sim", "$${meta.stoker_sim}"] : [],
             )
           }

@@ -1,0 +1,358 @@
+package contexts_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/cluster/contexts"
+	"stoker/secrets"
+)
+
+// machine is a home folder and an environment of its own.
+type machine struct {
+	t    *testing.T
+	home string
+	env  map[string]string
+}
+
+func newMachine(t *testing.T, env ...string) *machine {
+	t.Helper()
+	m := &machine{t: t, home: t.TempDir(), env: map[string]string{}}
+	for _, e := range env {
+		name, value, _ := strings.Cut(e, "=")
+		m.env[name] = value
+	}
+	return m
+}
+
+func (m *machine) sys() contexts.System {
+	return contexts.System{Getenv: func(name string) string { return m.env[name] }, Home: m.home}
+}
+
+// put writes a file below the home folder and returns its path.
+func (m *machine) put(name, text string) string {
+	m.t.Helper()
+	path := filepath.Join(m.home, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	return path
+}
+
+func (m *machine) config(text string) { m.put(".config/stoker/config.yaml", text) }
+
+func (m *machine) lab(name, text string) { m.put(".local/state/stoker/"+name+"/context.yaml", text) }
+
+func (m *machine) resolve(name string) contexts.Context {
+	m.t.Helper()
+	c, err := contexts.Resolve(m.sys(), name)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return c
+}
+
+func reveal(t *testing.T, source func(context.Context) (secrets.Secret, error)) string {
+	t.Helper()
+	s, err := source(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Reveal()
+}
+
+const two = `
+current: blue
+contexts:
+  blue:
+    nomad: {address: "http://blue:4646"}
+  green:
+    production: true
+    read_only: true
+    nomad: {address: "https://green:4646", region: eu, namespace: prod}
+    vault: {address: "https://green:8200", transit: keys}
+    agents: {namespace: system, job: watcher}
+    pack_vars: {driver: docker, vault_addr: "https://green:8200"}
+`
+
+func TestPlaces(t *testing.T) {
+	m := newMachine(t)
+	want := []string{m.home + "/.config/stoker/config.yaml", m.home + "/.local/state/stoker", m.home + "/.cache/stoker"}
+	got := []string{m.sys().ConfigPath(), m.sys().StateDir(), m.sys().CacheDir()}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	m.env = map[string]string{"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s", "XDG_CACHE_HOME": "/k"}
+	got = []string{m.sys().ConfigPath(), m.sys().StateDir(), m.sys().CacheDir()}
+	if d := cmp.Diff([]string{"/c/stoker/config.yaml", "/s/stoker", "/k/stoker"}, got); d != "" {
+		t.Error(d)
+	}
+	m.env["STOKER_CONFIG"] = "/elsewhere.yaml"
+	if got := m.sys().ConfigPath(); got != "/elsewhere.yaml" {
+		t.Errorf("STOKER_CONFIG is not obeyed: %s", got)
+	}
+}
+
+func TestStrict(t *testing.T) {
+	for name, c := range map[string]struct{ text, line, says string }{
+		"unknown field":  {"current: a\ncontexts:\n  a:\n    productoin: true\n", "[4:", "productoin"},
+		"wrong type":     {"contexts:\n  a:\n    production: perhaps\n", "[3:", "production"},
+		"duplicate key":  {"contexts:\n  a: {}\n  a: {}\n", "[3:", "a"},
+		"broken":         {"current: a\ncontexts: {\n", "[2:", ""},
+		"a list":         {"- a\n", "[1:", ""},
+		"in a inner map": {"contexts:\n  a:\n    nomad:\n      adress: http://x\n", "[4:", "adress"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t)
+			m.config(c.text)
+			_, err := contexts.Resolve(m.sys(), "")
+			if !errors.Is(err, contexts.ErrConfig) {
+				t.Fatalf("want ErrConfig, got %v", err)
+			}
+			for _, part := range []string{m.sys().ConfigPath(), c.line, c.says} {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("the error does not name %q: %v", part, err)
+				}
+			}
+		})
+	}
+}
+
+func TestEmptyConfig(t *testing.T) {
+	for name, text := range map[string]string{"empty": "", "blank": " \n\n", "comment": "# nothing yet\n", "no contexts": "contexts:\n"} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t)
+			m.config(text)
+			m.lab("lab", "name: lab\nnomad: {address: \"http://127.0.0.1:1\"}\n")
+			if c := m.resolve("lab"); c.Nomad.Address != "http://127.0.0.1:1" {
+				t.Errorf("got %+v", c)
+			}
+		})
+	}
+}
+
+func TestLabs(t *testing.T) {
+	m := newMachine(t)
+	m.config("contexts:\n  green: {nomad: {address: \"http://named:1\"}}\n")
+	m.lab("lab", "name: lab\nnomad: {address: \"http://127.0.0.1:1\"}\npack_vars: {driver: raw_exec}\n")
+	m.lab("second", "name: second\nnomad: {address: \"http://127.0.0.1:2\"}\n")
+	m.lab("green", "name: green\nnomad: {address: \"http://127.0.0.1:3\"}\n") // the user's own wins
+	m.lab("nameless", "nomad: {address: \"http://127.0.0.1:4\"}\n")
+	if err := os.Symlink("gone", filepath.Join(filepath.Dir(m.put(".local/state/stoker/leaving/state.json", "{}")), "context.yaml")); err != nil {
+		t.Fatal(err) // a lab whose context goes away between finding and reading it
+	}
+	all, current, err := contexts.All(m.sys())
+	if err != nil || current != "" {
+		t.Fatalf("current %q, %v", current, err)
+	}
+	var got []string
+	for _, c := range all {
+		if !c.Configured {
+			t.Errorf("%s is not configured", c.Name)
+		}
+		got = append(got, c.Name+" "+c.Nomad.Address+" "+c.PackVars["driver"])
+	}
+	want := []string{"green http://named:1 ", "lab http://127.0.0.1:1 raw_exec", "second http://127.0.0.1:2 "}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+
+	m.lab("second", "name: second\nnomda: {}\n")
+	if _, _, err := contexts.All(m.sys()); !errors.Is(err, contexts.ErrConfig) || !strings.Contains(err.Error(), "second/context.yaml") {
+		t.Errorf("a broken lab context: %v", err)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	for name, c := range map[string]struct {
+		config     string
+		env        []string
+		flag       string
+		want       string // name and address
+		configured bool
+	}{
+		"the flag":              {two, []string{"STOKER_CONTEXT=blue", "NOMAD_ADDR=http://env:1"}, "green", "green https://green:4646", true},
+		"STOKER_CONTEXT":        {two, []string{"STOKER_CONTEXT=green", "NOMAD_ADDR=http://env:1"}, "", "green https://green:4646", true},
+		"NOMAD_ADDR":            {two, []string{"NOMAD_ADDR=http://env:1"}, "", "default http://env:1", true},
+		"the current one":       {two, nil, "", "blue http://blue:4646", true},
+		"nothing":               {"", nil, "", "default " + contexts.DefaultNomad, false},
+		"no current one":        {"contexts:\n  blue: {}\n", nil, "", "default " + contexts.DefaultNomad, false},
+		"a name without a home": {"contexts:\n  blue: {}\n", []string{"NOMAD_ADDR=http://env:1"}, "blue", "blue http://env:1", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t, c.env...)
+			m.config(c.config)
+			got := m.resolve(c.flag)
+			if got.Name+" "+got.Nomad.Address != c.want || got.Configured != c.configured {
+				t.Errorf("got %s %s, configured %v", got.Name, got.Nomad.Address, got.Configured)
+			}
+		})
+	}
+}
+
+func TestUnknownName(t *testing.T) {
+	for _, by := range []string{"flag", "environment", "current"} {
+		m := newMachine(t)
+		text, flag := two, ""
+		switch by {
+		case "flag":
+			flag = "red"
+		case "environment":
+			m.env["STOKER_CONTEXT"] = "red"
+		case "current":
+			text = strings.Replace(two, "current: blue", "current: red", 1)
+		}
+		m.config(text)
+		_, err := contexts.Resolve(m.sys(), flag)
+		if !errors.Is(err, contexts.ErrUnknown) || !strings.Contains(err.Error(), `"red" (known: blue, green)`) {
+			t.Errorf("by %s: %v", by, err)
+		}
+	}
+	m := newMachine(t)
+	if _, err := contexts.Resolve(m.sys(), "red"); err == nil || !strings.Contains(err.Error(), "stoker lab up") {
+		t.Errorf("with no context at all, the error says what to do: %v", err)
+	}
+}
+
+// TestWhole reads everything that a context can say beside its connections.
+func TestWhole(t *testing.T) {
+	m := newMachine(t)
+	m.config(two)
+	c := m.resolve("green")
+	if !c.Production || !c.ReadOnly {
+		t.Errorf("production %v, read_only %v", c.Production, c.ReadOnly)
+	}
+	if d := cmp.Diff(map[string]string{"driver": "docker", "vault_addr": "https://green:8200"}, c.PackVars); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(contexts.Agents{Namespace: "system", Job: "watcher"}, c.Agents); d != "" {
+		t.Error(d)
+	}
+	got := []string{c.Nomad.Region, c.Nomad.Namespace, c.Vault.Address, c.Vault.Transit}
+	if d := cmp.Diff([]string{"eu", "prod", "https://green:8200", "keys"}, got); d != "" {
+		t.Error(d)
+	}
+	c = m.resolve("blue")
+	if c.Production || c.ReadOnly || c.Vault.Address != "" || c.Vault.Transit != "transit" || c.PackVars != nil {
+		t.Errorf("a plain context got more than it says: %+v", c)
+	}
+	if d := cmp.Diff(contexts.Agents{Namespace: "default", Job: "stoker-agent"}, c.Agents); d != "" {
+		t.Error(d)
+	}
+}
+
+// official is an environment as it stands for the two official command lines.
+func official() []string {
+	return []string{
+		"NOMAD_ADDR=https://env:4646", "NOMAD_TOKEN=nomad-env", "NOMAD_REGION=eu", "NOMAD_NAMESPACE=ops", "NOMAD_CACERT=/ca", "NOMAD_CAPATH=/cas",
+		"NOMAD_CLIENT_CERT=/cert", "NOMAD_CLIENT_KEY=/key", "NOMAD_TLS_SERVER_NAME=server", "NOMAD_SKIP_VERIFY=true",
+		"VAULT_ADDR=https://env:8200", "VAULT_TOKEN=vault-env", "VAULT_NAMESPACE=team", "VAULT_CACERT=/vca", "VAULT_CAPATH=/vcas",
+		"VAULT_CLIENT_CERT=/vcert", "VAULT_CLIENT_KEY=/vkey", "VAULT_TLS_SERVER_NAME=vserver", "VAULT_SKIP_VERIFY=1",
+	}
+}
+
+func TestOfficialVariables(t *testing.T) {
+	c := newMachine(t, official()...).resolve("")
+	n, v := c.Nomad, c.Vault
+	got := []string{n.Address, n.Region, n.Namespace, n.CACert, n.CAPath, n.ClientCert, n.ClientKey, n.TLSServerName, reveal(t, n.Token)}
+	want := []string{"https://env:4646", "eu", "ops", "/ca", "/cas", "/cert", "/key", "server", "nomad-env"}
+	if d := cmp.Diff(want, got); d != "" || !n.SkipVerify {
+		t.Errorf("nomad, skip %v: %s", n.SkipVerify, d)
+	}
+	got = []string{v.Address, v.Namespace, v.CACert, v.CAPath, v.ClientCert, v.ClientKey, v.TLSServerName, reveal(t, v.Token)}
+	want = []string{"https://env:8200", "team", "/vca", "/vcas", "/vcert", "/vkey", "vserver", "vault-env"}
+	if d := cmp.Diff(want, got); d != "" || !v.SkipVerify {
+		t.Errorf("vault, skip %v: %s", v.SkipVerify, d)
+	}
+}
+
+// TestTokensStayApart holds that no token, certificate or place of the
+// environment goes to a server that a context names.
+func TestTokensStayApart(t *testing.T) {
+	m := newMachine(t, official()...)
+	m.put("own", "nomad-own\n")
+	m.config(`
+contexts:
+  both:    {nomad: {address: "http://named:4646"}, vault: {address: "http://named:8200"}}
+  nomad:   {nomad: {address: "http://named:4646", token_file: "` + m.home + `/own"}}
+  vault:   {vault: {address: "http://named:8200"}}
+  tokens:  {nomad: {token_file: "` + m.home + `/own"}, vault: {token_file: "` + m.home + `/own"}}
+`)
+	type says struct{ Nomad, NomadToken, NomadNamespace, Vault, VaultToken, VaultNamespace string }
+	for name, want := range map[string]says{
+		"both":   {"http://named:4646", "", "", "http://named:8200", "", ""},
+		"nomad":  {"http://named:4646", "nomad-own", "", "", "", ""},
+		"vault":  {"https://env:4646", "nomad-env", "ops", "http://named:8200", "", ""},
+		"tokens": {"https://env:4646", "nomad-own", "ops", "https://env:8200", "nomad-own", "team"},
+	} {
+		c := m.resolve(name)
+		got := says{
+			c.Nomad.Address, reveal(t, c.Nomad.Token), c.Nomad.Namespace,
+			c.Vault.Address, reveal(t, c.Vault.Token), c.Vault.Namespace,
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+		if named := strings.HasPrefix(c.Nomad.Address, "http://named"); named && (c.Nomad.ClientCert != "" || c.Nomad.SkipVerify || c.Nomad.Region != "") {
+			t.Errorf("%s: the environment's TLS or region goes to the context's Nomad: %+v", name, c.Nomad)
+		}
+		if named := strings.HasPrefix(c.Vault.Address, "http://named"); named && (c.Vault.ClientCert != "" || c.Vault.SkipVerify) {
+			t.Errorf("%s: the environment's TLS goes to the context's Vault: %+v", name, c.Vault)
+		}
+	}
+}
+
+// TestTokenFileIsReadAgain is how a renewed token gets in without a restart.
+func TestTokenFileIsReadAgain(t *testing.T) {
+	m := newMachine(t)
+	path := m.put("token", "first\n")
+	m.put("agents", "  for-agents \n")
+	m.config("current: a\ncontexts:\n  a:\n    nomad: {address: \"http://a:1\", token_file: \"" + path + "\"}\n" +
+		"    vault: {address: \"http://a:2\", token_file: \"" + path + "\"}\n    agents: {token_file: \"" + m.home + "/agents\"}\n")
+	c := m.resolve("")
+	for _, want := range []string{"first", "second"} {
+		m.put("token", want+"\n")
+		if n, v := reveal(t, c.Nomad.Token), reveal(t, c.Vault.Token); n != want || v != want {
+			t.Errorf("want %s, got %s and %s", want, n, v)
+		}
+	}
+	if got := reveal(t, c.Agents.Token); got != "for-agents" {
+		t.Errorf("agents' token %q", got)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := reveal(t, c.Nomad.Token); got != "" {
+		t.Errorf("without the file there is no token, got %q", got)
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Nomad.Token(context.Background()); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a token file that cannot be read must be named: %v", err)
+	}
+}
+
+// TestVaultTokenFile is the official client's own file, read where nothing else is said.
+func TestVaultTokenFile(t *testing.T) {
+	m := newMachine(t, "VAULT_ADDR=https://env:8200")
+	m.put(".vault-token", "from-home")
+	c := m.resolve("")
+	if got := reveal(t, c.Vault.Token); got != "from-home" {
+		t.Errorf("got %q", got)
+	}
+	m.env["VAULT_TOKEN"] = "from-env"
+	c = m.resolve("")
+	if got := reveal(t, c.Vault.Token); got != "from-env" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -1,0 +1,81 @@
+package cluster
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/gpu"
+)
+
+func TestHistoryPoints(t *testing.T) {
+	num := func(v float64) *float64 { return &v }
+	used := uint64(40 << 30)
+	d := gpu.Device{MemoryBytes: 80 << 30}
+	at := func(s time.Duration) time.Time { return start().Add(s) }
+	var h *History
+	h = h.with(gpu.Sample{At: at(0), UtilPercent: num(49.6), PowerWatts: num(350), PowerLimitWatts: num(700), TempCelsius: num(61.2), MemoryUsedBytes: &used}, d)
+	if d := cmp.Diff([]uint8{50, 50, 50, 61}, []uint8{h.Util[0], h.Memory[0], h.Power[0], h.Temp[0]}); d != "" {
+		t.Error(d)
+	}
+	// Within a step the right edge is live; then there is a new point.
+	within := h.with(gpu.Sample{At: at(4 * time.Second), UtilPercent: num(80)}, d)
+	if d := cmp.Diff([]uint8{80}, within.Util); d != "" || h.Util[0] != 50 {
+		t.Error("within a step:", d)
+	}
+	if within.Power[0] != Unread || within.Memory[0] != Unread || within.Temp[0] != Unread {
+		t.Error("what was not read is a number")
+	}
+	next := within.with(gpu.Sample{At: at(5 * time.Second), UtilPercent: num(90)}, d)
+	if d := cmp.Diff([]uint8{80, 90}, next.Util); d != "" {
+		t.Error("after a step:", d)
+	}
+	for v, want := range map[float64]uint8{-3: 0, 0.4: 0, 0.5: 1, 100: 100, 254.4: 254, 255: 254, 1e9: 254, math.Inf(1): 254, math.NaN(): Unread} {
+		if got := quantise(&v); got != want {
+			t.Errorf("%v is quantised as %d, want %d", v, got, want)
+		}
+	}
+}
+
+func TestHistoryIsBoundedAndImmutable(t *testing.T) {
+	var h *History
+	var kept []*History
+	var was [][]uint8
+	for i := range 3 * historyLen {
+		util := float64(i % 100)
+		h = h.with(gpu.Sample{At: start().Add(time.Duration(i) * 3 * time.Second), UtilPercent: &util}, gpu.Device{})
+		kept, was = append(kept, h), append(was, append([]uint8(nil), h.Util...))
+	}
+	if len(h.Util) != historyLen || len(h.Temp) != historyLen {
+		t.Errorf("%d points", len(h.Util))
+	}
+	for i := range kept {
+		if d := cmp.Diff(was[i], kept[i].Util); d != "" {
+			t.Fatalf("history %d changed: %s", i, d)
+		}
+	}
+}
+
+func TestQuietAndBusy(t *testing.T) {
+	var h *History
+	for _, step := range []struct {
+		at          time.Duration
+		util        float64
+		quiet, busy time.Duration
+	}{
+		{0, 0, 0, 0}, {time.Minute, 0.5, time.Minute, 0}, {2 * time.Minute, 1, 0, 0}, {3 * time.Minute, 100, 0, time.Minute}, {4 * time.Minute, 0, 0, 0},
+	} {
+		now := start().Add(step.at)
+		h = h.with(gpu.Sample{At: now, UtilPercent: &step.util}, gpu.Device{})
+		if h.QuietFor(now) != step.quiet || h.BusyFor(now) != step.busy {
+			t.Errorf("at %s: quiet for %s, busy for %s", step.at, h.QuietFor(now), h.BusyFor(now))
+		}
+	}
+	// A reading without utilisation tells neither.
+	now := start().Add(5 * time.Minute)
+	if h = h.with(gpu.Sample{At: now}, gpu.Device{}); h.QuietFor(now) != time.Minute || h.BusyFor(now) != 0 {
+		t.Errorf("quiet for %s, busy for %s", h.QuietFor(now), h.BusyFor(now))
+	}
+}

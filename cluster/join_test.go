@@ -1,0 +1,397 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/gpu"
+	"stoker/secrets"
+)
+
+func unhealthy(i int, why string) func(*Node) {
+	return func(n *Node) { n.Devices[i].Healthy, n.Devices[i].HealthText = false, why }
+}
+
+func TestHolder(t *testing.T) {
+	w := newWorld(t)
+	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1", "G2")}, Jobs: []Job{job("x", 1, func(j *Job) { j.Kind, j.Model = KindInference, "digits" })}})
+	s := w.update(Update{Allocs: []Alloc{alloc("a1", "x", 2, func(a *Alloc) {
+		a.Tasks = []Task{{Name: "side"}, {Name: "serve", GPUs: []gpu.UUID{"G2"}}}
+		a.GPUs = []gpu.UUID{"G2"}
+	})}})
+	want := &Holder{Alloc: "a1", Name: "x.g[0]", Job: JobID{"default", "x"}, Task: "serve", Kind: KindInference, Model: "digits", Since: start()}
+	if d := cmp.Diff(want, s.GPU("G2").Holder); d != "" {
+		t.Error(d)
+	}
+	if s.GPU("G1").Holder != nil || s.Job(JobID{"default", "x"}).GPUsHeld != 1 || s.Fleet.Held != 1 || s.Fleet.Free != 1 {
+		t.Errorf("%s%+v", picture(s), s.Fleet)
+	}
+	if got := s.JobGPUs(JobID{"default", "x"}); len(got) != 1 || got[0].UUID != "G2" {
+		t.Errorf("the job's GPUs: %v", got)
+	}
+	for _, client := range []string{"unknown", "pending"} { // a node out of sight still holds
+		if s = w.update(Update{Allocs: []Alloc{alloc("a1", "x", s.Rev+10, ended(client), holding("G2"))}}); s.GPU("G2").Holder == nil {
+			t.Errorf("released by client status %s", client)
+		}
+	}
+	for _, client := range []string{"complete", "failed", "lost"} {
+		s = w.update(Update{Allocs: []Alloc{alloc("a1", "x", s.Rev+10, holding("G2"))}})
+		if s.GPU("G2").Holder == nil {
+			t.Error("not held again")
+		}
+		s = w.update(Update{Allocs: []Alloc{alloc("a1", "x", s.Rev+10, ended(client), holding("G2"))}})
+		if s.GPU("G2").Holder != nil || s.Job(JobID{"default", "x"}).GPUsHeld != 0 {
+			t.Errorf("still held after %s", client)
+		}
+	}
+}
+
+// While one allocation leaves, Nomad may have given its device to the next.
+func TestHolderWhileReplaced(t *testing.T) {
+	leaves := func(a *Alloc) { a.Desired = "stop" }
+	for _, names := range [][2]string{{"a1", "a2"}, {"a2", "a1"}} { // whichever comes first in order
+		w := newWorld(t)
+		s := w.update(Update{
+			Nodes: []Node{node("n1", "gpu-a", 1, "G1")}, Jobs: []Job{job("x", 1)},
+			Allocs: []Alloc{alloc(names[0], "x", 2, leaves, holding("G1")), alloc(names[1], "x", 2, ended("pending"), holding("G1"))},
+		})
+		if h := s.GPU("G1").Holder; h == nil || string(h.Alloc) != names[1] || s.Jobs[0].GPUsHeld != 1 {
+			t.Errorf("held by %+v, job holds %d", h, s.Jobs[0].GPUsHeld)
+		}
+	}
+}
+
+func TestMIG(t *testing.T) {
+	w := newWorld(t)
+	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "MIG-1", "MIG-2")}, Allocs: []Alloc{alloc("a1", "x", 1, holding("MIG-2"))}})
+	b := reading("n1", start(), sample("GPU-1", start(), 0), sample("MIG-1", start(), 0), sample("MIG-2", start(), 0))
+	watts, used := 300.0, uint64(5<<30)
+	b.Samples[0].PowerWatts, b.Samples[0].MemoryUsedBytes = &watts, &used
+	for i := 1; i <= 2; i++ {
+		b.Devices[i].Parent, b.Devices[i].Index, b.Devices[i].MemoryBytes = "GPU-1", 0, 40<<30
+		b.Samples[i].UtilPercent, b.Samples[i].MemoryUsedBytes = nil, &used // the driver tells no more of an instance
+	}
+	s := w.batch(b)
+	want := "node n1 ready\nalloc a1 v0 running\ngpu GPU-1 on gpu-a split\ngpu MIG-1 on gpu-a free\ngpu MIG-2 on gpu-a held by a1\n"
+	if d := cmp.Diff(want, picture(s)); d != "" {
+		t.Error(d)
+	}
+	if p := s.GPU("MIG-1").Parent; p != "GPU-1" {
+		t.Errorf("parent %q", p)
+	}
+	if f := s.Fleet; f.GPUs != 2 || f.Held != 1 || f.Free != 1 || f.MemoryTotal != 80<<30 || f.MemoryUsed != 10<<30 || *f.PowerWatts != 300 {
+		t.Errorf("the device was counted beside its instances: %+v", f)
+	}
+	b.At = start().Add(time.Minute)
+	b.Samples = []gpu.Sample{b.Samples[0]}
+	b.Samples[0].At, b.Samples[0].Health = b.At, gpu.Health{Verdict: gpu.VerdictFailed, Reason: "Xid 79"}
+	if s = w.batch(b); s.GPU("MIG-1").State() != "failed" || s.GPU("MIG-2").Health.Reason != "Xid 79" || s.Fleet.Failed != 2 {
+		t.Errorf("what broke the device did not break its instances:\n%s", picture(s))
+	}
+	b.At, b.Devices, b.Samples = b.At.Add(time.Minute), b.Devices[:1], []gpu.Sample{sample("GPU-1", b.At.Add(time.Minute), 0)}
+	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 9, "GPU-1")}}) // MIG was switched off
+	if s = w.batch(b); len(s.GPUs) != 1 || s.GPU("GPU-1").State() != "free" {
+		t.Errorf("dissolved instances stayed:\n%s", picture(s))
+	}
+}
+
+func TestDevicesKnownFromSamplesAlone(t *testing.T) {
+	w := newWorld(t)
+	w.batch(reading("n1", start(), sample("G1", start(), 5))) // before the node is known
+	if s := w.feed.Latest(); len(s.GPUs) != 0 {
+		t.Error("a device of nobody is shown")
+	}
+	s := w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1), node("n2", "gpu-b", 1, "G2")}})
+	g := s.GPU("G1")
+	if len(s.GPUs) != 2 || g.NodeName != "gpu-a" || g.Known || g.Failed() || *g.Util() != 5 || g.Source != "agent" {
+		t.Errorf("%+v", g)
+	}
+	if got := s.NodeGPUs("n1"); len(got) != 1 || got[0].UUID != "G1" {
+		t.Errorf("of its node: %v", got)
+	}
+	if s = w.update(Update{Index: 5, GoneNodes: []NodeID{"n1"}}); len(s.GPUs) != 1 {
+		t.Error("the node left, its device stayed")
+	}
+}
+
+func TestNodeDown(t *testing.T) {
+	w := newWorld(t)
+	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1", "G2")}, Allocs: []Alloc{alloc("a1", "x", 1, holding("G1"))}})
+	w.batch(reading("n1", start(), sample("G1", start(), 90), sample("G2", start(), 0)))
+	s := w.update(Update{Nodes: []Node{{ID: "n1", Name: "gpu-a", Status: NodeDown, ModifyIndex: 2, Devices: node("", "", 0, "G1", "G2").Devices}}})
+	if g := s.GPU("G1"); g.State() != "down" || g.Sample == nil {
+		t.Errorf("%+v", g)
+	}
+	want := Fleet{Nodes: 1, GPUs: 2, Held: 1, Down: 2}
+	got := s.Fleet
+	got.Util = nil
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error("readings of a node that is down are history:", d)
+	}
+	if len(s.Problems) != 1 || s.Problems[0].Text != "node is down, jobs held 1 GPU on it" || s.Problems[0].Level != Bad {
+		t.Errorf("%+v", s.Problems)
+	}
+}
+
+// A machine that was set up anew gets a new ID; its old self stays listed, down.
+func TestNodeBuiltAnew(t *testing.T) {
+	old := node("n9", "gpu-a", 5, "G1")
+	old.Status = NodeDown
+	for name, nodes := range map[string][]Node{
+		"down and up":     {old, node("n1", "gpu-a", 4, "G1")},
+		"both not up yet": {{ID: "n9", Name: "gpu-a", Status: NodeDown, ModifyIndex: 5, Devices: old.Devices}, {ID: "n1", Name: "gpu-a", Status: NodeInitialising, ModifyIndex: 6, Devices: old.Devices}},
+	} {
+		w := newWorld(t)
+		s := w.update(Update{Nodes: nodes})
+		if len(s.GPUs) != 1 || s.GPUs[0].Node != "n1" || s.GPU("G1").Node != "n1" || len(s.NodeGPUs("n9")) != 0 {
+			t.Errorf("%s: %s", name, picture(s))
+		}
+	}
+}
+
+func TestFailed(t *testing.T) {
+	ok := gpu.Health{Verdict: gpu.VerdictOK}
+	bad := gpu.Health{Verdict: gpu.VerdictFailed, Reason: "Xid 79", Since: start().Add(-time.Minute)}
+	worn := gpu.Health{Verdict: gpu.VerdictDegraded, Reason: "uncorrectable memory errors"}
+	for name, test := range map[string]struct {
+		closed string // why the scheduler was told that it is unhealthy
+		sample gpu.Health
+		want   gpu.Health
+		state  string
+	}{
+		"healthy":           {"", ok, ok, "free"},
+		"not judged":        {"", gpu.Health{}, gpu.Health{}, "free"},
+		"degraded":          {"", worn, worn, "free"},
+		"by its sample":     {"", bad, bad, "failed"},
+		"by the scheduler":  {"lost", ok, gpu.Health{Verdict: gpu.VerdictFailed, Reason: "lost"}, "failed"},
+		"by both":           {"lost", bad, bad, "failed"},
+		"without a reason":  {" ", ok, gpu.Health{Verdict: gpu.VerdictFailed, Reason: " "}, "failed"},
+		"degraded and shut": {"lost", worn, gpu.Health{Verdict: gpu.VerdictFailed, Reason: "lost"}, "failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			n := node("n1", "gpu-a", 1, "G1")
+			if test.closed != "" {
+				unhealthy(0, test.closed)(&n)
+			}
+			w.update(Update{Nodes: []Node{n}})
+			b := reading("n1", start(), sample("G1", start(), 0))
+			b.Samples[0].Health = test.sample
+			s := w.batch(b)
+			if d := cmp.Diff(test.want, s.GPU("G1").Health); d != "" || s.GPU("G1").State() != test.state {
+				t.Errorf("%s: %s", s.GPU("G1").State(), d)
+			}
+		})
+	}
+}
+
+func TestIdleAndRogueTakeTime(t *testing.T) {
+	type at struct {
+		after time.Duration
+		util  float64
+		want  string
+	}
+	for name, test := range map[string]struct {
+		held time.Duration // how long before the first reading; negative: not held
+		seen []at
+	}{
+		"idle":                {time.Hour, []at{{0, 0, "held"}, {5*time.Minute - time.Second, 0, "held"}, {5 * time.Minute, 0, "idle"}, {6 * time.Minute, 50, "held"}, {7 * time.Minute, 0, "held"}}},
+		"held but a moment":   {0, []at{{0, 0, "held"}, {4 * time.Minute, 0, "held"}, {5 * time.Minute, 0, "idle"}}},
+		"quiet before it was": {-1, []at{{0, 0, "free"}, {10 * time.Minute, 0, "free"}}},
+		"rogue":               {-1, []at{{0, 90, "free"}, {19 * time.Second, 90, "free"}, {20 * time.Second, 90, "rogue"}, {30 * time.Second, 0, "free"}, {40 * time.Second, 90, "free"}}},
+		"busy as it should":   {time.Hour, []at{{0, 90, "held"}, {time.Hour, 90, "held"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			u := Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1")}}
+			if test.held >= 0 {
+				u.Allocs = []Alloc{alloc("a1", "x", 1, holding("G1"), func(a *Alloc) { a.Created = start().Add(-test.held) })}
+			}
+			w.update(u)
+			for _, r := range test.seen {
+				s := w.batch(reading("n1", start().Add(r.after), sample("G1", start().Add(r.after), r.util)))
+				if got := s.GPU("G1").State(); got != r.want {
+					t.Errorf("after %s at %v %%: %s, want %s", r.after, r.util, got, r.want)
+				}
+			}
+		})
+	}
+}
+
+func TestRogueNeedsAProcess(t *testing.T) {
+	w := newWorld(t)
+	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1")}})
+	for i := range 3 {
+		at := start().Add(time.Duration(i) * time.Minute)
+		b := reading("n1", at, sample("G1", at, 40))
+		b.Samples[0].Processes = nil
+		if s := w.batch(b); s.GPU("G1").State() != "free" {
+			t.Errorf("rogue without a process: %s", s.GPU("G1").State())
+		}
+	}
+}
+
+func TestBetterSourceStandsWhileFresh(t *testing.T) {
+	w := newWorld(t)
+	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1")}})
+	from := func(source string, after time.Duration, util float64) *GPU {
+		b := reading("n1", start().Add(after), sample("G1", start().Add(after), util))
+		b.Source = source
+		return w.batch(b).GPU("G1")
+	}
+	for i, step := range []struct {
+		source string
+		after  time.Duration
+		util   float64
+		want   string
+	}{
+		{"nomad", 0, 10, "nomad 10"},
+		{"agent", time.Second, 20, "agent 20"},
+		{"nomad", 2 * time.Second, 30, "agent 20"},
+		{"agent", 500 * time.Millisecond, 40, "agent 20"}, // late
+		{"nomad", 11 * time.Second, 50, "nomad 50"},       // the agent fell silent
+		{"agent", 12 * time.Second, 60, "agent 60"},
+	} {
+		g := from(step.source, step.after, step.util)
+		if got := fmt.Sprintf("%s %v", g.Source, *g.Util()); got != step.want {
+			t.Errorf("step %d: %s, want %s", i, got, step.want)
+		}
+	}
+	// A device that does not answer keeps its last reading, and where that came from.
+	b := reading("n1", start().Add(time.Hour), sample("G1", start(), 0))
+	b.Samples, b.Source = nil, "nvml"
+	if g := w.batch(b).GPU("G1"); g.Source != "agent" || *g.Util() != 60 {
+		t.Errorf("%s %v", g.Source, *g.Util())
+	}
+}
+
+func TestGPUEvents(t *testing.T) {
+	w := newWorld(t)
+	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G0", "G1")}})
+	b := reading("n1", start(), sample("G0", start(), 0), sample("G1", start(), 0))
+	b.Events = []gpu.Event{{UUID: "G1", At: start().Add(-time.Hour), Kind: gpu.EventXid, Xid: 79, Text: "fell off the bus"}, {UUID: "nobody", At: start()}}
+	w.batch(b)
+	s := w.batch(b) // a keyframe says it again
+	if len(s.Events) != 1 || s.Events[0].Subject != "gpu-a/1" || s.Events[0].Level != Bad || len(s.GPU("G1").Events) != 1 {
+		t.Errorf("%+v", s.Events)
+	}
+	down := node("n1", "gpu-a", 2, "G0", "G1")
+	unhealthy(1, "Xid 79")(&down)
+	s = w.update(Update{Nodes: []Node{down}})
+	s = w.update(Update{Nodes: []Node{node("n1", "gpu-a", 3, "G0", "G1")}})
+	var got []string
+	for _, e := range s.Events {
+		got = append(got, e.Subject+" "+e.Text)
+	}
+	want := []string{"gpu-a/1 healthy again: open to the scheduler", "gpu-a/1 unhealthy, closed to the scheduler: Xid 79", "gpu-a/1 fell off the bus"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestEventsOfTheScheduler(t *testing.T) {
+	w := newWorld(t)
+	// What was there at first is no news.
+	s := w.update(Update{Lists: SetAll, Index: 5, Nodes: []Node{node("n1", "gpu-a", 1)}, Allocs: []Alloc{alloc("a1", "x", 1)}, Deployments: []Deployment{{ID: "d1", Status: "running", ModifyIndex: 1}}})
+	if len(s.Events) != 0 {
+		t.Errorf("%+v", s.Events)
+	}
+	failed := alloc("a1", "x", 7, ended("failed"), func(a *Alloc) {
+		a.Tasks = []Task{{Name: "ok"}, {Name: "t", Failed: true, Events: []TaskEvent{{Type: "Terminated", Text: "Exit Code: 1"}, {Type: "Not Restarting", Text: "policy"}}}}
+	})
+	n := node("n1", "gpu-a", 6)
+	n.Status, n.Draining, n.Eligible = NodeDown, true, false
+	w.update(Update{Nodes: []Node{n}})
+	w.update(Update{Allocs: []Alloc{failed, failed}})
+	w.update(Update{Deployments: []Deployment{{ID: "d1", Job: JobID{"default", "x"}, JobVersion: 3, Status: "failed", StatusText: "progress deadline", ModifyIndex: 8}}})
+	s = w.update(Update{Allocs: []Alloc{alloc("a2", "x", 9, ended("pending"))}})
+	var got []string
+	for _, e := range s.Events {
+		got = append(got, fmt.Sprintf("%d %s %s: %s", e.Level, e.Kind, e.Subject, e.Text))
+	}
+	want := []string{
+		"0 alloc x.g[0]: pending on gpu-a",
+		"2 deployment default/x: version 3: progress deadline",
+		"2 alloc x.g[0]: failed on gpu-a: task t: Exit Code: 1",
+		"0 node gpu-a: not eligible for work", "0 node gpu-a: drain started", "2 node gpu-a: down",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if ev := s.JobEvents(JobID{"default", "x"}); len(ev) != 3 {
+		t.Errorf("%d events of the job", len(ev))
+	}
+}
+
+func TestEventsAreBounded(t *testing.T) {
+	st := newState(Place{}, start)
+	for i := range maxEvents + 7 {
+		st.event(Event{At: start().Add(time.Duration(i) * time.Second), Text: fmt.Sprint(i)})
+	}
+	if s := st.snapshot(); len(s.Events) != maxEvents || s.EventsDropped != 7 || s.Events[0].Text != fmt.Sprint(maxEvents+6) {
+		t.Errorf("%d events, %d dropped, first %q", len(s.Events), s.EventsDropped, s.Events[0].Text)
+	}
+}
+
+func TestSources(t *testing.T) {
+	w := newWorld(t)
+	say := func(state SourceState, asOf time.Time, err string) SourceStatus {
+		return *w.do(func(f *Feed) { f.Source(SourceStatus{Name: "nomad", State: state, AsOf: asOf, Err: err}) }).Source("nomad")
+	}
+	s := say(SourceStarting, time.Time{}, "")
+	began := s.Since
+	if s.Place.Cluster != "lab" || began.IsZero() || !s.AsOf.IsZero() {
+		t.Errorf("%+v", s)
+	}
+	live := say(SourceLive, start().Add(time.Hour), "")
+	if !live.Since.After(began) {
+		t.Error("another state began, Since stayed")
+	}
+	if again := say(SourceLive, start().Add(2*time.Hour), ""); again.Since != live.Since || !again.AsOf.After(live.AsOf) {
+		t.Errorf("still live: %+v", again)
+	}
+	late := say(SourceRetrying, time.Time{}, "connection refused")
+	if late.AsOf != start().Add(2*time.Hour) || late.Err != "connection refused" || !late.Since.After(live.Since) {
+		t.Errorf("a failure forgot when it was last heard: %+v", late)
+	}
+	say(SourceLive, start().Add(3*time.Hour), "")
+	snap := w.feed.Latest()
+	var got []string
+	for _, e := range snap.Events {
+		got = append(got, e.Subject+": "+e.Text)
+	}
+	if d := cmp.Diff([]string{"nomad: answers again", "nomad: connection refused"}, got); d != "" {
+		t.Error(d)
+	}
+	if w.do(func(f *Feed) { f.Forget("nomad") }).Source("nomad") != nil {
+		t.Error("forgotten, but there")
+	}
+}
+
+func TestVault(t *testing.T) {
+	w := newWorld(t)
+	put := func(v secrets.State) *Snapshot { return w.do(func(f *Feed) { f.Vault(v) }) }
+	keys := []secrets.Key{{Name: "b", Latest: 1}, {Name: "a", Latest: 3}}
+	put(secrets.State{Initialised: true, Keys: keys})
+	s := w.do(func(f *Feed) {
+		f.Artifacts([]Artifact{{Model: "m", Version: "1", Key: "a", KeyVersion: 3}, {Model: "m", Version: "0", Key: "a", KeyVersion: 2}, {Key: "gone"}})
+	})
+	if len(s.Keys) != 2 || s.Keys[0].Name != "a" || len(s.Keys[0].Artifacts) != 2 || s.Keys[0].Stale != 1 {
+		t.Errorf("%+v", s.Keys)
+	}
+	s = put(secrets.State{Err: "connection refused", Hint: "h", Retry: start()})
+	if len(s.Keys) != 2 || s.Vault.Err == "" || s.Vault.Hint != "h" || s.Vault.Retry.IsZero() || !s.Vault.Initialised {
+		t.Errorf("a failure: %+v", s.Vault)
+	}
+	s = put(secrets.State{Initialised: true, Sealed: true})
+	if len(s.Keys) != 2 || len(s.Events) != 1 || s.Events[0].Level != Bad || !strings.Contains(s.Problems[0].Text, "sealed") {
+		t.Errorf("sealed: %+v, %+v", s.Events, s.Problems)
+	}
+	if s = put(secrets.State{Initialised: true, Keys: keys}); len(s.Events) != 2 || s.Events[0].Text != "open" {
+		t.Errorf("open again: %+v", s.Events)
+	}
+}

@@ -1,0 +1,239 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// terminal is stoker in a real terminal: tmux on a socket of its own.
+type terminal struct {
+	t      *testing.T
+	socket string
+}
+
+// open starts a command in a terminal of w by h cells.
+func open(t *testing.T, w, h int, env []string, args ...string) *terminal {
+	t.Helper()
+	world := need(t)
+	if _, err := exec.LookPath("tmux"); err != nil {
+		t.Fatal("tmux is missing: make setup installs it")
+	}
+	term := &terminal{t, fmt.Sprintf("stoker-e2e-%d-%d", os.Getpid(), time.Now().UnixNano())}
+	cmd := append([]string{filepath.Join(world.bin, "stoker")}, args...)
+	new := exec.Command("tmux", append([]string{
+		"-L", term.socket, "-f", "/dev/null", "new-session", "-d",
+		"-x", fmt.Sprint(w), "-y", fmt.Sprint(h), "env",
+	}, append(append(world.env(), env...), cmd...)...)...)
+	new.Dir = world.repo
+	if out, err := new.CombinedOutput(); err != nil {
+		t.Fatalf("tmux: %v\n%s", err, out)
+	}
+	t.Cleanup(func() { _ = term.tmux("kill-server").Run() })
+	return term
+}
+
+func (m *terminal) tmux(args ...string) *exec.Cmd {
+	return exec.Command("tmux", append([]string{"-L", m.socket}, args...)...)
+}
+
+func (m *terminal) screen() string {
+	out, err := m.tmux("capture-pane", "-p").Output()
+	if err != nil {
+		return "" // the program has ended
+	}
+	return string(out)
+}
+
+func (m *terminal) keys(keys ...string) {
+	m.t.Helper()
+	if out, err := m.tmux(append([]string{"send-keys"}, keys...)...).CombinedOutput(); err != nil {
+		m.t.Fatalf("send-keys %v: %v\n%s", keys, err, out)
+	}
+}
+
+// sees waits until all texts are on the screen at once.
+func (m *terminal) sees(texts ...string) {
+	m.t.Helper()
+	m.waits(20*time.Second, func(s string) string {
+		for _, want := range texts {
+			if !strings.Contains(s, want) {
+				return fmt.Sprintf("no %q", want)
+			}
+		}
+		return ""
+	})
+}
+
+func (m *terminal) waits(limit time.Duration, f func(screen string) string) {
+	m.t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		s := m.screen()
+		said := f(s)
+		if said == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			m.t.Fatalf("after %s %s on the screen:\n%s", limit, said, s)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func sizes() [][2]int { return [][2]int{{80, 24}, {120, 40}, {200, 50}} }
+
+// TestScreens walks through every screen at each size.
+func TestScreens(t *testing.T) {
+	need(t)
+	for _, size := range sizes() {
+		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+			m := open(t, size[0], size[1], nil, "--context", labName)
+			m.sees("GPUs 20", "gpu-a", "gpu-b", "gpu-c", "nomad ●", "vault ● open", "agents ● 3/3")
+			m.keys("2")
+			m.sees("3 nodes", "gpu-b", "ready")
+			m.keys("Enter")
+			m.sees("pool default")
+			m.keys("Escape") // alone: with another key behind it, it is alt
+			m.sees("3 nodes")
+			m.keys("3")
+			m.sees("20 GPUs", "gpu-a/7")
+			m.keys("Enter")
+			m.sees("verdict", "H100 80GB", "util", "ECC")
+			m.keys("Escape")
+			m.sees("20 GPUs")
+			m.keys("4")
+			m.sees("stoker-agent")
+			m.keys("5")
+			m.sees("[5 models]")
+			m.keys("6")
+			m.sees("[6 training]")
+			m.keys("7")
+			m.sees("[7 keys]", "vault   ● open", "models")
+			m.keys("8")
+			m.sees("first-deploy")
+			m.keys("9")
+			m.sees("[9 events]")
+			m.keys(":", "n", "o", "d", "e", "s", "Enter")
+			m.sees("3 nodes")
+			m.keys("/", "g", "p", "u", "-", "c", "Enter")
+			m.waits(5*time.Second, func(s string) string {
+				if strings.Contains(s, "gpu-a") {
+					return "the filter still shows gpu-a"
+				}
+				return ""
+			})
+			m.keys("?")
+			m.sees("help", "drain")
+			m.keys("C-c")
+			m.waits(5*time.Second, func(s string) string {
+				if s != "" {
+					return "ctrl+c did not end it"
+				}
+				return ""
+			})
+		})
+	}
+}
+
+// TestDrainOnScreen drains a node with a key, sees what it will touch and says
+// no first; in read-only mode the key says why not.
+func TestDrainOnScreen(t *testing.T) {
+	need(t)
+	m := open(t, 120, 40, nil, "--context", labName)
+	m.sees("gpu-c")
+	m.keys("2")
+	m.sees("3 nodes")
+	m.keys("G", "d") // the last node
+	m.sees("drain node gpu-c", "takes no new work")
+	m.keys("Escape")
+	m.waits(5*time.Second, func(s string) string {
+		if strings.Contains(s, "takes no new work") {
+			return "the question is still open"
+		}
+		return ""
+	})
+	if n := rowsWhere(t, "nodes", "node", "gpu-c"); n[0]["draining"] != false || n[0]["eligible"] != true {
+		t.Errorf("after No the node is %v", n[0])
+	}
+	ro := open(t, 120, 40, nil, "--context", labName, "--read-only")
+	ro.sees("gpu-c", "read-only")
+	ro.keys("2")
+	ro.sees("3 nodes")
+	ro.keys("d")
+	ro.sees("read-only mode")
+}
+
+// TestLogsOnScreen follows the log of a job.
+func TestLogsOnScreen(t *testing.T) {
+	need(t)
+	m := open(t, 120, 40, nil, "--context", labName)
+	m.sees("GPUs 20")
+	m.keys("4")
+	m.sees("stoker-agent")
+	m.keys("l")
+	m.sees("log of default/stoker-agent", "serving GPUs")
+}
+
+// TestNomadStops: a running screen keeps its last data and says so, a new one
+// opens and recovers, and line mode exits 3.
+func TestNomadStops(t *testing.T) {
+	w := need(t)
+	m := open(t, 120, 40, nil, "--context", labName)
+	m.sees("GPUs 20", "nomad ● live")
+	if err := w.lab.StopServer(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.lab.StartServer(t.Context(), 0) })
+	m.waits(30*time.Second, func(s string) string {
+		if strings.Contains(s, "nomad ● live") {
+			return "nomad is still called live"
+		}
+		if !strings.Contains(s, "gpu-a") {
+			return "the last data is gone"
+		}
+		return ""
+	})
+	fresh := open(t, 120, 40, nil, "--context", labName)
+	fresh.sees("connection refused")
+	if r := stoker(t, "get", "nodes"); r.code != 3 {
+		t.Errorf("line mode exits %d, want 3: %s", r.code, r.err)
+	}
+	if err := w.lab.StartServer(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	m.waits(60*time.Second, func(s string) string { return missing(s, "nomad ● live") })
+	fresh.waits(60*time.Second, func(s string) string { return missing(s, "nomad ● live", "gpu-a") })
+}
+
+func missing(s string, texts ...string) string {
+	for _, want := range texts {
+		if !strings.Contains(s, want) {
+			return fmt.Sprintf("no %q", want)
+		}
+	}
+	return ""
+}
+
+// TestScenarioOnScreen watches the main job while a script runs it.
+func TestScenarioOnScreen(t *testing.T) {
+	need(t)
+	m := open(t, 120, 40, nil, "--context", labName)
+	m.sees("GPUs 20")
+	done := make(chan result, 1)
+	go func() { done <- stoker(t, "run", firstDeploy, "-v", "seconds=6") }()
+	m.keys("6")
+	m.waits(90*time.Second, func(s string) string { return missing(s, "train-digits", "running") })
+	m.keys("5")
+	m.waits(90*time.Second, func(s string) string { return missing(s, "digits", "2/2", "ms") })
+	m.keys("3")
+	m.sees("2 held", "default/digits.server")
+	if r := <-done; r.code != 0 {
+		t.Errorf("run: exit %d\n%s%s", r.code, r.out, r.err)
+	}
+	nothingLeft(t)
+}
