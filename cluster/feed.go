@@ -50,7 +50,7 @@ func (f *Feed) Subscribe() (snapshots <-chan *Snapshot, stop func()) {
 	if s := f.Latest(); s.Rev > 0 {
 		ch <- s
 	}
-	if false {
+	if f.ended {
 		close(ch)
 		return ch, func() {}
 	}

@@ -95,7 +95,12 @@ func TestEndOfAFeed(t *testing.T) {
 	if s, open := <-late; !open || s != f.Latest() {
 		t.Error("after the end, the last snapshot is not to be had")
 	}
-	if _, open := <-late; open {
+	select {
+	case _, open := <-late:
+		if open {
+			t.Error("after the end, there is another snapshot")
+		}
+	default:
 		t.Error("after the end, a new channel stays open")
 	}
 }

@@ -120,14 +120,14 @@ func TestFolding(t *testing.T) {
 // TestAnyOrder gives the same changes in many orders, some of them twice.
 func TestAnyOrder(t *testing.T) {
 	changes := []Update{
-		{Index: 1, Jobs: []Job{job("x", 1)}},
+		{Index: 1, Jobs: []Job{job("y", 1)}},
 		{Index: 2, Allocs: []Alloc{alloc("a1", "x", 2, ended("pending"))}},
 		{Index: 3, Allocs: []Alloc{alloc("a1", "x", 3)}},
 		{Index: 4, Allocs: []Alloc{alloc("a1", "x", 4, ended("complete"))}},
-		{Index: 5, GoneJobs: []JobID{{"default", "x"}}},
-		{Index: 6, Jobs: []Job{job("x", 6, func(j *Job) { j.Version = 7 })}},
+		{Index: 5, GoneJobs: []JobID{{"default", "y"}}},
+		{Index: 6, Jobs: []Job{job("y", 6, func(j *Job) { j.Version = 7 })}},
 	}
-	const want = "job x v7 run 0 start 0 fail 0 lost 0 gpus 0\nalloc a1 v0 complete\n"
+	const want = "job y v7 run 0 start 0 fail 0 lost 0 gpus 0\nalloc a1 v0 complete\n"
 	order := []int{0, 1, 2, 3, 4, 5}
 	var try func(k int)
 	tried := 0
@@ -154,6 +154,25 @@ func TestAnyOrder(t *testing.T) {
 		}
 	}
 	try(0)
+}
+
+// Nomad deletes a purged job's allocations and deployments with it, silently.
+func TestPurgedJobTakesItsOwn(t *testing.T) {
+	w := newWorld(t)
+	w.update(Update{
+		Jobs: []Job{job("x", 1), job("y", 1)}, Nodes: []Node{node("n1", "gpu-a", 1, "G1")},
+		Allocs:      []Alloc{alloc("a1", "x", 2, holding("G1")), alloc("a2", "y", 2)},
+		Deployments: []Deployment{{ID: "d1", Job: JobID{"default", "x"}, ModifyIndex: 2}, {ID: "d2", Job: JobID{"default", "y"}, ModifyIndex: 2}},
+	})
+	s := w.update(Update{Index: 5, GoneJobs: []JobID{{"default", "x"}}})
+	if d := cmp.Diff("node n1 ready\njob y v0 run 1 start 0 fail 0 lost 0 gpus 0\nalloc a2 v0 running\ngpu G1 on gpu-a free\n", picture(s)); d != "" || len(s.Deployments) != 1 {
+		t.Error(d, s.Deployments)
+	}
+	// It was run again meanwhile: the old purge, told once more, takes nothing of that.
+	w.update(Update{Index: 9, Jobs: []Job{job("x", 9)}, Allocs: []Alloc{alloc("a3", "x", 9)}})
+	if s = w.update(Update{Index: 5, GoneJobs: []JobID{{"default", "x"}}}); s.Job(JobID{"default", "x"}) == nil || s.Alloc("a3") == nil || s.Alloc("a1") != nil {
+		t.Error(picture(s))
+	}
 }
 
 func TestVersionOfAnEvent(t *testing.T) {

@@ -281,7 +281,7 @@ func TestGPUEvents(t *testing.T) {
 	}
 	down := node("n1", "gpu-a", 2, "G0", "G1")
 	unhealthy(1, "Xid 79")(&down)
-	s = w.update(Update{Nodes: []Node{down}})
+	w.update(Update{Nodes: []Node{down}})
 	s = w.update(Update{Nodes: []Node{node("n1", "gpu-a", 3, "G0", "G1")}})
 	var got []string
 	for _, e := range s.Events {
@@ -295,9 +295,9 @@ func TestGPUEvents(t *testing.T) {
 
 func TestEventsOfTheScheduler(t *testing.T) {
 	w := newWorld(t)
-	// What was there at first is no news.
+	// Of what was there at first, allocations are told with their own times.
 	s := w.update(Update{Lists: SetAll, Index: 5, Nodes: []Node{node("n1", "gpu-a", 1)}, Allocs: []Alloc{alloc("a1", "x", 1)}, Deployments: []Deployment{{ID: "d1", Status: "running", ModifyIndex: 1}}})
-	if len(s.Events) != 0 {
+	if len(s.Events) != 1 {
 		t.Errorf("%+v", s.Events)
 	}
 	failed := alloc("a1", "x", 7, ended("failed"), func(a *Alloc) {
@@ -318,11 +318,12 @@ func TestEventsOfTheScheduler(t *testing.T) {
 		"2 deployment default/x: version 3: progress deadline",
 		"2 alloc x.g[0]: failed on gpu-a: task t: Exit Code: 1",
 		"0 node gpu-a: not eligible for work", "0 node gpu-a: drain started", "2 node gpu-a: down",
+		"0 alloc x.g[0]: running on gpu-a",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	if ev := s.JobEvents(JobID{"default", "x"}); len(ev) != 3 {
+	if ev := s.JobEvents(JobID{"default", "x"}); len(ev) != 4 {
 		t.Errorf("%d events of the job", len(ev))
 	}
 }

@@ -36,6 +36,7 @@ type state struct {
 	artifacts []Artifact
 	vault     *secrets.State
 	sources   map[string]SourceStatus
+	purged    map[JobID]uint64 // index at which a job was purged, since the last list
 	utilPast  []float64
 	utilAt    time.Time
 
@@ -81,12 +82,14 @@ func newState(place Place, now func() time.Time) *state {
 		models:   map[ModelKey]*modelRow{},
 		training: map[JobID]*trainingRow{},
 		sources:  map[string]SourceStatus{},
+		purged:   map[JobID]uint64{},
 	}
 }
 
 // scheduler applies rows of the scheduler and notes what changed as events.
 // Jobs and deployments come first: they tell the version of new allocations.
 func (st *state) scheduler(u Update) {
+	st.forgetJobs(&u)
 	st.applyDeployments(u)
 	st.applyJobs(u)
 	st.applyAllocs(u)
@@ -94,6 +97,31 @@ func (st *state) scheduler(u Update) {
 	fold(st.evals, u.Lists&SetEvaluations != 0, u.Index, u.Evaluations, u.GoneEvaluations, nil)
 	fold(st.services, u.Lists&SetServices != 0, u.Index, u.Services, u.GoneServices, nil)
 	st.listed |= u.Lists
+}
+
+// forgetJobs drops what belonged to purged jobs, also what comes late: Nomad
+// deletes it with the job and makes no event for it.
+func (st *state) forgetJobs(u *Update) {
+	if u.Lists&SetAllocs != 0 {
+		clear(st.purged) // the list holds what there is
+	}
+	for _, id := range u.GoneJobs {
+		st.purged[id] = max(st.purged[id], u.Index)
+		for k, a := range st.allocs.rows {
+			if a.Job == id {
+				st.allocs.drop(k, u.Index)
+			}
+		}
+		for k, d := range st.deployments.rows {
+			if d.Job == id {
+				st.deployments.drop(k, u.Index)
+			}
+		}
+	}
+	if len(st.purged) > 0 && u.Lists == 0 {
+		u.Allocs = slices.DeleteFunc(slices.Clone(u.Allocs), func(a Alloc) bool { return a.ModifyIndex <= st.purged[a.Job] })
+		u.Deployments = slices.DeleteFunc(slices.Clone(u.Deployments), func(d Deployment) bool { return d.ModifyIndex <= st.purged[d.Job] })
+	}
 }
 
 // fold applies rows, whole lists and departures to one table. note hears of
@@ -169,17 +197,38 @@ func (st *state) applyAllocs(u Update) {
 		st.completeAlloc(&rows[i])
 	}
 	whole := u.Lists&SetAllocs != 0
+	first := whole && st.listed&SetAllocs == 0
 	fold(st.allocs, whole, u.Index, rows, u.GoneAllocs, func(old, a *Alloc) {
 		if old == nil && whole || old != nil && old.Client == a.Client {
 			return
 		}
-		level, text := Info, a.Client+" on "+a.NodeName
-		if a.Client == "failed" || a.Client == "lost" {
-			level = Bad
-			text += lastWord(a)
-		}
-		st.event(Event{At: st.now(), Level: level, Kind: "alloc", Subject: a.Name, Text: text, Job: a.Job, Node: a.Node})
+		st.allocEvent(a, st.now())
 	})
+	if first {
+		st.recall(rows)
+	}
+}
+
+func (st *state) allocEvent(a *Alloc, at time.Time) {
+	level, text := Info, a.Client+" on "+a.NodeName
+	if a.Client == "failed" || a.Client == "lost" {
+		level = Bad
+		text += lastWord(a)
+	}
+	st.event(Event{At: at, Level: level, Kind: "alloc", Subject: a.Name, Text: text, Job: a.Job, Node: a.Node})
+}
+
+// recallFor is how far back the first list is told as events, so that who comes
+// at three at night sees what happened before.
+const recallFor = 24 * time.Hour
+
+func (st *state) recall(rows []Alloc) {
+	recent := slices.DeleteFunc(slices.Clone(rows), func(a Alloc) bool { return st.now().Sub(a.Modified) > recallFor })
+	slices.SortFunc(recent, func(a, b Alloc) int { return a.Modified.Compare(b.Modified) })
+	for i := range recent {
+		st.allocEvent(&recent[i], recent[i].Modified)
+	}
+	slices.SortStableFunc(st.events, func(a, b Event) int { return a.At.Compare(b.At) })
 }
 
 // completeAlloc fills in what one way of learning of an allocation leaves out:
@@ -207,7 +256,7 @@ func (st *state) completeAlloc(a *Alloc) {
 // lastWord is what the failed task said last.
 func lastWord(a *Alloc) string {
 	if said := a.Said(); said != "" {
-		return ": " + said
+		return ": task " + said
 	}
 	return ""
 }

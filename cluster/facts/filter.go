@@ -74,13 +74,14 @@ func known(params ...any) (any, error) {
 
 // comparisons makes comparing an unknown column an error. The language fails
 // by itself for "<" and the like, but has unknown differ from everything, so
-// that != and not in would select what nobody knows.
+// that != and "not in" would select what nobody knows.
 type comparisons struct{}
 
 // Visit is called for each node of an expression.
 func (comparisons) Visit(n *ast.Node) {
+	comparing := []string{"==", "!=", "in", "contains", "matches", "startsWith", "endsWith"}
 	b, ok := (*n).(*ast.BinaryNode)
-	if !ok || !slices.Contains([]string{"==", "!=", "in"}, b.Operator) || isNil(b.Left) || isNil(b.Right) {
+	if !ok || !slices.Contains(comparing, b.Operator) || isNil(b.Left) || isNil(b.Right) {
 		return
 	}
 	for _, side := range []*ast.Node{&b.Left, &b.Right} {

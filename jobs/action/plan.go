@@ -67,8 +67,13 @@ func groupEffect(c cluster.GroupChange) string {
 		n    int
 		what string
 	}{
-		{c.Place, "start"}, {c.Canary, "start as canary"}, {c.Update, "update in place"},
-		{c.Replace, "replace"}, {c.Migrate, "move"}, {c.Stop, "stop"}, {c.Ignore, "stay as they are"},
+		{c.Place, "start"},
+		{c.Canary, "start as canary"},
+		{c.Update, "update in place"},
+		{c.Replace, "replace"},
+		{c.Migrate, "move"},
+		{c.Stop, "stop"},
+		{c.Ignore, "stay as they are"},
 	} {
 		if x.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", x.n, x.what))

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/goccy/go-yaml"
@@ -58,13 +59,19 @@ func (o object) MarshalJSON() ([]byte, error) {
 }
 
 // plain turns what rows hold into what JSON holds: times are RFC 3339 in UTC,
-// the zero time is unknown.
+// the zero time is unknown, and so is a loss that is no number any more, for
+// which JSON has no word.
 func plain(v any) any {
-	if t, ok := v.(time.Time); ok {
-		if t.IsZero() {
+	switch v := v.(type) {
+	case time.Time:
+		if v.IsZero() {
 			return nil
 		}
-		return t.UTC().Format(time.RFC3339Nano)
+		return v.UTC().Format(time.RFC3339Nano)
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil
+		}
 	}
 	return v
 }
@@ -83,11 +90,26 @@ func writeYAML(w io.Writer, columns []facts.Column, rows []facts.Row) error {
 	list := make([]yaml.MapSlice, len(rows))
 	for i, r := range rows {
 		for j, c := range columns {
-			list[i] = append(list[i], yaml.MapItem{Key: c.Name, Value: plain(r[j])})
+			list[i] = append(list[i], yaml.MapItem{Key: c.Name, Value: yamlValue(r[j])})
 		}
 	}
 	return yaml.NewEncoder(w).Encode(list)
 }
+
+// yamlValue quotes a text with characters that YAML does not allow as they are,
+// which the encoder would write all the same.
+func yamlValue(v any) any {
+	v = plain(v)
+	if s, ok := v.(string); ok && strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return quoted(s)
+	}
+	return v
+}
+
+type quoted string
+
+// MarshalYAML writes the text with escapes.
+func (q quoted) MarshalYAML() ([]byte, error) { return []byte(strconv.Quote(string(q))), nil }
 
 func writeCSV(w io.Writer, columns []facts.Column, rows []facts.Row, withHead bool) error {
 	cw := csv.NewWriter(w)
@@ -142,7 +164,16 @@ func writeTable(w io.Writer, columns []facts.Column, rows []facts.Row, wide, wit
 			lines[i] = append(lines[i], bound(columns, r, j)+cellText(columns[j].Name, r[j], now))
 		}
 	}
-	return printTable(w, head, right, lines)
+	if withHead {
+		return printTable(w, head, right, lines)
+	}
+	var b bytes.Buffer
+	if err := printTable(&b, head, right, lines); err != nil {
+		return err
+	}
+	_, body, _ := bytes.Cut(b.Bytes(), []byte("\n")) // aligned as under its head
+	_, err := w.Write(body)
+	return err
 }
 
 // Table prints aligned columns, for commands made elsewhere.
@@ -159,15 +190,10 @@ func bound(columns []facts.Column, r facts.Row, i int) string {
 	return fmt.Sprint(r[i+1]) + " "
 }
 
-// printTable aligns cells under their heads, if there are any; remote text is cleaned here.
+// printTable aligns cells under their heads; remote text is cleaned here.
 func printTable(w io.Writer, head []string, right []bool, lines [][]string) error {
-	if head != nil {
-		lines = append([][]string{head}, lines...)
-	}
-	if len(lines) == 0 {
-		return nil
-	}
-	widths := make([]int, len(lines[0]))
+	lines = append([][]string{head}, lines...)
+	widths := make([]int, len(head))
 	for _, line := range lines {
 		for i := range line {
 			line[i] = ui.Clean(line[i])

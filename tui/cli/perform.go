@@ -151,13 +151,21 @@ func findJob(s *cluster.Snapshot, name string) (*cluster.Job, error) {
 	return nil, usage("several namespaces have a job %q", name).hint("write namespace/" + name)
 }
 
+// findNode finds a node by its name, else by the beginning of its ID.
 func findNode(s *cluster.Snapshot, name string) (*cluster.Node, error) {
-	var found []*cluster.Node
+	var named, begin []*cluster.Node
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
-		if n.Name == name || len(name) >= 4 && strings.HasPrefix(string(n.ID), name) {
-			found = append(found, n)
+		switch {
+		case n.Name == name || string(n.ID) == name:
+			named = append(named, n)
+		case len(name) >= 4 && strings.HasPrefix(string(n.ID), name):
+			begin = append(begin, n)
 		}
+	}
+	found := named
+	if len(found) == 0 {
+		found = begin
 	}
 	switch len(found) {
 	case 1:

@@ -113,7 +113,7 @@ func TestScreens(t *testing.T) {
 			m.keys("6")
 			m.sees("[6 training]")
 			m.keys("7")
-			m.sees("[7 keys]", "vault   ● open", "models")
+			m.sees("[7 keys]", "models")
 			m.keys("8")
 			m.sees("first-deploy")
 			m.keys("9")

@@ -1,0 +1,223 @@
+package facts
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/cluster"
+)
+
+// TestShape holds what programs rely on, of every view, full and bare.
+func TestShape(t *testing.T) {
+	snake := regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+	snapshots := map[string]*cluster.Snapshot{"filled": filled(t), "bare": bare(t), "none": fed(t)}
+	for _, v := range Views() {
+		t.Run(v.Name, func(t *testing.T) {
+			var names []string
+			for _, c := range v.Columns {
+				if !snake.MatchString(c.Name) {
+					t.Errorf("column %q is not snake_case", c.Name)
+				}
+				if slices.Contains(names, c.Name) {
+					t.Errorf("two columns are called %q", c.Name)
+				}
+				names = append(names, c.Name)
+			}
+			if n := len(names); !slices.Equal(names[:2], []string{"cluster", "region"}) || !slices.Equal(names[n-2:], []string{"source", "as_of"}) {
+				t.Errorf("a row begins with its place and ends with its source: %v", names)
+			}
+			if v.Help == "" || len(v.Needs) == 0 {
+				t.Error("a view says what it is for and what it needs")
+			}
+			for name, s := range snapshots {
+				rows := v.Rows(s)
+				if name == "filled" && len(rows) == 0 {
+					t.Error("no rows")
+				}
+				for _, r := range rows {
+					if len(r) != len(v.Columns) {
+						t.Fatalf("%s: a row has %d values and the view %d columns: %v", name, len(r), len(v.Columns), r)
+					}
+					if r[0] != "lab" || r[1] != "global" {
+						t.Errorf("%s: the row is not of this place: %v", name, r[:2])
+					}
+					for i, value := range r {
+						plainValue(t, name, v.Columns[i].Name, value)
+					}
+				}
+			}
+		})
+	}
+}
+
+// plainValue holds that line mode and expressions know what to do with a value.
+func plainValue(t *testing.T, snapshot, column string, value any) {
+	t.Helper()
+	switch v := value.(type) {
+	case nil, bool, int, uint64, float64, string:
+	case time.Time:
+		if v.IsZero() {
+			t.Errorf("%s: %s: a time that never was is unknown, not the year 1", snapshot, column)
+		}
+	default:
+		t.Errorf("%s: %s holds a %T", snapshot, column, value)
+	}
+	if _, err := json.Marshal(value); err != nil {
+		t.Errorf("%s: %s: %v", snapshot, column, err)
+	}
+}
+
+// TestNames holds that a name or an alias means one view.
+func TestNames(t *testing.T) {
+	seen := map[string]string{}
+	for _, v := range Views() {
+		for _, name := range append([]string{v.Name}, v.Aliases...) {
+			if was, taken := seen[name]; taken {
+				t.Errorf("%s means %s and %s", name, was, v.Name)
+			}
+			seen[name] = v.Name
+			if got, ok := Find(name); !ok || got.Name != v.Name {
+				t.Errorf("Find(%s) does not find %s", name, v.Name)
+			}
+		}
+	}
+	if _, ok := Find("pods"); ok {
+		t.Error("found a view that is not there")
+	}
+}
+
+// TestEverythingKnown holds that no column is always nil: the first row of each
+// view of the filled snapshot has the values that its sources gave.
+func TestEverythingKnown(t *testing.T) {
+	s := filled(t)
+	for view, want := range map[string]struct {
+		column string
+		value  any
+		unset  []string // what this row has no reason to have
+	}{
+		"nodes":    {"node", "gpu-a", nil},
+		"gpus":     {"uuid", "GPU-1", []string{"parent_uuid"}},
+		"jobs":     {"job", "chat", []string{"waiting_since", "gpus_wanted"}},
+		"allocs":   {"id", "a1-1111", nil},
+		"models":   {"job", "chat", []string{"latency_p50_bound", "latency_p95_bound"}},
+		"training": {"job", "train", nil},
+		"keys":     {"key", "models", nil},
+		"events":   {"subject", "registry", nil},
+		"sources":  {"name", "agent gpu-b", []string{"last", "retry_at", "as_of"}},
+	} {
+		var unset []string
+		for name, value := range row(t, s, view, want.column, want.value) {
+			if value == nil {
+				unset = append(unset, name)
+			}
+		}
+		slices.Sort(unset)
+		slices.Sort(want.unset)
+		if d := cmp.Diff(want.unset, unset); d != "" {
+			t.Errorf("%s: unknown columns: %s", view, d)
+		}
+	}
+}
+
+// TestValues spot-checks the joins that the rows add themselves.
+func TestValues(t *testing.T) {
+	s := filled(t)
+	for _, c := range []struct {
+		view, column string
+		value        any
+		want         map[string]any
+	}{
+		{"nodes", "node", "gpu-a", map[string]any{"gpus": 2, "gpus_held": 2, "gpus_free": 0, "util_percent": 50.0, "power_watts": 1000.0, "temperature_max_celsius": 61.0, "gpu_model": "H100", "allocs": 2}},
+		{"nodes", "node", "gpu-b", map[string]any{"gpus": 1, "gpus_held": 0, "gpus_free": 1, "util_percent": nil, "power_watts": nil, "temperature_max_celsius": nil}},
+		{"gpus", "uuid", "GPU-1", map[string]any{"state": "held", "held_by": "default/chat.g[0]", "held_by_job": "default/chat", "held_by_alloc": "a1-1111", "throttle": "sw_power_cap", "source": "agent", "processes": 1}},
+		{"jobs", "job", "wants", map[string]any{"waiting": true, "gpus_wanted": 4, "desired": 4, "gpus_held": 0, "kind": nil, "deployment": nil}},
+		{"jobs", "job", "agent", map[string]any{"waiting": false, "desired": nil}}, // a system job runs once a node
+		{"allocs", "id", "a1-1111", map[string]any{"gpus": 1, "gpu_uuids": "GPU-1", "restarts": 2, "last_event": "t: Task started", "healthy": true}},
+		{"models", "job", "chat", map[string]any{"latency_p99_seconds": 10.0, "latency_p99_bound": "≥", "ttft_p95_bound": "<", "latency_p95_bound": nil, "accuracy": 0.76, "window_seconds": 30.0, "gpu_util_percent": 40.0}},
+		{"training", "job", "train", map[string]any{"step": 100.0, "loss": 0.3, "status": "running", "gpus": 1, "gpu_util_percent": 60.0}},
+		{"keys", "key", "models", map[string]any{"artifacts": 1, "artifacts_stale": 1, "used_by": "llm:v2", "latest_created": start()}},
+		{"sources", "name", "agent gpu-b", map[string]any{"state": "retrying", "error": "no route to host"}},
+	} {
+		got := row(t, s, c.view, c.column, c.value)
+		for name, want := range c.want {
+			if d := cmp.Diff(want, got[name]); d != "" {
+				t.Errorf("%s of %s %v: %s", name, c.view, c.value, d)
+			}
+		}
+	}
+}
+
+// TestUnknownStaysNil holds that what nobody reported is never 0.
+func TestUnknownStaysNil(t *testing.T) {
+	s := bare(t)
+	for _, c := range []struct {
+		view, column string
+		value        any
+		unknown      []string
+	}{
+		{"nodes", "node", "gpu-a", []string{"util_percent", "power_watts", "temperature_max_celsius", "as_of"}},
+		{"gpus", "uuid", "GPU-1", []string{
+			"util_percent", "memory_used_bytes", "memory_total_bytes", "power_watts", "power_limit_watts", "temperature_celsius", "sm_clock_mhz", "memory_clock_mhz",
+			"throttle", "ecc_corrected", "ecc_uncorrected", "energy_joules", "health", "health_reason", "processes", "driver", "source", "as_of",
+		}},
+		{"jobs", "job", "train", []string{"desired", "waiting_since", "gpus_wanted", "deployment"}},
+		{"allocs", "id", "a1-1111", []string{"healthy", "last_event"}},
+		{"models", "job", "chat", []string{
+			"requests_per_second", "error_ratio", "rejected_ratio", "latency_p50_seconds", "latency_p95_seconds", "latency_p99_seconds", "in_flight", "requests_total",
+			"queue", "ttft_p95_seconds", "tokens_per_second", "kv_cache_ratio", "gpu_util_percent", "accuracy", "window_seconds", "source", "as_of",
+		}},
+		{"training", "job", "train", []string{"step", "planned_steps", "epoch", "loss", "accuracy", "learning_rate", "samples_per_second", "gpu_util_percent", "source", "as_of"}},
+		{"keys", "key", "models", []string{"artifacts", "artifacts_stale", "used_by", "latest_created", "as_of"}},
+	} {
+		got := row(t, s, c.view, c.column, c.value)
+		for _, name := range c.unknown {
+			if v, ok := got[name]; !ok || v != nil {
+				t.Errorf("%s of %s is unknown, not %v", name, c.view, v)
+			}
+		}
+	}
+}
+
+func TestEvents(t *testing.T) {
+	s := fed(
+		t, func(f *cluster.Feed) { f.Scheduler(update()) },
+		func(f *cluster.Feed) {
+			n := update().Nodes[1]
+			n.Status, n.ModifyIndex = cluster.NodeDown, 11
+			f.Scheduler(cluster.Update{Index: 11, Nodes: []cluster.Node{n}})
+		},
+		source("vault", cluster.SourceLive, ""), source("vault", cluster.SourceRetrying, "connection refused"),
+	)
+	got := row(t, s, "events", "subject", "gpu-b")
+	want := map[string]any{
+		"cluster": "lab", "region": "global", "time": start().Add(2 * time.Second), "level": "bad", "kind": "node", "subject": "gpu-b", "text": "down",
+		"source": "node", "as_of": start().Add(2 * time.Second),
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if got := row(t, s, "events", "subject", "vault")["level"]; got != "warn" {
+		t.Errorf("a source that is late is a warning, not %v", got)
+	}
+}
+
+// TestAll is the whole snapshot as expressions over it see it.
+func TestAll(t *testing.T) {
+	s := filled(t)
+	all := All(s)
+	if len(all) != len(Views()) {
+		t.Errorf("%d views, want %d", len(all), len(Views()))
+	}
+	rows, ok := all["gpus"].([]map[string]any)
+	if !ok || len(rows) != 3 || rows[0]["uuid"] != "GPU-1" {
+		t.Errorf("gpus: %v", all["gpus"])
+	}
+	if rows, ok := All(fed(t))["jobs"].([]map[string]any); !ok || rows == nil {
+		t.Error("no rows are an empty list, not nil")
+	}
+}

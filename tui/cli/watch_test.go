@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/cluster"
+	"stoker/cluster/facts"
+)
+
+func TestChanged(t *testing.T) {
+	a, seen := &App{}, map[string]bool{}
+	later := noon().Add(time.Minute)
+	for i, step := range []struct{ rows, want []facts.Row }{
+		{[]facts.Row{{"a", 1, noon()}, {"b", nil, noon()}}, []facts.Row{{"a", 1, noon()}, {"b", nil, noon()}}},
+		{[]facts.Row{{"a", 1, later}, {"b", nil, later}}, nil}, // only the age
+		{[]facts.Row{{"a", 2, later}, {"b", nil, later}}, []facts.Row{{"a", 2, later}}},
+		{[]facts.Row{{"a", 2, later}}, nil}, // b went: not told
+		{[]facts.Row{{"a", 2, later}, {"b", 0, later}}, []facts.Row{{"b", 0, later}}},
+		{[]facts.Row{{"a", 1, later}, {"b", 0, later}}, []facts.Row{{"a", 1, later}}}, // as it was before is a change too
+	} {
+		if diff := cmp.Diff(step.want, a.changed(step.rows, seen)); diff != "" {
+			t.Errorf("step %d (-want +got):\n%s", i+1, diff)
+		}
+	}
+}
+
+// watched runs a watch of the nodes on a feed of its own, in which the clock
+// is the test's, and gives what it printed after each change.
+func watched(t *testing.T, format, filter string, changes ...func(*cluster.Feed)) []string {
+	t.Helper()
+	var said []string
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		feed := cluster.NewFeed(cluster.Place{Cluster: "c"}, time.Now)
+		go func() { _ = feed.Run(ctx) }()
+		feed.Source(cluster.SourceStatus{Name: "nomad", State: cluster.SourceLive})
+		feed.Source(cluster.SourceStatus{Name: "agents", State: cluster.SourceOff})
+		feed.Scheduler(cluster.Update{Lists: cluster.SetAll, Index: 1, Nodes: []cluster.Node{
+			watchedNode("gpu-a", cluster.NodeReady, 1), watchedNode("gpu-b", cluster.NodeReady, 1),
+		}})
+		time.Sleep(time.Second)
+		var out bytes.Buffer
+		a := &App{Out: &out, Now: time.Now}
+		v, _ := facts.Find("nodes")
+		f, err := facts.CompileFilter(filter, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- a.watch(ctx, &Session{Feed: feed}, v, f, format) }()
+		for _, change := range append(changes, func(*cluster.Feed) {}) {
+			time.Sleep(2 * watchEvery)
+			synctest.Wait()
+			said = append(said, out.String())
+			out.Reset()
+			change(feed)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("an interrupted watch ended with %v", err)
+		}
+		synctest.Wait()
+	})
+	return said
+}
+
+func watchedNode(name string, status cluster.NodeStatus, index uint64) cluster.Node {
+	return cluster.Node{Place: cluster.Place{Cluster: "c"}, ID: cluster.NodeID(name), Name: name, Status: status, Eligible: true, ModifyIndex: index}
+}
+
+func TestWatch(t *testing.T) {
+	goesDown := func(f *cluster.Feed) {
+		f.Scheduler(cluster.Update{Index: 2, Nodes: []cluster.Node{watchedNode("gpu-b", cluster.NodeDown, 2)}})
+	}
+	same := func(f *cluster.Feed) { // another event about the node, which says nothing new
+		f.Scheduler(cluster.Update{Index: 3, Nodes: []cluster.Node{watchedNode("gpu-b", cluster.NodeDown, 3)}})
+	}
+	names := map[string]func(string) []string{
+		"csv": func(s string) (out []string) {
+			rows, err := csv.NewReader(strings.NewReader(s)).ReadAll()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range rows {
+				out = append(out, r[2]+" "+r[5])
+			}
+			return out
+		},
+		"json": func(s string) (out []string) {
+			for line := range strings.Lines(s) { // each answer is one line
+				var rows []struct{ Node, Status string }
+				if err := json.Unmarshal([]byte(line), &rows); err != nil {
+					t.Fatalf("%v in %q", err, line)
+				}
+				for _, r := range rows {
+					out = append(out, r.Node+" "+r.Status)
+				}
+			}
+			return out
+		},
+		"table": func(s string) (out []string) {
+			for line := range strings.Lines(s) {
+				out = append(out, strings.Join(strings.Fields(line)[:2], " "))
+			}
+			return out
+		},
+	}
+	for format, want := range map[string][][]string{
+		"csv":   {{"node status", "gpu-a ready", "gpu-b ready"}, {"gpu-b down"}, nil},
+		"json":  {{"gpu-a ready", "gpu-b ready"}, {"gpu-b down"}, nil},
+		"table": {{"NODE POOL", "gpu-a ready", "gpu-b ready"}, {"gpu-b down"}, nil},
+	} {
+		t.Run(format, func(t *testing.T) {
+			var got [][]string
+			for _, text := range watched(t, format, "", goesDown, same) {
+				got = append(got, names[format](text))
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWatchFilters(t *testing.T) {
+	said := watched(t, "csv", "gpu-a", func(f *cluster.Feed) {
+		f.Scheduler(cluster.Update{Index: 2, Nodes: []cluster.Node{watchedNode("gpu-b", cluster.NodeDown, 2)}})
+	})
+	if strings.Contains(said[0], "gpu-b") || said[1] != "" {
+		t.Errorf("rows that the filter drops were printed: %q", said)
+	}
+}
