@@ -140,8 +140,8 @@ func (a *App) Root() *cobra.Command {
 		Long: `stoker shows a fleet of GPU machines live and runs inference and training jobs on it.
 
 Without a command it opens the screen. Which cluster: --context, else STOKER_CONTEXT,
-else the current one of the config file, else NOMAD_ADDR and VAULT_ADDR as in the
-official tools. "stoker lab up" makes a whole cluster on this machine to try it on.
+else NOMAD_ADDR and VAULT_ADDR as in the official tools, else the current one of the
+config file. "stoker lab up" makes a whole cluster on this machine to try it on.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done, 130 interrupted.`,
 		Version:       a.Version,

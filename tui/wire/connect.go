@@ -192,6 +192,10 @@ func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c 
 		return src.Run(ctx, func(b gpu.Batch) { feed.GPUs(b) }, agents.status)
 	})
 
+	// Who waits for an answer must know of whom: both say nothing before their first.
+	for _, name := range []string{"metrics", "registry"} {
+		feed.Source(cluster.SourceStatus{Name: name, State: cluster.SourceStarting})
+	}
 	scraper := metrics.Source{Place: feed.Latest().Place, Now: time.Now}
 	g.Go(func() error {
 		endpoints := func() []metrics.Endpoint { return metrics.Endpoints(feed.Latest()) }

@@ -2,6 +2,8 @@
 package wire_test
 
 import (
+	"errors"
+	"go/ast"
 	"go/build"
 	"go/parser"
 	"go/token"
@@ -15,11 +17,8 @@ import (
 	"testing"
 )
 
-// module is the path of this module; root is where it lies, seen from here.
-const (
-	module = "stoker"
-	root   = "../.."
-)
+// module is the path of this module.
+const module = "stoker"
 
 // layers are the top-level folders from the highest to the lowest. A package
 // may import its own folder and those below it; the last two are leaves.
@@ -121,17 +120,27 @@ func ownFaults(l link, inside string) (out []string) {
 		out = append(out, "these two do not know each other")
 	}
 	root := top(l.from) == l.from && l.from != "." && l.from != "tui"
-	_, adapter := adapters()[inside]
+	adapter := adapterOf(inside)
 	if root && !l.test && below(inside, l.from) {
 		out = append(out, "a root does not import what lies under it")
 	}
-	if adapter && !l.test && !mayAdapt(l.from, inside) {
+	if adapter != "" && !l.test && !mayAdapt(l.from, adapter) {
 		out = append(out, "it is an adapter: main and tui/wire put these in")
 	}
 	if slices.Contains(fixtures(), inside) && !l.test && !slices.Contains(fixtures(), l.from) {
 		out = append(out, "it is for tests")
 	}
 	return out
+}
+
+// adapterOf is the adapter that a folder is or lies under, the innermost one.
+func adapterOf(folder string) (found string) {
+	for name := range adapters() {
+		if below(folder, name) && len(name) > len(found) {
+			found = name
+		}
+	}
+	return found
 }
 
 func mayAdapt(from, adapter string) bool {
@@ -160,48 +169,79 @@ func top(folder string) string {
 // below tells whether a path is another or lies under it.
 func below(p, of string) bool { return p == of || strings.HasPrefix(p, of+"/") }
 
-// readLinks parses the imports of every Go file of this module, whatever its
-// build tags, leaving out modules nested in it.
-func readLinks(t *testing.T) (links []link) {
+// moduleRoot is the nearest folder above the test whose go.mod is the module's.
+func moduleRoot(t *testing.T) string {
 	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(text), "module "+module+"\n") {
+			return dir
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			t.Fatalf("no go.mod of module %s above the test", module)
+		}
+		dir = up
+	}
+}
+
+// source is one Go file: its path below the module's root and its head.
+type source struct {
+	name string
+	head *ast.File
+}
+
+// readSources parses the heads of every Go file of this module, whatever its
+// build tags, leaving out modules nested in it.
+func readSources(t *testing.T) (files []source) {
+	t.Helper()
+	root := moduleRoot(t)
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() {
+		if d.IsDir() && file != root {
 			return skip(file, d)
 		}
-		if !strings.HasSuffix(file, ".go") {
+		if d.IsDir() || !strings.HasSuffix(file, ".go") {
 			return nil
 		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		head, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly|parser.ParseComments)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // an editor's passing file
+		}
 		if err != nil {
 			return err
 		}
 		rel, err := filepath.Rel(root, file)
-		if err != nil {
-			return err
-		}
-		rel = filepath.ToSlash(rel)
-		for _, spec := range parsed.Imports {
-			to, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
-				return err
-			}
-			links = append(links, link{from: path.Dir(rel), file: rel, test: strings.HasSuffix(rel, "_test.go"), to: to})
-		}
-		return nil
+		files = append(files, source{filepath.ToSlash(rel), head})
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	return files
+}
+
+func readLinks(t *testing.T) (links []link) {
+	t.Helper()
+	for _, f := range readSources(t) {
+		for _, spec := range f.head.Imports {
+			to, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			links = append(links, link{from: path.Dir(f.name), file: f.name, test: strings.HasSuffix(f.name, "_test.go"), to: to})
+		}
 	}
 	return links
 }
 
 func skip(folder string, d fs.DirEntry) error {
-	if filepath.Clean(folder) == filepath.Clean(root) {
-		return nil
-	}
 	if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
 		return fs.SkipDir
 	}
@@ -231,6 +271,11 @@ func TestFaults(t *testing.T) {
 		{"tui/wire", "stoker/cluster/nomad", false, ""},
 		{"tui/e2e", "stoker/cluster/lab", true, ""},
 		{"cluster/lab", "stoker/gpu/sim", false, ""},
+		{"gpu/sim", "stoker/gpu/nvml", false, ""},
+		{"scenarios/fault", "stoker/gpu/sim/load", false, "an adapter"},
+		{"jobs/metrics", "stoker/cluster/nomad/raw", false, "an adapter"},
+		{"cluster/nomad", "stoker/cluster/nomad/raw", false, ""},
+		{".", "stoker/gpu/agent", false, ""},
 		{"cluster", "stoker/cluster/facts", false, "what lies under it"},
 		{"tui", "stoker/tui/screen", false, ""},
 		{"cluster/facts", "github.com/hashicorp/nomad/api", false, "only cluster/nomad may"},
@@ -252,6 +297,23 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestEveryPackageExplainsItself: each has a doc.go that says what it is for;
+// for the program itself main.go does.
+func TestEveryPackageExplainsItself(t *testing.T) {
+	told := map[string]bool{}
+	for _, f := range readSources(t) {
+		dir, base := path.Split(f.name)
+		explains := base == "doc.go" && strings.HasPrefix(f.head.Doc.Text(), "Package "+f.head.Name.Name+" ") ||
+			f.name == "main.go" && strings.HasPrefix(f.head.Doc.Text(), "Command ")
+		told[dir] = told[dir] || explains
+	}
+	for dir, ok := range told {
+		if !ok {
+			t.Errorf("%s has no doc.go that begins with what the package is for", path.Join(dir, "."))
+		}
+	}
+}
+
 // TestLayersCover: a new top-level folder must be given its place.
 func TestLayersCover(t *testing.T) {
 	for _, l := range readLinks(t) {
@@ -259,7 +321,7 @@ func TestLayersCover(t *testing.T) {
 			t.Errorf("%s lies in no layer", l.file)
 		}
 	}
-	if _, err := build.ImportDir(root, 0); err != nil {
+	if _, err := build.ImportDir(moduleRoot(t), 0); err != nil {
 		t.Errorf("the root is no package: %v", err)
 	}
 }

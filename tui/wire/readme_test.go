@@ -13,6 +13,11 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"stoker/cluster/contexts"
+	"stoker/cluster/facts"
+	"stoker/jobs/pack"
+	"stoker/scenarios"
 )
 
 const projectRoot = "../.."
@@ -112,22 +117,29 @@ func codeIn(markdown string) []string {
 	return out
 }
 
-// A command line begins a code, or follows a prompt, a pipe, an opening
-// parenthesis or enough spaces to be a column of its own.
-var commandLine = regexp.MustCompile(`(?:^|\$ |\| |\(|\s{3,}|&& )(?:bin/)?stoker( [^#"'$)` + "`" + `;]*|$)`)
+// A command line begins a code, or follows a prompt, a pipe or an opening parenthesis.
+var commandLine = regexp.MustCompile(`(?:^|\$ |\| |\(|&& )(?:bin/)?stoker( [^#"'$)` + "`" + `;]*|$)`)
+
+var columnsApart = regexp.MustCompile(`\s{3,}`)
 
 // checkCommands finds command lines in a piece of code and checks their
 // commands and flags against the program's.
 func checkCommands(t *testing.T, code string) int {
 	t.Helper()
 	n := 0
-	for _, m := range commandLine.FindAllStringSubmatch(code, -1) {
-		line, _, _ := strings.Cut(strings.TrimSpace(m[1]), "   ") // up to the next column
-		line, _, _ = strings.Cut(line, " -- ")
+	var matches [][]string
+	for _, column := range columnsApart.Split(code, -1) {
+		matches = append(matches, commandLine.FindAllStringSubmatch(column, -1)...)
+	}
+	for _, m := range matches {
+		line, _, _ := strings.Cut(strings.TrimSpace(m[1]), " -- ")
 		root := lonely(t, io.Discard).Root()
 		cmd := root
 		for i, part := range strings.Split(line, " | ") {
 			words := strings.Fields(part)
+			if i > 0 && len(words) > 0 && words[0] == "jq" {
+				break // a pipe into another program
+			}
 			at := root
 			if i > 0 && cmd.HasParent() { // "list | show PACK" names sisters
 				at = cmd.Parent()
@@ -137,11 +149,9 @@ func checkCommands(t *testing.T, code string) int {
 				t.Errorf("stoker %s: %v", line, err)
 				break
 			}
-			if i > 0 && found == at {
-				break // a pipe into another program
-			}
 			cmd = found
 			n++
+			t.Logf("%s: stoker %s", cmd.CommandPath(), part)
 		}
 	}
 	return n
@@ -170,6 +180,13 @@ func checkLine(cmd *cobra.Command, words []string) (*cobra.Command, error) {
 			return nil, fmt.Errorf("%s has no command %s", cmd.CommandPath(), word)
 		case cmd.HasSubCommands() && !cmd.HasParent() && regexp.MustCompile(`^[a-z-]+$`).MatchString(word):
 			return nil, fmt.Errorf("there is no command %s", word)
+		case operands == 0 && cmd.Name() == "get" && word != "VIEW":
+			operands++
+			for _, view := range strings.Split(word, "|") {
+				if _, ok := facts.Find(view); !ok {
+					return nil, fmt.Errorf("there is no view %s", view)
+				}
+			}
 		default:
 			operands++
 		}
@@ -232,4 +249,56 @@ func checkLinks(t *testing.T, page, text string) int {
 		exists("the file", m[1])
 	}
 	return n
+}
+
+// TestExamples: what the documents give as files is accepted.
+func TestExamples(t *testing.T) {
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	n := 0
+	for _, m := range blocks.FindAllStringSubmatch(projectFile(t, "docs/scenarios.md"), -1) {
+		n++
+		sc, err := scenarios.Parse(fmt.Sprintf("example %d", n), []byte(m[1]))
+		if err == nil {
+			err = sc.Check(&pack.Library{})
+		}
+		if err != nil {
+			t.Errorf("docs/scenarios.md:\n%v", err)
+		}
+	}
+	for _, page := range []string{"README.md", "docs/operations.md"} {
+		for _, m := range blocks.FindAllStringSubmatch(projectFile(t, page), -1) {
+			if !strings.Contains(m[1], "contexts:") {
+				continue
+			}
+			n++
+			path := filepath.Join(t.TempDir(), "config.yaml")
+			if err := os.WriteFile(path, []byte(m[1]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			env := map[string]string{"STOKER_CONFIG": path}
+			all, current, err := contexts.All(contexts.System{Getenv: func(name string) string { return env[name] }, Home: t.TempDir()})
+			if err != nil || len(all) == 0 || current == "" {
+				t.Errorf("%s: %d contexts, current %q: %v", page, len(all), current, err)
+			}
+		}
+	}
+	if n < 4 {
+		t.Errorf("found %d examples: this test reads them wrongly", n)
+	}
+}
+
+// TestColumnsDocumented: the schema that scripts rely on is written down.
+func TestColumnsDocumented(t *testing.T) {
+	text := projectFile(t, "docs/line-mode.md")
+	for _, v := range facts.Views() {
+		if !regexp.MustCompile("(?m)^### .*" + v.Name).MatchString(text) {
+			t.Errorf("there is no section on %s", v.Name)
+		}
+		for _, c := range v.Columns {
+			name := strings.NewReplacer("latency_p95_", "latency_p50_", "latency_p99_", "latency_p50_").Replace(c.Name) // written as _p95_
+			if !strings.Contains(text, "`"+name+"`") {
+				t.Errorf("column %s of %s is not described", c.Name, v.Name)
+			}
+		}
+	}
 }

@@ -86,6 +86,7 @@ func prepare(env *testscript.Env, bodies string) error {
 	nowhere := "http://127.0.0.1:" + closed
 	home := filepath.Join(env.WorkDir, "home")
 	env.Setenv("HOME", home)
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector's default is a second for each process
 	env.Setenv("NOMAD_ADDR", s.URL)
 	env.Setenv("NOWHERE", nowhere)
 	env.Setenv("AUDIT", filepath.Join(home, ".local", "state", "stoker", "audit.jsonl"))
