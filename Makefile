@@ -13,7 +13,7 @@ NESTED  := gpu/plugin scenarios/workload
 # go-nvml's header marks functions as deprecated that it wraps all the same.
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 
-.PHONY: help demo test setup build build-static plugin workload tools lint unit race e2e golden bench check clean
+.PHONY: help demo test setup build build-static plugin workload tools lint fmt unit race e2e e2e-docker golden bench check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -61,8 +61,11 @@ race: setup ## unit tests under the race detector
 e2e: build tools ## tests on a real cluster: lab, commands, screens in tmux
 	STOKER_E2E=1 STOKER_BIN=$(CURDIR)/$(BIN) go test -count=1 -timeout 40m -v ./cluster/lab ./tui/e2e
 
+e2e-docker: build tools ## the main job on a lab in containers; needs a Docker engine
+	STOKER_E2E=1 STOKER_E2E_DRIVER=docker STOKER_BIN=$(CURDIR)/$(BIN) go test -count=1 -timeout 20m -v -run 'TestGet|TestFirstDeploy|TestNoPlaintext|TestNoRight' ./tui/e2e
+
 golden: setup ## write the golden screens anew; review the difference as pictures
-	go test ./tui/... -update
+	go test $$(go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | awk '/exp\/golden|screen\/fixture/ {print $$1}') -update
 
 bench: setup ## benchmarks, with allocations
 	go test -run '^$$' -bench . -benchmem ./...

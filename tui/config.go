@@ -71,11 +71,15 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	_, err = tea.NewProgram(
+	p := tea.NewProgram(
 		m,
-		tea.WithContext(ctx), tea.WithFPS(fps),
-		tea.WithInput(cfg.In), tea.WithOutput(cfg.Out), tea.WithEnvironment(cfg.Env),
-	).Run()
+		tea.WithFPS(fps), tea.WithInput(cfg.In), tea.WithOutput(cfg.Out), tea.WithEnvironment(cfg.Env),
+	)
+	// Not tea.WithContext: it ends the program without waiting for the goroutine
+	// that reads the terminal, which the caller may close next.
+	quit := context.AfterFunc(ctx, p.Quit)
+	defer quit()
+	_, err = p.Run()
 	switch {
 	case err == nil, errors.Is(err, tea.ErrInterrupted):
 		return nil

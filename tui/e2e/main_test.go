@@ -62,7 +62,11 @@ func newWorld() (*world, error) {
 	}
 	w := &world{bin: bin, home: home, repo: filepath.Dir(bin)}
 	start := time.Now()
-	out, err := w.command(20*time.Minute, "lab", "up", "--name", labName).CombinedOutput()
+	driver := os.Getenv("STOKER_E2E_DRIVER") // docker: the same tests in containers
+	if driver == "" {
+		driver = lab.DriverAuto
+	}
+	out, err := w.command(20*time.Minute, "lab", "up", "--name", labName, "--driver", driver).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("lab up: %w\n%s", err, out)
 	}

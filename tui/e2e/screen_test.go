@@ -210,6 +210,25 @@ func TestNomadStops(t *testing.T) {
 	fresh.waits(60*time.Second, func(s string) string { return missing(s, "nomad ● live", "gpu-a") })
 }
 
+// TestNodeDiesOnScreen: a client is killed; a running screen shows it as down
+// within its heartbeat, the rest live, and sees it come back.
+func TestNodeDiesOnScreen(t *testing.T) {
+	w := need(t)
+	m := open(t, 120, 40, nil, "--context", labName)
+	m.sees("GPUs 20", "gpu-b", "agents ● 3/3")
+	if err := w.lab.KillNode(t.Context(), "gpu-b"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.lab.StartNode(t.Context(), "gpu-b") })
+	m.waits(40*time.Second, func(s string) string { return missing(s, "node is down", "nomad ● live") })
+	m.keys("2")
+	m.sees("2 ready", "1 down")
+	if err := w.lab.StartNode(t.Context(), "gpu-b"); err != nil {
+		t.Fatal(err)
+	}
+	m.waits(60*time.Second, func(s string) string { return missing(s, "3 ready", "agents ● 3/3") })
+}
+
 func missing(s string, texts ...string) string {
 	for _, want := range texts {
 		if !strings.Contains(s, want) {
