@@ -264,9 +264,12 @@ func TestLibrary(t *testing.T) {
 // TestNomadReadsThePacks gives every pack, with every driver, to Nomad's own
 // parser in the form in which it is submitted.
 func TestNomadReadsThePacks(t *testing.T) {
-	nomad, err := exec.LookPath("nomad")
-	if err != nil {
-		t.Skip("needs the nomad program on PATH")
+	nomad := os.Getenv("STOKER_NOMAD")
+	if nomad == "" {
+		var err error
+		if nomad, err = exec.LookPath("nomad"); err != nil {
+			t.Skip("needs the nomad program on PATH or in STOKER_NOMAD: make e2e")
+		}
 	}
 	given := map[string]map[string]string{
 		"agent":        {"interval": "500ms"},
