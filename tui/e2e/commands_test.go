@@ -47,7 +47,7 @@ func TestGet(t *testing.T) {
 
 func TestFormatsAndFilter(t *testing.T) {
 	need(t)
-	for format, want := range map[string]string{"table": "NODE", "wide": "UUID", "csv": "cluster,region,node", "yaml": "- cluster: e2e"} {
+	for format, want := range map[string]string{"table": "NODE", "wide": "UUID", "csv": "cluster,region,node", "yaml": "- cluster: " + labName} {
 		if out := ok(t, "get", "gpus", "-o", format); !strings.Contains(out, want) {
 			t.Errorf("-o %s prints no %q:\n%s", format, want, out)
 		}
@@ -79,7 +79,7 @@ func TestExitCodes(t *testing.T) {
 		says string
 	}{
 		{"configured and down", []string{"NOMAD_ADDR=" + nobody}, []string{"get", "nodes"}, 3, "connection refused"},
-		{"unknown context", nil, []string{"--context", "nope", "get", "nodes"}, 2, "known: e2e"},
+		{"unknown context", nil, []string{"--context", "nope", "get", "nodes"}, 2, "known: " + labName},
 		{"unknown view", nil, []string{"--context", labName, "get", "pods"}, 2, "one of nodes"},
 		{"no token", []string{"NOMAD_ADDR=" + nomadAddr(t)}, []string{"get", "nodes"}, 4, "permission denied"},
 		{"no such job", nil, []string{"--context", labName, "stop", "nope", "--yes"}, 2, "no job"},

@@ -16,7 +16,7 @@ import (
 	"stoker/cluster/lab"
 )
 
-const labName = "e2e"
+const labName = "tests"
 
 // world is the lab that all tests share, and the environment of its users.
 type world struct {
