@@ -107,6 +107,7 @@ func (st *state) forgetJobs(u *Update) {
 	}
 	for _, id := range u.GoneJobs {
 		st.purged[id] = max(st.purged[id], u.Index)
+		delete(st.training, id)
 		for k, a := range st.allocs.rows {
 			if a.Job == id {
 				st.allocs.drop(k, u.Index)

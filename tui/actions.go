@@ -70,10 +70,18 @@ func (m *model) planReady(msg planReadyMsg) tea.Cmd {
 		return m.begin(plan.Title, func(ctx context.Context) (string, error) {
 			res, err := runner.Do(ctx, plan)
 			return res.Text, err
-		})
+		}, submitted(plan))
 	}
 	m.over = c
 	return nil
+}
+
+// submitted is where to go when a submit is done: to the job that it made.
+func submitted(plan action.Plan) cluster.JobID {
+	if plan.ID != action.Submit || plan.Job == nil {
+		return cluster.JobID{}
+	}
+	return plan.Job.Job.ID
 }
 
 // question confirms a change that a screen does by itself.
@@ -88,14 +96,18 @@ func (m *model) question(q screen.QuestionMsg) tea.Cmd {
 			return nil
 		}
 	}
+	if m.cfg.Production && q.Ask == "" {
+		q.Ask = m.cfg.Context // as for any other change there, yes is not enough
+	}
 	c := newConfirm(m.env, questionText(m.env, q))
-	c.run = func() tea.Cmd { return m.begin(q.Title, q.Do) }
+	c.run = func() tea.Cmd { return m.begin(q.Title, q.Do, cluster.JobID{}) }
 	m.over = c
 	return nil
 }
 
-// begin does a change; its reply is always shown.
-func (m *model) begin(title string, do func(context.Context) (string, error)) tea.Cmd {
+// begin does a change; its reply is always shown. made is the job that it
+// makes, if it makes one.
+func (m *model) begin(title string, do func(context.Context) (string, error), made cluster.JobID) tea.Cmd {
 	m.acts.next++
 	id, base := m.acts.next, m.env.Base
 	if m.acts.doing == nil {
@@ -107,13 +119,13 @@ func (m *model) begin(title string, do func(context.Context) (string, error)) te
 		ctx, cancel := context.WithTimeout(base, doTimeout)
 		defer cancel()
 		text, err := do(ctx)
-		return doneMsg{id, title, text, err}
+		return doneMsg{id, title, text, made, err}
 	}
 }
 
-func (m *model) done(msg doneMsg) {
+func (m *model) done(msg doneMsg) tea.Cmd {
 	if !m.acts.doing[msg.id] {
-		return // the reply came before
+		return nil // the reply came before
 	}
 	delete(m.acts.doing, msg.id)
 	switch {
@@ -124,4 +136,8 @@ func (m *model) done(msg doneMsg) {
 	default:
 		m.note(cluster.Bad, msg.err.Error())
 	}
+	if msg.err == nil && msg.made != (cluster.JobID{}) && m.over == nil && m.screens[m.top()].name == screen.Submit {
+		return m.open(screen.Jobs, screen.Target{Job: msg.made})
+	}
+	return nil
 }

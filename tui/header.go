@@ -188,19 +188,28 @@ func (m *model) hints() string {
 }
 
 func (m *model) tabs() string {
+	if line := m.tabLine(true); ui.Width(line) <= m.w {
+		return ui.Fit(line, m.w)
+	}
+	return ui.Fit(m.tabLine(false), m.w)
+}
+
+// tabLine names the screens; where that is too long, only the open one is named.
+func (m *model) tabLine(named bool) string {
 	th := m.env.Theme
 	var b strings.Builder
 	b.WriteString(" ")
 	for i, s := range m.screens {
 		bind, ok := m.env.Keys.Find(s.key, keys.Global)
-		if !ok {
-			continue
-		}
-		if i == m.top() {
+		switch {
+		case !ok:
+		case i == m.top():
 			b.WriteString(th.Title.Render("[" + bind.Keys[0] + " " + bind.Label + "]"))
-			continue
+		case named:
+			b.WriteString(" " + th.Key.Render(bind.Keys[0]) + " " + th.Muted.Render(bind.Label) + " ")
+		default:
+			b.WriteString(" " + th.Key.Render(bind.Keys[0]) + " ")
 		}
-		b.WriteString(" " + th.Key.Render(bind.Keys[0]) + " " + th.Muted.Render(bind.Label) + " ")
 	}
-	return ui.Fit(b.String(), m.w)
+	return b.String()
 }

@@ -28,5 +28,6 @@ type doneMsg struct {
 	id    int
 	title string
 	text  string
+	made  cluster.JobID // the job that was submitted; zero for other changes
 	err   error
 }

@@ -147,7 +147,7 @@ func (m *model) message(msg tea.Msg) tea.Cmd {
 	case planReadyMsg:
 		return m.planReady(msg)
 	case doneMsg:
-		m.done(msg)
+		return m.done(msg)
 	default: // a screen's own reply: it knows its own types
 		cmds := make([]tea.Cmd, 0, len(m.screens))
 		for _, s := range m.screens {

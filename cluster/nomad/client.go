@@ -60,7 +60,11 @@ func Open(place cluster.Place, cfg Config, now func() time.Time) (*Client, error
 	if cfg.Dial != nil {
 		transport.DialContext = cfg.Dial
 	}
-	httpClient := &http.Client{Transport: transport}
+	httpClient := &http.Client{
+		Transport: transport,
+		// A redirect to another host would carry the token there.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	err := api.ConfigureTLS(httpClient, &api.TLSConfig{
 		CACert: cfg.TLS.CACert, CAPath: cfg.TLS.CAPath, ClientCert: cfg.TLS.ClientCert,
 		ClientKey: cfg.TLS.ClientKey, TLSServerName: cfg.TLS.ServerName, Insecure: cfg.TLS.SkipVerify,

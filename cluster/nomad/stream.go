@@ -101,7 +101,6 @@ func (c *Client) keep(ctx context.Context, cl class, emit func(cluster.Update), 
 		state := cluster.SourceRetrying
 		if errors.Is(err, cluster.ErrDenied) {
 			state, pause = cluster.SourceDenied, c.wait.lastRetry
-			emit(cluster.Update{Lists: cl.sets}) // nothing is all that may be seen
 		}
 		say(state, err, c.now().Add(pause))
 		wait = min(2*wait, c.wait.lastRetry)
@@ -119,6 +118,9 @@ func (c *Client) follow(ctx context.Context, cl class, emit func(cluster.Update)
 	listCtx, cancel := context.WithTimeout(ctx, c.wait.list)
 	index, err := cl.list(listCtx, emit)
 	cancel()
+	if errors.Is(err, cluster.ErrDenied) {
+		emit(cluster.Update{Lists: cl.sets}) // nothing is all that may be seen
+	}
 	if err != nil {
 		return false, err
 	}
@@ -194,7 +196,7 @@ func (c *Client) stream(ctx context.Context, cl class, namespace string, index u
 		watchdog.Reset(c.wait.silent)
 		got(u, anything)
 	})
-	if !greeted {
+	if !greeted && ctx.Err() != nil { // it ended by our patience, not by a fault
 		return c.denied("the event stream stays silent: permission denied")
 	}
 	if ctx.Err() != nil {

@@ -27,8 +27,6 @@ type App struct {
 	Screen   func(ctx context.Context, s *Session, o ScreenOptions) error
 	Packs    func() *pack.Library
 
-	Checks []Check // what doctor examines besides
-
 	// Extra are commands that need more of the machine than a cluster: main
 	// makes them, so that this package knows neither lab nor agent nor keys.
 	Extra []*cobra.Command

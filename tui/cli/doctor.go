@@ -21,12 +21,6 @@ type finding struct {
 	advice string
 }
 
-// Check is one examination that main can add: it knows an adapter.
-type Check struct {
-	What string
-	Run  func(ctx context.Context, s *Session) (text string, err error)
-}
-
 func (a *App) doctorCommand(conn *ConnectOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Check what stoker needs of this machine and of the cluster",
@@ -52,14 +46,6 @@ func (a *App) doctor(ctx context.Context, conn ConnectOptions) error {
 		a.report(finding{what: "nomad"}, err)
 		return err
 	}
-	bad := 0
-	for _, c := range a.Checks {
-		text, err := c.Run(ctx, s)
-		a.report(finding{what: c.What, text: text}, err)
-		if err != nil {
-			bad++
-		}
-	}
 	snap, _ := s.Wait(ctx, settleFor+time.Second, func(s *cluster.Snapshot) bool {
 		for _, src := range s.Sources {
 			if src.State == cluster.SourceStarting {
@@ -68,11 +54,12 @@ func (a *App) doctor(ctx context.Context, conn ConnectOptions) error {
 		}
 		return s.Ready && s.Source("agents") != nil
 	})
-	return a.examine(snap, bad)
+	return a.examine(snap)
 }
 
 // examine reports on the sources and on what the snapshot shows.
-func (a *App) examine(s *cluster.Snapshot, bad int) error {
+func (a *App) examine(s *cluster.Snapshot) error {
+	bad := 0
 	for _, src := range s.Sources {
 		f := finding{what: "source " + src.Name, text: string(src.State)}
 		switch src.State {

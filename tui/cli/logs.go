@@ -56,7 +56,7 @@ func (a *App) logs(ctx context.Context, s *Session, snap *cluster.Snapshot, j *c
 				return s.Logs(gctx, src.req, func(l cluster.LogLine) {
 					mu.Lock()
 					defer mu.Unlock()
-					fmt.Fprintf(a.Out, "%s  %s\n", src.label, ui.Clean(l.Text))
+					fmt.Fprintf(a.Out, "%s  %s\n", ui.Clean(src.label), ui.Clean(l.Text))
 				})
 			})
 		}

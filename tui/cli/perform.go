@@ -29,9 +29,15 @@ func (c *consent) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.confirm, "confirm", "", "the target's name: needed beside --yes in a context marked production")
 }
 
+// changeTimeout bounds one question to the scheduler: a hung server must not
+// hang a script.
+const changeTimeout = 30 * time.Second
+
 // perform plans a change, shows it, asks, does it and prints what came of it.
 func (a *App) perform(ctx context.Context, s *Session, snap *cluster.Snapshot, req action.Request, c consent) (action.Result, error) {
-	p, err := s.Actions.Plan(ctx, req, snap)
+	planCtx, cancel := context.WithTimeout(ctx, changeTimeout)
+	p, err := s.Actions.Plan(planCtx, req, snap)
+	cancel()
 	if errors.Is(err, action.ErrUsage) {
 		return action.Result{}, usage("%s", strings.TrimPrefix(err.Error(), action.ErrUsage.Error()+": "))
 	}
@@ -52,7 +58,9 @@ func (a *App) perform(ctx context.Context, s *Session, snap *cluster.Snapshot, r
 	if err := a.ask(&p, c, s.Actions.Production); err != nil {
 		return action.Result{}, err
 	}
-	res, err := s.Actions.Do(ctx, p)
+	doCtx, cancel := context.WithTimeout(ctx, changeTimeout*time.Duration(max(1, len(p.Touches))))
+	defer cancel()
+	res, err := s.Actions.Do(doCtx, p)
 	if res.Text != "" {
 		fmt.Fprintln(a.Out, ui.Clean(res.Text))
 	}

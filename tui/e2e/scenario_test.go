@@ -170,6 +170,9 @@ func TestNoPlaintext(t *testing.T) {
 	digest := train(t, "plain")
 	look(t, w, "after training")
 	serve(t, "plain", digest)
+	if len(plaintext(w, false)) == 0 {
+		t.Fatal("the search does not find the model where it must be: in the server's secrets folder")
+	}
 	onDisk(t, w, "while it is served")
 	ok(t, "stop", "digits", "--yes")
 	eventually(t, 30*time.Second, func() string { return strings.Join(plaintext(w, false), "\n") })
@@ -225,16 +228,33 @@ func killServer(t *testing.T) {
 	killed := 0
 	for _, p := range procs {
 		raw, _ := os.ReadFile(p)
-		if strings.Contains(string(raw), "open\x00urn:stoker:model:digits:plain") {
+		// The opener and its server, or in containers the server alone.
+		if strings.Contains(string(raw), "open\x00urn:stoker:model:digits:plain") || strings.Contains(string(raw), "serve\x00--name\x00digits\x00--version\x00plain") {
 			pid := strings.Split(p, "/")[2]
 			if exec.Command("kill", "-9", pid).Run() == nil {
 				killed++
 			}
 		}
 	}
-	if killed == 0 && !strings.Contains(ok(t, "get", "allocs"), "wipe") {
-		t.Log("no opener to kill: the server runs in a container")
+	if killed == 0 {
+		t.Fatal("found no server to kill")
 	}
+}
+
+// TestNoPlaintextAfterFailure: a training whose model cannot be sealed fails,
+// says why, and leaves neither model nor checkpoint.
+func TestNoPlaintextAfterFailure(t *testing.T) {
+	w := need(t)
+	t.Cleanup(func() { stoker(t, "stop", "train-digits", "--purge", "--yes") })
+	ok(t, "submit", "train-digits", "-v", "version=fails", "-v", "seal_key=absent", "-v", "step_delay=0s", "--yes")
+	eventually(t, time.Minute, func() string {
+		if strings.Contains(ok(t, "logs", "train-digits", "--stderr"), "denied") {
+			return ""
+		}
+		return "no log says that the key is denied"
+	})
+	ok(t, "stop", "train-digits", "--yes")
+	eventually(t, time.Minute, func() string { return strings.Join(plaintext(w, false), "\n") })
 }
 
 // TestNoSecretShown: no key or token in a log, a job definition or an environment.

@@ -168,6 +168,48 @@ func TestDrainOnScreen(t *testing.T) {
 	ro.sees("read-only mode")
 }
 
+// TestSubmitOnScreen runs a training job from its pack's form, by keys alone,
+// watches it, and stops it by typing its name.
+func TestSubmitOnScreen(t *testing.T) {
+	need(t)
+	m := open(t, 120, 40, nil, "--context", labName)
+	t.Cleanup(func() { stoker(t, "stop", "train-digits", "--purge", "--yes") })
+	m.sees("GPUs 20")
+	m.keys("S")
+	m.sees("train-digits", "Train the digit classifier")
+	m.keys("G", "Enter")
+	m.sees("VARIABLE", "vault_addr")
+	m.keys("C-s")
+	m.sees("submit job default/train-digits", "1 start")
+	m.keys("y")
+	m.sees("default/train-digits submitted, evaluation", "[4 jobs]")
+	m.keys("6")
+	m.waits(60*time.Second, func(s string) string { return missing(s, "default/train-digits", "running", "GPU UTIL") })
+	m.keys("x")
+	m.sees("stop job default/train-digits")
+	m.keys("y")
+	m.sees("default/train-digits stopped")
+}
+
+// TestDemoOnScreen: the fleet is on the screen while the scenario runs, and
+// leaving the screen ends it and cleans up.
+func TestDemoOnScreen(t *testing.T) {
+	need(t)
+	m := open(t, 120, 40, nil, "demo", "--name", labName)
+	m.sees("GPUs 20", "[1 fleet]")
+	m.keys("8")
+	m.waits(60*time.Second, func(s string) string { return missing(s, "first-deploy", "training ends") })
+	m.keys("q")
+	m.keys("q")
+	m.waits(60*time.Second, func(s string) string {
+		if s != "" {
+			return "the program still runs"
+		}
+		return ""
+	})
+	nothingLeft(t)
+}
+
 // TestLogsOnScreen follows the log of a job.
 func TestLogsOnScreen(t *testing.T) {
 	need(t)

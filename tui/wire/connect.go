@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -57,7 +59,7 @@ func Connect(ctx context.Context, sys contexts.System, o cli.ConnectOptions) (*c
 	calls := &lastCall{}
 	vc, err := OpenVault(c, calls.note)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, closeAudit.Close())
 	}
 	feed := cluster.NewFeed(place, time.Now)
 	ctx, cancel := context.WithCancel(ctx)
@@ -251,7 +253,7 @@ func agentEndpoints(s *cluster.Snapshot, trust contexts.Agents) []source.Endpoin
 		if n == nil || n.Status == cluster.NodeDown {
 			continue
 		}
-		out = append(out, source.Endpoint{Node: string(svc.Node), NodeName: n.Name, URL: fmt.Sprintf("http://%s:%d", svc.Address, svc.Port)})
+		out = append(out, source.Endpoint{Node: string(svc.Node), NodeName: n.Name, URL: "http://" + net.JoinHostPort(svc.Address, strconv.Itoa(svc.Port))})
 	}
 	return out
 }

@@ -12,6 +12,6 @@ func extra(sys contexts.System, app *cli.App) []*cobra.Command {
 	k := newSealKit(sys, app)
 	return []*cobra.Command{
 		labCommand(sys, app), demoCommand(sys, app), agentCommand(sys, app), topCommand(sys, app),
-		runCommand(sys, app), k.sealCommand(), k.openCommand(), k.verifyCommand(), k.rewrapCommand(), k.wipeCommand(),
+		runCommand(app), k.sealCommand(), k.openCommand(), k.verifyCommand(), k.rewrapCommand(), k.wipeCommand(),
 	}
 }

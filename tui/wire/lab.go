@@ -268,7 +268,7 @@ func (k *labKit) envCommand() *cobra.Command {
 // screen on a terminal, as plain lines otherwise.
 func demoCommand(sys contexts.System, app *cli.App) *cobra.Command {
 	k := &labKit{sys: sys, app: app, name: lab.DefaultName}
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "demo", Short: "Bring a lab up and run the first scenario on it", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -291,6 +291,8 @@ func demoCommand(sys contexts.System, app *cli.App) *cobra.Command {
 			return screenWithScenario(ctx, app, s, sc, newRecorder())
 		},
 	}
+	cmd.Flags().StringVar(&k.name, "name", lab.DefaultName, "name of the lab")
+	return cmd
 }
 
 // screenWithScenario shows the fleet while the scenario runs in the background;

@@ -7,7 +7,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+
+	"stoker/secrets"
+	"stoker/tui/ui"
 )
 
 // Main runs the program with its arguments until it ends or is interrupted,
@@ -33,10 +37,20 @@ func Report(w io.Writer, err error, interrupted bool) int {
 	if errors.As(err, &exit) && err.Error() == "" {
 		return exit.ExitCode() // a wrapped command said it all
 	}
-	fmt.Fprintln(w, "stoker:", err)
+	fmt.Fprintln(w, "stoker:", safe(err.Error()))
 	var hinter interface{ Hint() string }
 	if errors.As(err, &hinter) && hinter.Hint() != "" {
-		fmt.Fprintln(w, "hint:", hinter.Hint())
+		fmt.Fprintln(w, "hint:", safe(hinter.Hint()))
 	}
 	return ExitCode(err)
+}
+
+// safe makes an error's text fit for a terminal: what a server answered may
+// hold control characters, and what looks like a token is never shown.
+func safe(text string) string {
+	lines := strings.Split(secrets.NewRedactor().Clean(text), "\n")
+	for i, l := range lines {
+		lines[i] = ui.Clean(l)
+	}
+	return strings.Join(lines, "\n")
 }

@@ -20,6 +20,9 @@ func (k *sealKit) rewrapCommand() *cobra.Command {
 		Use: "rewrap URN", Short: "Wrap an artifact's data key under the newest version of its Vault key",
 		Args: oneURN,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := k.allowed("rewrap"); err != nil {
+				return err
+			}
 			return k.withArtifact(cmd.Context(), args[0], func(ctx context.Context, a cluster.Artifact, vars registry.Writer) error {
 				vc, err := k.vault()
 				if err != nil {

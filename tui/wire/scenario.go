@@ -15,7 +15,6 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
-	"stoker/cluster/contexts"
 	"stoker/scenarios"
 	"stoker/scenarios/library"
 	"stoker/tui/cli"
@@ -31,7 +30,7 @@ type runOptions struct {
 	observe  func(scenarios.Event) // besides what is printed; may be nil
 }
 
-func runCommand(sys contexts.System, app *cli.App) *cobra.Command {
+func runCommand(app *cli.App) *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
 		Use: "run SCENARIO", Short: "Run a scenario: operations, load and assertions, with a report and an exit code",
@@ -80,7 +79,6 @@ the cleanup up. Exit codes: 0 passed, 1 failed, 5 inconclusive, 130 interrupted.
 	cmd.Flags().StringArrayVarP(&o.settings, "var", "v", nil, "a variable of the scenario as name=value; may be repeated")
 	cmd.Flags().StringArrayVar(&o.reports, "report", nil, "write a report: junit=FILE or json=FILE; may be repeated")
 	cmd.Flags().BoolVar(&o.check, "check", false, "only look for mistakes in the file; needs no cluster")
-	_ = sys
 	return cmd
 }
 

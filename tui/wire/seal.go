@@ -32,9 +32,10 @@ type sealKit struct {
 	sys contexts.System
 	app *cli.App
 
-	context string
-	models  string
-	task    task
+	context  string
+	readOnly bool
+	models   string
+	task     task
 	// requestID is Vault's name for its last answer, for the audit line.
 	requestID string
 }
@@ -50,12 +51,11 @@ func newSealKit(sys contexts.System, app *cli.App) *sealKit {
 }
 
 func (k *sealKit) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&k.context, "in-context", "", "")
-	_ = cmd.Flags().MarkHidden("in-context")
 	cmd.Flags().StringVar(&k.models, "models", "", "folder of the models volume: an artifact is at NAME/VERSION in it (required)")
 	_ = cmd.MarkFlagRequired("models")
 	cmd.PreRun = func(cmd *cobra.Command, _ []string) {
 		k.context, _ = cmd.Flags().GetString("context")
+		k.readOnly, _ = cmd.Flags().GetBool("read-only")
 	}
 }
 
@@ -102,6 +102,22 @@ func (k *sealKit) nomad() (*nomad.Client, error) {
 	return OpenNomad(cluster.Place{Cluster: c.Name}, c)
 }
 
+// allowed refuses what changes artifacts or the registry in read-only mode. A
+// task has no such mode: its rights are its identity's.
+func (k *sealKit) allowed(what string) error {
+	if k.task.secrets != "" && k.context == "" {
+		return nil
+	}
+	c, err := contexts.Resolve(k.sys, k.context)
+	if err != nil {
+		return err
+	}
+	if k.readOnly || c.ReadOnly {
+		return &cluster.Fault{Kind: cluster.ErrDenied, Text: what + ": " + action.ErrReadOnly.Error(), Err: action.ErrReadOnly}
+	}
+	return nil
+}
+
 func (k *sealKit) artifact(urn secrets.URN) string {
 	return filepath.Join(k.models, urn.Name(), urn.Version())
 }
@@ -127,6 +143,9 @@ version to the registry through Nomad's task API.`,
 			}
 			if (listen == "") == (from == "") {
 				return cli.Usage("say where the model comes from: --from DIR or --listen unix:SOCKET")
+			}
+			if err := k.allowed("seal"); err != nil {
+				return err
 			}
 			vc, err := k.vault()
 			if err != nil {
@@ -286,7 +305,7 @@ func (k *sealKit) open(ctx context.Context, vc *vault.Client, urn secrets.URN, d
 	if len(command) == 0 {
 		return nil
 	}
-	err = runWith(command, k.app)
+	err = runWith(ctx, command, k.app)
 	return errors.Join(err, seal.Wipe(into, seal.Options{}))
 }
 
@@ -301,7 +320,7 @@ func (k *sealKit) digest(ctx context.Context, urn secrets.URN) (string, error) {
 
 // runWith runs a command in this process's place as far as others can tell:
 // same streams, signals passed on, its exit code ours.
-func runWith(command []string, app *cli.App) error {
+func runWith(ctx context.Context, command []string, app *cli.App) error {
 	// The parent-death signal belongs to the thread that starts the command.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -313,6 +332,9 @@ func runWith(command []string, app *cli.App) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
+	if ctx.Err() != nil { // the signal to stop came before there was anything to pass it to
+		return ctx.Err()
+	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("run %s: %w", command[0], err)
 	}
