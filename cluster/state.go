@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -94,6 +95,9 @@ func (st *state) scheduler(u Update) {
 	st.applyJobs(u)
 	st.applyAllocs(u)
 	fold(st.nodes, u.Lists&SetNodes != 0, u.Index, u.Nodes, u.GoneNodes, st.nodeEvents)
+	if u.Lists&SetNodes != 0 || len(u.GoneNodes) > 0 {
+		maps.DeleteFunc(st.devices, func(_ gpu.UUID, d *device) bool { return st.nodes.rows[d.node] == nil })
+	}
 	fold(st.evals, u.Lists&SetEvaluations != 0, u.Index, u.Evaluations, u.GoneEvaluations, nil)
 	fold(st.services, u.Lists&SetServices != 0, u.Index, u.Services, u.GoneServices, nil)
 	st.listed |= u.Lists

@@ -20,16 +20,26 @@ import (
 // Handler serves all endpoints. All but /healthz need the token, when there is one.
 func (a *Agent) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", a.serveHealth)
+	mux.Handle("GET /healthz", a.bounded(http.HandlerFunc(a.serveHealth)))
 	mux.Handle("GET /v1/stream", a.guard(http.HandlerFunc(a.serveStream)))
-	mux.Handle("GET /v1/snapshot", a.guard(http.HandlerFunc(a.serveSnapshot)))
+	mux.Handle("GET /v1/snapshot", a.bounded(a.guard(http.HandlerFunc(a.serveSnapshot))))
 	own, dcgm := a.metricHandler(newCollector(a)), a.metricHandler(newDCGM(a))
 	if !a.cfg.OpenMetrics {
 		own, dcgm = a.guard(own), a.guard(dcgm)
 	}
-	mux.Handle("GET /metrics", own)
-	mux.Handle("GET /metrics/dcgm", dcgm)
+	mux.Handle("GET /metrics", a.bounded(own))
+	mux.Handle("GET /metrics/dcgm", a.bounded(dcgm))
 	return mux
+}
+
+// bounded gives a short answer a deadline, so that readers who take nothing do
+// not keep their places for ever. The stream has deadlines of its own.
+func (a *Agent) bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A writer that knows no deadlines, such as a test's, needs none.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.writeTimeout))
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (a *Agent) metricHandler(c prometheus.Collector) http.Handler {
