@@ -103,6 +103,9 @@ func (v *View) Missing(s *cluster.Snapshot) error {
 			late = append(late, src.Name+": "+why)
 		}
 	}
+	if s.Vault != nil && s.Vault.Sealed && v.wants("vault") {
+		late = append(late, "vault: sealed, its keys cannot be read")
+	}
 	if len(late) == 0 {
 		return nil
 	}

@@ -167,7 +167,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done, 1
 	flags := root.PersistentFlags()
 	flags.StringVar(&conn.Context, "context", "", "named cluster from the config file or a lab")
 	flags.BoolVar(&conn.ReadOnly, "read-only", false, "refuse every change")
-	root.Flags().StringVar(&screen.Theme, "theme", "", "dark, light, safe (colour-blind), 16 or none")
+	root.Flags().StringVar(&screen.Theme, "theme", "", "auto, dark, light, colour-blind, 16 or none")
 	root.Flags().StringVar(&screen.Start, "screen", "", "screen to open first, for example gpus")
 	root.AddCommand(
 		a.getCommand(&conn), a.contextsCommand(), a.packCommand(), a.planCommand(&conn), a.submitCommand(&conn),

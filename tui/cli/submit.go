@@ -113,7 +113,7 @@ func fromFile(path string, raw []byte) (pack.Pack, error) {
 }
 
 // jobFile renders PACK|FILE|- with its variables: those given, then the context's.
-func (a *App) jobFile(arg string, settings []string, preset map[string]string) (cluster.JobFile, error) {
+func (a *App) jobFile(ctx context.Context, s *Session, arg string, settings []string) (cluster.JobFile, error) {
 	p, err := a.jobSource(arg)
 	if err != nil {
 		return cluster.JobFile{}, err
@@ -126,11 +126,53 @@ func (a *App) jobFile(arg string, settings []string, preset map[string]string) (
 		}
 		vars[k] = v
 	}
-	f, err := p.Render(p.With(preset, vars))
+	vars = p.With(s.Context.PackVars, vars)
+	f, err := p.Render(vars)
+	if lacksDigest(err) {
+		if err := registered(ctx, s, p, vars); err != nil {
+			return f, err
+		}
+		f, err = p.Render(vars)
+	}
 	if err != nil {
 		return f, usage("%s: %v", p.Name, err).hint("stoker pack show " + p.Name)
 	}
 	return f, nil
+}
+
+// lacksDigest says that all that is wrong is that the digest of a model was not given.
+func lacksDigest(err error) bool {
+	if all, ok := err.(interface{ Unwrap() []error }); ok && len(all.Unwrap()) == 1 {
+		err = all.Unwrap()[0]
+	}
+	wrong, ok := err.(*pack.ValueError)
+	return ok && wrong.Variable == "digest"
+}
+
+// registered fills in the digest of the model that a pack serves, from the
+// registry and never from the folder of the artifact.
+func registered(ctx context.Context, s *Session, p pack.Pack, vars map[string]string) error {
+	value := func(name string) string {
+		if v, given := vars[name]; given {
+			return v
+		}
+		if v, ok := p.Variable(name); ok && v.Default != nil {
+			return *v.Default
+		}
+		return ""
+	}
+	model, version := value("model"), value("version")
+	snap, _ := s.Wait(ctx, settleFor, func(s *cluster.Snapshot) bool {
+		reg := s.Source("registry")
+		return reg != nil && reg.State != cluster.SourceStarting
+	})
+	for _, a := range snap.Artifacts {
+		if a.Model == model && a.Version == version {
+			vars["digest"] = a.Digest
+			return nil
+		}
+	}
+	return usage("no version %q of model %q is registered", version, model).hint("stoker get keys lists what is, under USED BY; or give -v digest=…")
 }
 
 func (a *App) planCommand(conn *ConnectOptions) *cobra.Command {
@@ -144,7 +186,7 @@ func (a *App) planCommand(conn *ConnectOptions) *cobra.Command {
 				return err
 			}
 			defer s.Close()
-			f, err := a.jobFile(args[0], settings, s.Context.PackVars)
+			f, err := a.jobFile(cmd.Context(), s, args[0], settings)
 			if err != nil {
 				return err
 			}
@@ -185,7 +227,7 @@ func (a *App) submitCommand(conn *ConnectOptions) *cobra.Command {
 				return err
 			}
 			defer s.Close()
-			f, err := a.jobFile(args[0], o.settings, s.Context.PackVars)
+			f, err := a.jobFile(cmd.Context(), s, args[0], o.settings)
 			if err != nil {
 				return err
 			}
