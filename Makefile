@@ -33,7 +33,7 @@ plugin: setup ## build the Nomad device plugin
 workload: setup ## build the reference workload
 	cd scenarios/workload && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(CURDIR)/$(BIN)/workload .
 
-tools: build ## find nomad and vault, or build them once (about 10 minutes on two cores)
+tools: build ## find nomad and vault, or build them once (under 10 minutes on two cores)
 	$(BIN)/stoker lab tools
 
 demo: build ## bring the lab up and run the first scenario on it
@@ -72,7 +72,7 @@ golden: setup ## write the golden screens anew; review the difference as picture
 bench: setup ## benchmarks, with allocations
 	go test -run '^$$' -bench . -benchmem ./...
 
-check: lint race e2e ## what CI runs
+check: lint race e2e ## lint, race detector and the tests on the lab; CI adds the demo and containers
 
 clean: ## remove what was built (not the cached nomad and vault)
 	rm -rf $(BIN)
