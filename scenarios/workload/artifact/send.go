@@ -52,14 +52,12 @@ func (f *Folder) Send(ctx context.Context, target string, limits Limits) (digest
 		return "", fmt.Errorf("send model: no sealer at %s within %s (is the seal task running and the socket shared?): %w", path, limits.Connect, err)
 	}
 	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, limits.Answer)
 	defer cancel()
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return "", fmt.Errorf("send model: %w", err)
-	}
+	// Of the same context that names the cause below: one derived from it may
+	// learn of its end only after the connection was closed.
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
 	a, err := exchange(conn, &packed)
 	switch {
 	case err != nil:
