@@ -13,7 +13,7 @@ import (
 
 // sum adds the fleet up.
 func sum(s *Snapshot) Fleet {
-	f := Fleet{Nodes: len(s.Nodes)}
+	f := Fleet{Nodes: len(s.Nodes), Claims: s.Known&SetAllocs != 0}
 	for i := range s.Nodes {
 		if s.Nodes[i].Status == NodeReady {
 			f.NodesReady++
@@ -56,18 +56,20 @@ func (f *Fleet) count(g *GPU) {
 		return
 	}
 	f.GPUs++
-	switch {
-	case g.Holder != nil:
+	if g.Holder != nil {
 		f.Held++
-	case g.NodeUp && !g.Failed():
-		f.Free++
 	}
 	if !g.NodeUp {
 		f.Down++
 		return
 	}
-	if g.Failed() {
+	switch {
+	case g.Failed():
 		f.Failed++
+	case g.Free():
+		f.Free++
+	case g.State() == "closed":
+		f.Closed++
 	}
 	if g.Idle() {
 		f.Idle++

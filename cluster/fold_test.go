@@ -82,7 +82,7 @@ func TestFolding(t *testing.T) {
 			"",
 		},
 		"a list that may see nothing": { // denied: the last data stays
-			[]Update{{Lists: SetAll, Index: 20, Allocs: []Alloc{running}}, {Lists: SetAll}},
+			[]Update{{Lists: SetAll, Index: 20, Allocs: []Alloc{running}}, {Refused: SetAll}},
 			"alloc a1 v0 running\n",
 		},
 		"a cluster that was built anew": { // its indexes begin again
@@ -158,7 +158,7 @@ func TestAnyOrder(t *testing.T) {
 
 // Nomad deletes a purged job's allocations and deployments with it, silently.
 func TestPurgedJobTakesItsOwn(t *testing.T) {
-	w := newWorld(t)
+	w := readWorld(t)
 	w.update(Update{
 		Jobs: []Job{job("x", 1), job("y", 1)}, Nodes: []Node{node("n1", "gpu-a", 1, "G1")},
 		Allocs:      []Alloc{alloc("a1", "x", 2, holding("G1")), alloc("a2", "y", 2)},

@@ -29,7 +29,7 @@ func (st *state) joinGPUs(s *Snapshot) {
 		if d := l.devices[i]; d != nil {
 			d.fill(row)
 		}
-		row.Holder = j.holders[row.UUID]
+		row.Holder, row.Claims = j.holders[row.UUID], s.Known&SetAllocs != 0
 	}
 	for i := range s.GPUs {
 		row := &s.GPUs[i]
@@ -105,7 +105,7 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 }
 
 func gpuRow(place Place, n *Node) GPU {
-	return GPU{Place: place, Node: n.ID, NodeName: n.Name, NodeUp: n.Status == NodeReady}
+	return GPU{Place: place, Node: n.ID, NodeName: n.Name, NodeUp: n.Status == NodeReady, NodeOpen: n.Open()}
 }
 
 // owners says which node offers each device. A machine that was set up anew

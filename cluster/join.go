@@ -34,7 +34,7 @@ func (st *state) snapshot() *Snapshot {
 	s := &Snapshot{
 		Rev: st.rev, At: st.now(), Place: st.place,
 		Artifacts: st.artifacts, Vault: st.vault, EventsDropped: st.dropped, Events: st.newestFirst(),
-		Ready: st.listed == SetAll,
+		Ready: st.listed|st.refused == SetAll, Known: st.listed &^ st.refused,
 	}
 	s.Nodes, s.nodes = st.nodes.all()
 	s.Allocs, s.allocs = st.allocs.all()

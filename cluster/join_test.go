@@ -17,7 +17,7 @@ func unhealthy(i int, why string) func(*Node) {
 }
 
 func TestHolder(t *testing.T) {
-	w := newWorld(t)
+	w := readWorld(t)
 	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1", "G2")}, Jobs: []Job{job("x", 1, func(j *Job) { j.Kind, j.Model = KindInference, "digits" })}})
 	s := w.update(Update{Allocs: []Alloc{alloc("a1", "x", 2, func(a *Alloc) {
 		a.Tasks = []Task{{Name: "side"}, {Name: "serve", GPUs: []gpu.UUID{"G2"}}}
@@ -66,7 +66,7 @@ func TestHolderWhileReplaced(t *testing.T) {
 }
 
 func TestMIG(t *testing.T) {
-	w := newWorld(t)
+	w := readWorld(t)
 	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "MIG-1", "MIG-2")}, Allocs: []Alloc{alloc("a1", "x", 1, holding("MIG-2"))}})
 	b := reading("n1", start(), sample("GPU-1", start(), 0), sample("MIG-1", start(), 0), sample("MIG-2", start(), 0))
 	watts, used := 300.0, uint64(5<<30)
@@ -173,7 +173,7 @@ func TestFailed(t *testing.T) {
 		"degraded and shut": {"lost", worn, gpu.Health{Verdict: gpu.VerdictFailed, Reason: "lost"}, "failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := readWorld(t)
 			n := node("n1", "gpu-a", 1, "G1")
 			if test.closed != "" {
 				unhealthy(0, test.closed)(&n)
@@ -206,7 +206,7 @@ func TestIdleAndRogueTakeTime(t *testing.T) {
 		"busy as it should":   {time.Hour, []at{{0, 90, "held"}, {time.Hour, 90, "held"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := readWorld(t)
 			u := Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1")}}
 			if test.held >= 0 {
 				u.Allocs = []Alloc{alloc("a1", "x", 1, holding("G1"), func(a *Alloc) { a.Created = start().Add(-test.held) })}
@@ -222,8 +222,38 @@ func TestIdleAndRogueTakeTime(t *testing.T) {
 	}
 }
 
+func TestFreeMeansPlaceable(t *testing.T) {
+	for name, test := range map[string]struct {
+		node  func(*Node)
+		claim Update
+		want  string
+	}{
+		"open":                   {func(*Node) {}, Update{Lists: SetAll}, "free"},
+		"node not eligible":      {func(n *Node) { n.Eligible = false }, Update{Lists: SetAll}, "closed"},
+		"node drains":            {func(n *Node) { n.Draining = true }, Update{Lists: SetAll}, "closed"},
+		"node down":              {func(n *Node) { n.Status = NodeDown }, Update{Lists: SetAll}, "down"},
+		"node does not offer it": {func(n *Node) { n.Devices = nil }, Update{Lists: SetAll}, "closed"},
+		"not listed yet":         {func(*Node) {}, Update{}, "unknown"},
+		"list refused":           {func(*Node) {}, Update{Refused: SetAll}, "unknown"},
+		"right lost":             {func(*Node) {}, Update{Lists: SetAll &^ SetAllocs, Refused: SetAllocs}, "unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.update(test.claim)
+			n := node("n1", "gpu-a", 1, "G1")
+			test.node(&n)
+			w.update(Update{Nodes: []Node{n}})
+			s := w.batch(reading("n1", start(), sample("G1", start(), 0)))
+			free := map[bool]int{true: 1}[test.want == "free"]
+			if got := s.GPU("G1").State(); got != test.want || s.Fleet.Free != free {
+				t.Errorf("%s, want %s; fleet %+v", got, test.want, s.Fleet)
+			}
+		})
+	}
+}
+
 func TestRogueNeedsAProcess(t *testing.T) {
-	w := newWorld(t)
+	w := readWorld(t)
 	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1")}})
 	for i := range 3 {
 		at := start().Add(time.Duration(i) * time.Minute)

@@ -186,7 +186,7 @@ func TestRowsOfOneJob(t *testing.T) {
 }
 
 func TestProblemsWorstFirst(t *testing.T) {
-	w := newWorld(t)
+	w := readWorld(t)
 	sick := node("n1", "gpu-b", 1, "G1", "G2", "G3", "G4")
 	unhealthy(2, "Xid 79: fell off the bus")(&sick)
 	gone := node("n2", "gpu-a", 1)

@@ -38,6 +38,9 @@ type Node struct {
 	ModifyIndex uint64
 }
 
+// Open reports whether the scheduler may place new work on the node.
+func (n *Node) Open() bool { return n.Status == NodeReady && n.Eligible && !n.Draining }
+
 // NodeDevice is one GPU as the scheduler sees it.
 type NodeDevice struct {
 	UUID       gpu.UUID

@@ -36,9 +36,12 @@ type Snapshot struct {
 	Problems      []Problem // what needs attention, worst first
 	EventsDropped int       // events that the ring let go
 
-	// Ready says that each list of Nomad was read at least once: before it,
-	// an empty table means "not yet" and not "none".
+	// Ready says that each list of Nomad was read at least once, or was refused:
+	// before it, an empty table means "not yet" and not "none".
 	Ready bool
+	// Known are the kinds that were read and still may be. Of the others rows
+	// are missing, or as they were when they were read last.
+	Known Set
 
 	nodes  map[NodeID]int
 	jobs   map[JobID]int
@@ -63,6 +66,8 @@ type GPU struct {
 	Node     NodeID
 	NodeName string
 	NodeUp   bool
+	NodeOpen bool // the node takes new work
+	Claims   bool // it is known which allocations there are, so no Holder means that nobody holds it
 	gpu.Device
 	Sample *gpu.Sample // nil until a source reported
 	Source string      // which source the sample came from: "agent", "nomad"
@@ -82,7 +87,8 @@ type GPU struct {
 }
 
 // State is the one word for a GPU: down (its node is), failed, split (into MIG
-// instances), rogue, idle, held or free.
+// instances), rogue, idle, held, free, closed (nobody holds it, and nobody can
+// be given it) or unknown, while it is not known who holds what.
 func (g *GPU) State() string {
 	switch {
 	case !g.NodeUp:
@@ -97,8 +103,18 @@ func (g *GPU) State() string {
 		return "idle"
 	case g.Holder != nil:
 		return "held"
+	case !g.Claims:
+		return "unknown"
+	case g.Free():
+		return "free"
 	}
-	return "free"
+	return "closed"
+}
+
+// Free reports a device that the scheduler can place work on now: nobody holds
+// it, it is well, and its node offers it and takes new work.
+func (g *GPU) Free() bool {
+	return g.Holder == nil && g.Claims && g.Known && g.NodeUp && g.NodeOpen && !g.Split && !g.Failed()
 }
 
 // Failed reports a device that must not be given work.
@@ -130,7 +146,7 @@ func (g *GPU) Idle() bool {
 
 // Rogue means that somebody uses a GPU that the scheduler gave to nobody.
 func (g *GPU) Rogue() bool {
-	return g.Holder == nil && g.Known && g.Sample != nil && len(g.Sample.Processes) > 0 &&
+	return g.Holder == nil && g.Claims && g.Known && g.Sample != nil && len(g.Sample.Processes) > 0 &&
 		g.History != nil && g.History.BusyFor(g.Sample.At) >= rogueAfter
 }
 
@@ -190,11 +206,13 @@ type Key struct {
 	Stale     int        // of these, sealed under an older version than the latest
 }
 
-// Fleet is the sum over all GPUs. Held, Free and Failed may overlap: a failed
-// GPU can still be held.
+// Fleet is the sum over all GPUs. Held and Failed may overlap: a failed GPU can
+// still be held.
 type Fleet struct {
 	Nodes, NodesReady               int
+	Claims                          bool // it is known what is held: otherwise Held, Free, Closed, Idle and Rogue say nothing
 	GPUs, Held, Free, Failed, Idle  int
+	Closed                          int // held by nobody, on nodes that take no new work or do not offer them
 	Rogue, Down, Reporting, Pending int // Pending: GPUs that waiting jobs ask for
 	PendingJobs                     int
 	UtilPercent                     *float64 // mean over reporting GPUs, free ones included

@@ -26,7 +26,8 @@ type state struct {
 	deployments *table[DeploymentID, Deployment]
 	evals       *table[EvalID, Evaluation]
 	services    *table[ServiceID, Service]
-	listed      Set
+	listed      Set // kinds that were read once
+	refused     Set // kinds that may not be read
 	joined      joins
 
 	devices   map[gpu.UUID]*device
@@ -101,6 +102,7 @@ func (st *state) scheduler(u Update) {
 	fold(st.evals, u.Lists&SetEvaluations != 0, u.Index, u.Evaluations, u.GoneEvaluations, nil)
 	fold(st.services, u.Lists&SetServices != 0, u.Index, u.Services, u.GoneServices, nil)
 	st.listed |= u.Lists
+	st.refused = st.refused&^u.Lists | u.Refused
 }
 
 // forgetJobs drops what belonged to purged jobs, also what comes late: Nomad

@@ -20,8 +20,9 @@ const (
 // and the IDs of rows that are gone. For a kind in Lists the rows are all
 // there are as of Index, and a known row that is neither listed nor newer is gone.
 type Update struct {
-	Lists Set
-	Index uint64
+	Lists   Set
+	Refused Set // kinds that may not be read: nothing more is to be waited for
+	Index   uint64
 
 	Nodes       []Node
 	Jobs        []Job

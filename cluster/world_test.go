@@ -50,6 +50,13 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// readWorld is a world whose scheduler listed everything, and had nothing.
+func readWorld(t *testing.T) *world {
+	w := newWorld(t)
+	w.update(Update{Lists: SetAll})
+	return w
+}
+
 func start() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
 func (w *world) clock() time.Time {

@@ -141,10 +141,7 @@ func (w *sight) held(job string) []map[string]any {
 
 // free lists the GPUs that new work could be placed on.
 func (w *sight) free() []map[string]any {
-	return w.gpus(func(g *cluster.GPU) bool {
-		n := w.snap.Node(g.Node)
-		return g.State() == "free" && g.Known && n != nil && n.Eligible && !n.Draining
-	})
+	return w.gpus((*cluster.GPU).Free)
 }
 
 func (w *sight) gpus(keep func(*cluster.GPU) bool) []map[string]any {

@@ -86,19 +86,43 @@ func (m *model) vaultSeg() ui.Seg {
 }
 
 func (m *model) agentsSeg() ui.Seg {
-	th, h := m.env.Theme, screen.Source(m.snap, "agent")
-	count := fmt.Sprintf("%d/%d", h.Live, h.All)
+	th := m.env.Theme
+	live, all, any := m.agents()
+	count := fmt.Sprintf("%d/%d", live, all)
 	var s ui.Seg
 	switch {
-	case h.All == 0:
+	case !any:
 		s = badge(th, "agents", th.Muted, th.G.Off, "none")
-	case h.OK():
+	case live == all:
 		s = badge(th, "agents", th.OK, th.G.OK, count)
 	default:
 		s = badge(th, "agents", th.Warn, th.G.Warn, count)
 	}
 	s.Short, s.Drop = "", 1
 	return s
+}
+
+// agents counts the nodes with GPUs, and those of which an agent tells: one that
+// was drained has none. any says that an agent is known at all.
+func (m *model) agents() (live, all int, any bool) {
+	states := map[string]cluster.SourceState{}
+	for i := range m.snap.Sources {
+		if name, ok := strings.CutPrefix(m.snap.Sources[i].Name, "agent "); ok {
+			states[name], any = m.snap.Sources[i].State, true
+		}
+	}
+	for i := range m.snap.Nodes {
+		n := &m.snap.Nodes[i]
+		state, has := states[n.Name]
+		if !has && len(m.snap.NodeGPUs(n.ID)) == 0 {
+			continue
+		}
+		all++
+		if state == cluster.SourceLive {
+			live++
+		}
+	}
+	return live, all, any
 }
 
 // otherSegs names the sources that are in trouble; the others keep quiet.

@@ -104,7 +104,7 @@ func nodeRow(s *cluster.Snapshot, n *cluster.Node) Row {
 		}
 		if g.Holder != nil {
 			held++
-		} else if g.NodeUp && !g.Failed() {
+		} else if g.Free() {
 			free++
 		}
 		if g.Failed() {
@@ -128,12 +128,16 @@ func nodeRow(s *cluster.Snapshot, n *cluster.Node) Row {
 			temp = t
 		}
 	}
+	var heldOf, freeOf, allocs any // unknown while allocations are not known
+	if s.Known&cluster.SetAllocs != 0 {
+		heldOf, freeOf, allocs = held, free, len(s.NodeAllocs(n.ID))
+	}
 	var mean any
 	if reporting > 0 {
 		mean = util / float64(reporting)
 	}
 	return line(n.Place, "nomad", nomadAsOf(s, "nomad/nodes"), n.Name, string(n.ID), n.Pool, string(n.Status), n.Eligible, n.Draining,
-		list(models), len(n.Devices), held, free, failed, mean, num(power), num(temp), len(s.NodeAllocs(n.ID)), n.CPUMHz, n.MemoryMB, word(n.Address), word(n.Version))
+		list(models), len(n.Devices), heldOf, freeOf, failed, mean, num(power), num(temp), allocs, n.CPUMHz, n.MemoryMB, word(n.Address), word(n.Version))
 }
 
 func gpusView() View {

@@ -185,7 +185,7 @@ func (t Tool) watch(stop <-chan struct{}, began time.Time, out *buildOutput, pro
 	for {
 		progress(Progress{
 			Part: "build " + t.Name, Elapsed: time.Since(began), Expected: t.Expected,
-			Text: fmt.Sprintf("compiled %d packages, once for all labs, usually about %.0f minutes", out.lines.Load(), t.Expected.Minutes()),
+			Text: fmt.Sprintf("compiled %d packages; once for all labs", out.lines.Load()),
 		})
 		select {
 		case <-stop:

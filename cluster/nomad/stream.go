@@ -119,7 +119,7 @@ func (c *Client) follow(ctx context.Context, cl class, emit func(cluster.Update)
 	index, err := cl.list(listCtx, emit)
 	cancel()
 	if errors.Is(err, cluster.ErrDenied) {
-		emit(cluster.Update{Lists: cl.sets}) // nothing is all that may be seen
+		emit(cluster.Update{Refused: cl.sets})
 	}
 	if err != nil {
 		return false, err

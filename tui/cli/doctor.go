@@ -82,8 +82,12 @@ func (a *App) examine(s *cluster.Snapshot) error {
 		}
 	}
 	f := s.Fleet
-	a.report(finding{what: "fleet", text: fmt.Sprintf("%d of %s ready, %s, %d held, %d failed",
-		f.NodesReady, ui.Count(f.Nodes, "node"), ui.Count(f.GPUs, "GPU"), f.Held, f.Failed)}, nil)
+	held := ui.None
+	if f.Claims {
+		held = ui.Int(f.Held)
+	}
+	a.report(finding{what: "fleet", text: fmt.Sprintf("%d of %s ready, %s, %s held, %d failed",
+		f.NodesReady, ui.Count(f.Nodes, "node"), ui.Count(f.GPUs, "GPU"), held, f.Failed)}, nil)
 	if bad > 0 {
 		return &partial{fmt.Errorf("%s failed", ui.Count(bad, "check"))}
 	}

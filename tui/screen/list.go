@@ -71,7 +71,7 @@ func (l *List[R, K]) View() string {
 		return ui.Block(nil, l.w, l.h)
 	}
 	summary := l.Env.Theme.Title.Render(l.things)
-	if l.Snap.Ready || l.All() > 0 {
+	if l.All() > 0 || l.Snap.Ready && refusal(l.Snap, l.things) == nil {
 		summary = l.summary(l.Snap)
 	}
 	lines := append(make([]string, 0, l.h), ui.Fit("  "+summary, l.w), ui.Spaces(l.w))

@@ -92,9 +92,26 @@ func Trouble(src *cluster.SourceStatus, now time.Time) string {
 	return b.String()
 }
 
+// refusal is the source that would tell of things and may not be read; nil when it may.
+func refusal(s *cluster.Snapshot, things string) *cluster.SourceStatus {
+	name := "nomad"
+	if things == "nodes" || things == "GPUs" {
+		name = "nomad/nodes"
+	}
+	if src := s.Source(name); src != nil && src.State == cluster.SourceDenied {
+		return src
+	}
+	return nil
+}
+
 // EmptyText says why a table of things is empty: not read yet, because of
-// which source, or none there.
+// which source, not to be read, or none there.
 func EmptyText(s *cluster.Snapshot, things string, now time.Time) string {
+	if s != nil {
+		if src := refusal(s, things); src != nil {
+			return things + " may not be read. " + Trouble(src, now)
+		}
+	}
 	if s != nil && s.Ready {
 		return "no " + things
 	}

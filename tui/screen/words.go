@@ -33,11 +33,21 @@ func GPUState(th *theme.Theme, g *cluster.GPU) ui.Cell {
 		return ui.In(th.Bad, th.G.Bad+" "+st)
 	case "rogue", "idle":
 		return ui.In(th.Warn, th.G.Warn+" "+st)
-	case "free":
+	case "unknown":
+		return ui.In(th.Unknown, th.G.Unknown+" "+st)
+	case "free", "closed":
 		return ui.In(th.Muted, th.G.Off+" "+st)
 	default:
 		return ui.In(th.OK, th.G.OK+" "+st)
 	}
+}
+
+// Nobody says of a GPU without a holder that nobody holds it, where that is known.
+func Nobody(th *theme.Theme, g *cluster.GPU) ui.Cell {
+	if !g.Claims {
+		return ui.In(th.Unknown, ui.None)
+	}
+	return ui.In(th.Faint, "nobody")
 }
 
 // AllocState is an allocation's state as glyph, word and style.

@@ -160,7 +160,7 @@ func (p *printer) show(s lab.Progress) {
 	p.last[s.Part], p.text[s.Part] = now, s.Text
 	line := fmt.Sprintf("%6.1fs  %-16s %s", s.Elapsed.Seconds(), s.Part, ui.Clean(s.Text))
 	if s.Expected > 0 && !s.Done {
-		line += fmt.Sprintf(" (usually about %s)", s.Expected)
+		line += fmt.Sprintf(" (usually about %.0f minutes)", s.Expected.Minutes())
 	}
 	fmt.Fprintln(p.w, line)
 }

@@ -42,7 +42,12 @@ func first(e *screen.Env, s *cluster.Snapshot, w int) string {
 			held++
 		}
 	}
-	count := func(n int, word string) string { return ui.Int(n) + " " + th.Muted.Render(word) }
+	count := func(n int, word string) string {
+		if !f.Claims {
+			return ui.None + " " + th.Muted.Render(word)
+		}
+		return ui.Int(n) + " " + th.Muted.Render(word)
+	}
 	segs := []ui.Seg{{Text: count(f.Held, "held")}, {Text: count(f.Free, "free")}}
 	if failed > 0 {
 		text := th.Bad.Render(ui.Int(failed) + " failed")
@@ -53,6 +58,9 @@ func first(e *screen.Env, s *cluster.Snapshot, w int) string {
 		segs = append(segs, ui.Seg{Text: long, Short: text, Drop: 4})
 	} else {
 		segs = append(segs, ui.Seg{Text: th.Muted.Render("0 failed"), Drop: 2})
+	}
+	if f.Closed > 0 {
+		segs = append(segs, ui.Seg{Text: th.Warn.Render(ui.Int(f.Closed) + " closed"), Drop: 1})
 	}
 	if down > 0 {
 		segs = append(segs, ui.Seg{Text: th.Bad.Render(ui.Int(down) + " down"), Drop: 1})
@@ -84,12 +92,18 @@ func second(e *screen.Env, s *cluster.Snapshot, w int) string {
 	}
 	label := func(name, value string) string { return th.Muted.Render(name+" ") + value }
 	loud := func(n int) string {
+		if !f.Claims {
+			return ui.None
+		}
 		if n == 0 {
 			return "0"
 		}
 		return th.Warn.Render(ui.Int(n))
 	}
 	pending := label("pending", "0")
+	if s.Known&cluster.SetEvaluations == 0 {
+		pending = label("pending", ui.None)
+	}
 	if f.PendingJobs > 0 {
 		pending = th.Muted.Render("pending ") + th.Warn.Render(ui.Count(f.Pending, "GPU")) + th.Muted.Render(" in "+ui.Count(f.PendingJobs, "job"))
 	}
@@ -97,7 +111,7 @@ func second(e *screen.Env, s *cluster.Snapshot, w int) string {
 		{Text: label("held idle", loud(f.Idle))},
 		{Text: label("rogue", loud(f.Rogue)), Drop: 2},
 		{Text: pending},
-		{Text: label("memory", ui.GiB(f.MemoryUsed)+" of "+ui.GiB(f.MemoryTotal)+" GiB"), Drop: 4},
+		{Text: label("memory", memoryIn(f)), Drop: 4},
 		{Text: label("power", powerOf(f)), Short: label("power", ui.Watts(f.PowerWatts)), Drop: 3},
 	}
 	if f.HottestCelsius != nil {
@@ -109,6 +123,13 @@ func second(e *screen.Env, s *cluster.Snapshot, w int) string {
 		segs = append(segs, ui.Seg{Text: long, Short: short, Drop: 5})
 	}
 	return ui.Segs(segs, 3, w)
+}
+
+func memoryIn(f *cluster.Fleet) string {
+	if f.MemoryTotal == 0 { // no agent told of any
+		return ui.None
+	}
+	return ui.GiB(f.MemoryUsed) + " of " + ui.GiB(f.MemoryTotal) + " GiB"
 }
 
 func powerOf(f *cluster.Fleet) string {

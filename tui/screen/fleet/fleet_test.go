@@ -19,6 +19,7 @@ func TestGolden(t *testing.T) {
 	fixture.Goldens(t, "calm", fixture.Calm(), open)
 	fixture.Goldens(t, "lost", fixture.Lost(), open)
 	fixture.Goldens(t, "starting", fixture.Starting(), open)
+	fixture.Goldens(t, "narrow", fixture.Narrow(), open)
 	fixture.Goldens(t, "big", fixture.Big(60), open, fixture.Key(keys.Pane))
 	fixture.Goldens(t, "bigpool", fixture.Big(300), open, fixture.Key(keys.GroupBy))
 	fixture.Themes(t, "lab", fixture.Lab(), open)

@@ -159,7 +159,7 @@ func (g *grid) nameOf(d *cluster.GPU) string {
 		return screen.ShortModel(d.Model)
 	case byJob:
 		if d.Holder == nil {
-			return "nobody"
+			return screen.Nobody(g.env.Theme, d).Text
 		}
 		return ui.Clean(d.Holder.Job.String())
 	}

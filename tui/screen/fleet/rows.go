@@ -106,6 +106,7 @@ type nodeRow struct {
 	memory      screen.Adder // bytes
 	hottest     *float64
 	jobs        int
+	claims      bool // whether it is known what runs there
 	failed      int
 	idle, rogue int
 }
@@ -116,7 +117,7 @@ func nodeRows(s *cluster.Snapshot) (rows []nodeRow, most int) {
 	at := make(map[cluster.NodeID]int, len(s.Nodes))
 	rows = make([]nodeRow, len(s.Nodes))
 	for i := range s.Nodes {
-		rows[i].node = &s.Nodes[i]
+		rows[i].node, rows[i].claims = &s.Nodes[i], s.Fleet.Claims
 		at[s.Nodes[i].ID] = i
 	}
 	for from := 0; from < len(s.GPUs); {
@@ -197,9 +198,16 @@ func nodeColumns(e *screen.Env, cells int) []ui.Column[nodeRow] {
 		{Title: "MEMORY", Min: 8, Align: ui.Right, Drop: 5, Cell: func(r *R) ui.Cell { return ui.Txt(memoryOf(r)) }, Desc: true},
 		{Title: "POWER", Min: 7, Align: ui.Right, Drop: 3, Cell: func(r *R) ui.Cell { return ui.Txt(ui.Watts(r.power.Sum())) }, Compare: func(a, b *R) int { return screen.Known(a.power.Sum(), b.power.Sum()) }, Desc: true},
 		{Title: "TEMP", Min: 5, Align: ui.Right, Drop: 6, Cell: func(r *R) ui.Cell { return ui.Txt(ui.Celsius(r.hottest)) }, Compare: func(a, b *R) int { return screen.Known(a.hottest, b.hottest) }, Desc: true},
-		{Title: "JOBS", Min: 4, Align: ui.Right, Drop: 2, Cell: func(r *R) ui.Cell { return ui.Txt(ui.Int(r.jobs)) }, Compare: func(a, b *R) int { return cmp.Compare(a.jobs, b.jobs) }, Desc: true},
+		{Title: "JOBS", Min: 4, Align: ui.Right, Drop: 2, Cell: func(r *R) ui.Cell { return ui.Txt(jobsOf(r)) }, Compare: func(a, b *R) int { return cmp.Compare(a.jobs, b.jobs) }, Desc: true},
 		{Title: "STATE", Min: 14, Cell: func(r *R) ui.Cell { return stateOf(e, r) }},
 	}
+}
+
+func jobsOf(r *nodeRow) string {
+	if !r.claims {
+		return ui.None
+	}
+	return ui.Int(r.jobs)
 }
 
 func memoryOf(r *nodeRow) string {

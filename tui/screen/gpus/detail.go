@@ -121,6 +121,8 @@ func (d *detail) verdict(g *cluster.GPU) []string {
 	switch {
 	case g.Known && !g.Schedulable:
 		facts = append(facts, parts.Fact{Value: "closed to the scheduler", Style: th.Bad})
+	case g.Known && g.NodeUp && !g.NodeOpen:
+		facts = append(facts, parts.Fact{Value: "its node takes no new work", Style: th.Warn})
 	case g.Known && g.NodeUp:
 		facts = append(facts, parts.Fact{Value: "open to the scheduler", Style: th.Muted})
 	case !g.Known && !local(d.snap):
@@ -174,7 +176,7 @@ func (d *detail) use(g *cluster.GPU) []string {
 			parts.F("task", h.Task), parts.F("alloc", h.Alloc.Short()), parts.F("for", ui.Age(h.Since, d.env.Now())),
 		}, d.w)
 	case !local(d.snap):
-		out = parts.Facts(th, "held by", []parts.Fact{{Value: "nobody", Style: th.Muted}}, d.w)
+		out = parts.Facts(th, "held by", []parts.Fact{{Value: screen.Nobody(th, g).Text, Style: th.Muted}}, d.w)
 	}
 	if g.Sample == nil {
 		return out

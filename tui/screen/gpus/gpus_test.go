@@ -36,6 +36,7 @@ func TestGolden(t *testing.T) {
 	fixture.Goldens(t, "table", fixture.Lab(), open)
 	fixture.Goldens(t, "lost", fixture.Lost(), open)
 	fixture.Goldens(t, "starting", fixture.Starting(), open)
+	fixture.Goldens(t, "narrow", fixture.Narrow(), open)
 	fixture.Goldens(t, "detail", fixture.Lab(), open, fixture.Key(keys.Open))
 	fixture.Goldens(t, "failed", fixture.Lab(), third)
 	fixture.Goldens(t, "top", fixture.Top(), open)

@@ -77,6 +77,8 @@ func state(th *theme.Theme, g *row, alone bool) ui.Cell {
 		return ui.In(th.Unknown, th.G.Unknown+" "+w)
 	case "in use":
 		return ui.In(th.OK, th.G.OK+" "+w)
+	case "free":
+		return ui.In(th.Muted, th.G.Off+" "+w)
 	}
 	return screen.GPUState(th, g)
 }
@@ -88,7 +90,7 @@ func heldBy(th *theme.Theme, g *row) ui.Cell {
 	case g.Rogue():
 		return ui.In(th.Warn, processes(g.Sample))
 	}
-	return ui.In(th.Faint, "nobody")
+	return screen.Nobody(th, g)
 }
 
 func usedBy(th *theme.Theme, g *row) ui.Cell {
@@ -246,7 +248,7 @@ func count(gpus []row, alone bool) []tally {
 		}
 		out[at].n++
 	}
-	loud := []string{"failed", "down", "degraded", "watch", "rogue", "idle", "held", "in use", "free", "unknown"}
+	loud := []string{"failed", "down", "degraded", "watch", "rogue", "idle", "closed", "held", "in use", "free", "unknown"}
 	slices.SortFunc(out, func(a, b tally) int {
 		return cmp.Compare(slices.Index(loud, a.word), slices.Index(loud, b.word))
 	})

@@ -44,6 +44,7 @@ func TestGolden(t *testing.T) {
 	fixture.Goldens(t, "rollout", rollout(), opens, target(id("prod", "xray-classify")), fixture.Key(keys.Pane))
 	fixture.Goldens(t, "lost", fixture.Lost(), open)
 	fixture.Goldens(t, "starting", fixture.Starting(), open)
+	fixture.Goldens(t, "narrow", fixture.Narrow(), open)
 	fixture.Themes(t, "table", fixture.Lab(), open)
 	fixture.Themes(t, "detail", fixture.Lab(), opens, target(id("prod", "llm-chat")))
 }

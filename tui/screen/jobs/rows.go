@@ -122,7 +122,9 @@ func summary(th *theme.Theme, s *cluster.Snapshot, all []row, w int) string {
 	if done := n[complete] + n[stopped]; done > 0 {
 		segs = append(segs, ui.Seg{Text: th.Muted.Render(fmt.Sprintf("%s %d ended", th.G.Off, done)), Drop: 3})
 	}
-	segs = append(segs, ui.Seg{Text: th.Muted.Render(ui.Count(s.Fleet.Held, "GPU") + " held"), Drop: 1})
+	if s.Fleet.Claims {
+		segs = append(segs, ui.Seg{Text: th.Muted.Render(ui.Count(s.Fleet.Held, "GPU") + " held"), Drop: 1})
+	}
 	if s.Fleet.Pending > 0 {
 		segs = append(segs, ui.Seg{Text: th.Muted.Render(ui.Int(s.Fleet.Pending) + " more wanted"), Drop: 2})
 	}

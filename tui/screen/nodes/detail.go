@@ -177,7 +177,7 @@ func heldBy(th *theme.Theme, g *cluster.GPU) ui.Cell {
 	case g.Health.Reason != "":
 		return ui.In(th.Bad, g.Health.Reason)
 	}
-	return ui.In(th.Faint, "nobody")
+	return screen.Nobody(th, g)
 }
 
 func allocColumns(e *screen.Env) []ui.Column[cluster.Alloc] {

@@ -20,6 +20,7 @@ func TestGolden(t *testing.T) {
 	fixture.Goldens(t, "detail", fixture.Lab(), open, fixture.Key(keys.Open))
 	fixture.Goldens(t, "lost", fixture.Lost(), open)
 	fixture.Goldens(t, "starting", fixture.Starting(), open)
+	fixture.Goldens(t, "narrow", fixture.Narrow(), open)
 	fixture.Themes(t, "table", fixture.Lab(), open)
 }
 
