@@ -14,7 +14,11 @@ import (
 
 // change plans and does what a step asks for, and notes how to take it back.
 func (r *run) change(ctx context.Context, st *Step) error {
-	req, err := r.request(st)
+	var req action.Request
+	err := r.known(ctx, func(w *sight) (err error) {
+		req, err = r.request(st, w)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -100,8 +104,8 @@ func effective(s *cluster.Snapshot, p *action.Plan) bool {
 }
 
 // request fills the step's operands in.
-func (r *run) request(st *Step) (action.Request, error) {
-	c, w := st.change, newSight(r.env.Feed.Latest(), r.vars)
+func (r *run) request(st *Step, w *sight) (action.Request, error) {
+	c := st.change
 	req := action.Request{ID: action.ID(st.Kind), Purge: c.purge, Deadline: c.deadline}
 	var text string
 	var err error

@@ -61,20 +61,23 @@ func (r *run) program(st *Step) error {
 
 // execute runs a program. Its last line of output is its result.
 func (r *run) execute(ctx context.Context, st *Step) error {
-	w := newSight(r.env.Feed.Latest(), r.vars)
-	var args []string
-	for _, t := range st.command {
-		arg, err := t.render(w)
-		if err != nil {
-			return fmt.Errorf("command: %w", err)
+	args := make([]string, len(st.command))
+	err := r.known(ctx, func(w *sight) (err error) {
+		for i, t := range st.command {
+			if args[i], err = t.render(w); err != nil {
+				return fmt.Errorf("command: %w", err)
+			}
 		}
-		args = append(args, arg)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	limited, cancel := context.WithTimeout(ctx, st.limit)
 	defer cancel()
 	out := &lines{keep: 1}
 	said := &lines{keep: 5, each: func(l string) { r.emit(Event{Kind: Progress, Text: clean(l)}) }}
-	err := r.env.Exec(limited, Command{Path: r.paths[args[0]], Args: args[1:], Stdout: out, Stderr: said})
+	err = r.env.Exec(limited, Command{Path: r.paths[args[0]], Args: args[1:], Stdout: out, Stderr: said})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -254,5 +256,45 @@ func TestSteps(t *testing.T) {
 				time.Sleep(time.Minute)
 			})
 		})
+	}
+}
+
+// A source that is late for a moment must not end a run: values are waited for
+// as checks are.
+func TestValuesWaitForTheirSources(t *testing.T) {
+	for name, text := range map[string]string{
+		"remember": "- remember: {a: 'len(free())'}\n- assert: ['a == 3']",
+		"command":  "- run: {command: [other, '${len(free())}']}",
+		"operand":  "- drain: {node: '${free()[0].node}'}",
+	} {
+		for _, comesBack := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, " ", comesBack), func(t *testing.T) {
+				inTown(t, func(t *testing.T, ctx context.Context, tn *town) {
+					env := tn.env("r1")
+					env.Exec = func(_ context.Context, c scenarios.Command) error {
+						if diff := cmp.Diff([]string{"3"}, c.Args); diff != "" {
+							t.Error(diff)
+						}
+						return nil
+					}
+					time.Sleep(2 * time.Second) // the first samples are there
+					tn.feed.Source(cluster.SourceStatus{Name: "agent gpu-a", State: cluster.SourceRetrying, Err: "frozen"})
+					time.Sleep(time.Second) // it was published
+					var wg sync.WaitGroup
+					wg.Go(func() {
+						time.Sleep(4 * time.Second)
+						if comesBack {
+							tn.feed.Source(cluster.SourceStatus{Name: "agent gpu-a", State: cluster.SourceLive, AsOf: time.Now()})
+						}
+					})
+					rep := scenarios.Run(ctx, parse(t, "name: x\nsteps:\n"+text+"\n"), env, nil)
+					wg.Wait()
+					if err := rep.Err(); comesBack && err != nil || !comesBack && !errors.Is(err, scenarios.ErrInconclusive) {
+						t.Errorf("%v\n%s", err, printed(t, &rep))
+					}
+					time.Sleep(time.Minute)
+				})
+			})
+		}
 	}
 }

@@ -38,7 +38,7 @@ func (r *run) dispatch(ctx context.Context, st *Step, res *StepResult) error {
 	case KindWait:
 		return r.wait(ctx, st, res)
 	case KindRemember:
-		return r.remember(st)
+		return r.remember(ctx, st)
 	case KindRun:
 		return r.execute(ctx, st)
 	}
@@ -196,15 +196,21 @@ func (r *run) wait(ctx context.Context, st *Step, res *StepResult) error {
 }
 
 // remember evaluates expressions for later steps.
-func (r *run) remember(st *Step) error {
+func (r *run) remember(ctx context.Context, st *Step) error {
 	for _, b := range st.remember {
-		w := newSight(r.env.Feed.Latest(), r.vars)
-		v, err := w.run(b.value)
-		if len(w.late) > 0 {
-			return fmt.Errorf("%w: %s: %s", ErrInconclusive, b.name, strings.Join(w.late, "; "))
-		}
+		var v any
+		err := r.known(ctx, func(w *sight) (err error) {
+			v, err = w.run(b.value)
+			switch {
+			case len(w.late) > 0:
+				return fmt.Errorf("%w: %s: %s", ErrInconclusive, b.name, strings.Join(w.late, "; "))
+			case err != nil:
+				return fmt.Errorf("%s: %s", b.name, plain(err))
+			}
+			return nil
+		})
 		if err != nil {
-			return fmt.Errorf("%s: %s", b.name, plain(err))
+			return err
 		}
 		r.set(b.name, v)
 		r.say("%s", cut(b.name+" = "+show(v, nil), maxRunes))

@@ -43,6 +43,21 @@ func (r *run) watch(ctx context.Context, limit time.Duration, done func(*cluster
 	}
 }
 
+// known fills values in. What it needs may be late just now, an agent's answer
+// for one: then it tries again with the next snapshot, for so long as a check does.
+func (r *run) known(ctx context.Context, fill func(w *sight) error) error {
+	var err error
+	ended := r.watch(ctx, dataFor, func(s *cluster.Snapshot) bool {
+		w := newSight(s, r.vars)
+		err = fill(w)
+		return err == nil || len(w.late) == 0
+	})
+	if ended != nil && !errors.Is(ended, errLimit) {
+		return ended
+	}
+	return err
+}
+
 // trimKind is an error's text without the name of its kind.
 func trimKind(err, kind error) string {
 	return clean(strings.TrimPrefix(err.Error(), kind.Error()+": "))

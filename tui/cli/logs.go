@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -40,29 +42,20 @@ func (a *App) logsCommand(conn *ConnectOptions) *cobra.Command {
 }
 
 // logs reads every log of the job at once and prints whole lines. When
-// following, allocations that come later join in.
+// following, allocations that come later join in. A log that cannot be read, of
+// a node that is down for one, does not end the others.
 func (a *App) logs(ctx context.Context, s *Session, snap *cluster.Snapshot, j *cluster.Job, o logOptions) error {
-	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)
-	started := map[string]bool{}
+	r := &logReader{out: a.Out, warn: a.Err, read: s.Logs, started: map[cluster.LogRequest]bool{}}
 	start := func(snap *cluster.Snapshot) {
 		for _, src := range logSources(snap, j.ID, o) {
-			key := string(src.req.Alloc) + src.req.Task + fmt.Sprint(src.req.Stderr)
-			if started[key] {
-				continue
+			if r.begin(src) {
+				g.Go(func() error { return r.follow(gctx, src) })
 			}
-			started[key] = true
-			g.Go(func() error {
-				return s.Logs(gctx, src.req, func(l cluster.LogLine) {
-					mu.Lock()
-					defer mu.Unlock()
-					fmt.Fprintf(a.Out, "%s  %s\n", ui.Clean(src.label), ui.Clean(l.Text))
-				})
-			})
 		}
 	}
 	start(snap)
-	if len(started) == 0 && !o.follow {
+	if len(r.started) == 0 && !o.follow {
 		fmt.Fprintf(a.Err, "no task of job %s has started\n", j.ID)
 	}
 	if o.follow {
@@ -72,7 +65,7 @@ func (a *App) logs(ctx context.Context, s *Session, snap *cluster.Snapshot, j *c
 			for {
 				select {
 				case <-gctx.Done():
-					return nil
+					return gctx.Err()
 				case next, open := <-ch:
 					if !open {
 						return nil
@@ -82,7 +75,64 @@ func (a *App) logs(ctx context.Context, s *Session, snap *cluster.Snapshot, j *c
 			}
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return r.verdict()
+}
+
+// logReader prints the lines of several logs and remembers which could not be read.
+type logReader struct {
+	out, warn io.Writer
+	read      func(ctx context.Context, req cluster.LogRequest, emit func(cluster.LogLine)) error
+	started   map[cluster.LogRequest]bool
+
+	mu     sync.Mutex // for what follows, and so that lines stay whole
+	whole  int
+	failed []error
+}
+
+// begin says whether the log is one that was not begun yet.
+func (r *logReader) begin(src logSource) bool {
+	if r.started[src.req] {
+		return false
+	}
+	r.started[src.req] = true
+	return true
+}
+
+// follow reads one log to its end. Its error is one that the others would have too.
+func (r *logReader) follow(ctx context.Context, src logSource) error {
+	label := ui.Clean(src.label)
+	err := r.read(ctx, src.req, func(l cluster.LogLine) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		fmt.Fprintf(r.out, "%s  %s\n", label, ui.Clean(l.Text))
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, cluster.ErrDenied):
+		return err
+	case err != nil:
+		fmt.Fprintf(r.warn, "stoker: no log of %s: %s\n", label, ui.Clean(err.Error()))
+		r.failed = append(r.failed, err)
+	default:
+		r.whole++
+	}
+	return nil
+}
+
+func (r *logReader) verdict() error {
+	switch {
+	case len(r.failed) == 0:
+		return nil
+	case r.whole == 0:
+		return r.failed[0]
+	}
+	return &partial{fmt.Errorf("%s could not be read", ui.Count(len(r.failed), "log"))}
 }
 
 type logSource struct {

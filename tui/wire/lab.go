@@ -312,5 +312,8 @@ func screenWithScenario(ctx context.Context, app *cli.App, s *cli.Session, sc *s
 	})
 	err := showScreens(ctx, s, cli.ScreenOptions{}, runs)
 	cancel()
+	if runs.Run().State == scenscreen.Running {
+		fmt.Fprintln(app.Err, "stoker: the scenario is taken back, which may take a minute")
+	}
 	return errors.Join(err, g.Wait())
 }

@@ -17,11 +17,21 @@ import (
 // Main runs the program with its arguments until it ends or is interrupted,
 // says on standard error what went wrong, and returns the exit code.
 func Main(version string, args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	err := Run(ctx, version, args)
 	interrupted := ctx.Err() != nil
 	stop()
 	return Report(os.Stderr, err, interrupted)
+}
+
+// endings are the signals that end the program in order: also a terminal that
+// goes away, unless who started it wants it to outlive that (nohup).
+func endings() []os.Signal {
+	out := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		out = append(out, syscall.SIGHUP)
+	}
+	return out
 }
 
 // Report prints an error with what to do about it and returns the exit code.

@@ -130,6 +130,7 @@ func runScenario(ctx context.Context, app *cli.App, s *cli.Session, sc *scenario
 	}
 	abandon, stop := secondInterrupt()
 	defer stop()
+	defer outlivePipe()()
 	observe := o.observe
 	if observe == nil {
 		observe = printerFor(app).Observe
@@ -168,11 +169,19 @@ func printerFor(app *cli.App) *scenarios.Printer {
 	return scenarios.NewPrinter(app.Out, width)
 }
 
+// outlivePipe keeps the program alive when nobody reads what it prints any more:
+// what a scenario changed must be taken back.
+func outlivePipe() (stop func()) {
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	return func() { signal.Stop(broken) }
+}
+
 // secondInterrupt closes its channel at the second signal; the first ends the
 // program's context.
 func secondInterrupt() (abandon <-chan struct{}, stop func()) {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, endings()...)
 	done, out := make(chan struct{}), make(chan struct{})
 	go func() {
 		for range 2 {

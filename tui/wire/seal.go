@@ -180,7 +180,9 @@ func (k *sealKit) seal(ctx context.Context, vc *vault.Client, s sealing) error {
 	var report evaluation
 	finish := func(r seal.Receipt, err error) (seal.Receipt, error) {
 		if err == nil && s.register {
-			err = k.register(ctx, r, report)
+			if err = k.register(ctx, r, report); err != nil {
+				err = takeBack(dst, s.overwrite, err)
+			}
 		}
 		k.note("seal", s.urn, []string{"key " + s.key, "artifact " + dst}, err)
 		return r, err
@@ -225,10 +227,40 @@ func (k *sealKit) register(ctx context.Context, r seal.Receipt, report evaluatio
 		Bytes: r.Bytes, Created: time.Now().UTC(), Evaluation: report.values,
 		TrainedBy: cluster.JobID{Namespace: k.task.namespace, Name: k.task.job},
 	}
-	if err := registry.Put(ctx, vars, a); err != nil {
-		return fmt.Errorf("sealed, but not registered: %w", err)
+	return whileUnreachable(ctx, registerFor, func() error { return registry.Put(ctx, vars, a) })
+}
+
+// registerFor is how long a sealed model waits for the registry: long enough
+// for a server to be started again or for another to be elected.
+const registerFor = time.Minute
+
+// whileUnreachable tries again while the other side cannot be reached.
+func whileUnreachable(ctx context.Context, patience time.Duration, try func() error) error {
+	deadline := time.Now().Add(patience)
+	for wait := time.Second; ; wait = min(2*wait, 10*time.Second) {
+		err := try()
+		if err == nil || !errors.Is(err, cluster.ErrUnreachable) || time.Now().Add(wait).After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(wait):
+		}
 	}
-	return nil
+}
+
+// takeBack removes an artifact that could not be registered: nobody could open
+// it, and it would be in the way of the next try. One that took the place of
+// another stays, since that one is gone.
+func takeBack(dst string, replaced bool, err error) error {
+	if replaced {
+		return fmt.Errorf("sealed, but not registered (run it again with --replace --register): %w", err)
+	}
+	if rerr := os.RemoveAll(dst); rerr != nil {
+		return errors.Join(fmt.Errorf("sealed, but not registered: %w", err), fmt.Errorf("%s is in the way of the next try: %w", dst, rerr))
+	}
+	return fmt.Errorf("the sealed model could not be registered and was taken back: %w", err)
 }
 
 // note writes the audit line of what a person did; what a task does stands in
