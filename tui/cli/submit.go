@@ -146,33 +146,22 @@ func lacksDigest(err error) bool {
 		err = all.Unwrap()[0]
 	}
 	wrong, ok := err.(*pack.ValueError)
-	return ok && wrong.Variable == "digest"
+	return ok && wrong.Variable == pack.DigestVariable
 }
 
-// registered fills in the digest of the model that a pack serves, from the
-// registry and never from the folder of the artifact.
+// registered fills in the digest of the model that a pack serves.
 func registered(ctx context.Context, s *Session, p pack.Pack, vars map[string]string) error {
-	value := func(name string) string {
-		if v, given := vars[name]; given {
-			return v
-		}
-		if v, ok := p.Variable(name); ok && v.Default != nil {
-			return *v.Default
-		}
-		return ""
-	}
-	model, version := value("model"), value("version")
 	snap, _ := s.Wait(ctx, settleFor, func(s *cluster.Snapshot) bool {
 		reg := s.Source("registry")
 		return reg != nil && reg.State != cluster.SourceStarting
 	})
-	for _, a := range snap.Artifacts {
-		if a.Model == model && a.Version == version {
-			vars["digest"] = a.Digest
-			return nil
-		}
+	digest, ok := p.Registered(vars, snap.Artifacts)
+	if !ok {
+		return usage("no version %q of model %q is registered", p.Value("version", vars), p.Value("model", vars)).
+			hint("stoker get keys lists what is, under USED BY; or give -v digest=…")
 	}
-	return usage("no version %q of model %q is registered", version, model).hint("stoker get keys lists what is, under USED BY; or give -v digest=…")
+	vars[pack.DigestVariable] = digest
+	return nil
 }
 
 func (a *App) planCommand(conn *ConnectOptions) *cobra.Command {

@@ -35,12 +35,13 @@ type field struct {
 	line    ui.Line
 	base    string // what counts when nothing is typed: the context's value, or the default
 	preset  bool   // base is the context's
+	found   bool   // base is the registry's
 	touched bool
 	err     string // empty when the value is right
 }
 
-func newForm(e *screen.Env, p pack.Pack, presets map[string]string) *form {
-	f := &form{env: e, pack: p, presets: p.With(presets, nil), snap: &cluster.Snapshot{}}
+func newForm(e *screen.Env, p pack.Pack, presets map[string]string, s *cluster.Snapshot) *form {
+	f := &form{env: e, pack: p, presets: p.With(presets, nil)}
 	for _, v := range p.Variables {
 		fd := field{Variable: v}
 		if v.Default != nil {
@@ -53,6 +54,7 @@ func newForm(e *screen.Env, p pack.Pack, presets map[string]string) *form {
 		fd.check()
 		f.fields = append(f.fields, fd)
 	}
+	f.setSnapshot(s)
 	for i := range f.fields { // begin where something must be filled in
 		if f.fields[i].err != "" {
 			f.at = i
@@ -66,7 +68,7 @@ func newForm(e *screen.Env, p pack.Pack, presets map[string]string) *form {
 func (d *field) given() bool { return d.line.Value() != d.base }
 
 // missing reports a variable that must be set and is not.
-func (d *field) missing() bool { return d.Required && !d.preset && d.line.Value() == "" }
+func (d *field) missing() bool { return d.Required && !d.preset && !d.found && d.line.Value() == "" }
 
 func (d *field) check() {
 	d.err = ""
@@ -109,6 +111,36 @@ func (f *form) wrong() int {
 		}
 	}
 	return n
+}
+
+// setSnapshot takes new facts: what is free, and what is registered.
+func (f *form) setSnapshot(s *cluster.Snapshot) {
+	f.snap = s
+	f.refer()
+}
+
+// refer fills the digest of the model in, as line mode does, unless somebody
+// gave one.
+func (f *form) refer() {
+	for i := range f.fields {
+		d := &f.fields[i]
+		if d.Name != pack.DigestVariable || d.preset || d.given() {
+			continue
+		}
+		vars := f.pack.With(f.presets, f.values())
+		digest, ok := f.pack.Registered(vars, f.snap.Artifacts)
+		if d.found = ok; !ok && d.Default != nil {
+			digest = *d.Default
+		}
+		if digest != d.base {
+			d.base = digest
+			d.line.Set(digest)
+			d.check()
+		}
+		if !ok && digest == "" && d.err != "" {
+			d.err = fmt.Sprintf("version %q of model %q is not registered; train it, or give the digest", f.pack.Value("version", vars), f.pack.Value("model", vars))
+		}
+	}
 }
 
 func (f *form) key(k tea.KeyPressMsg) tea.Cmd {
@@ -163,6 +195,7 @@ func (f *form) typed() {
 	d := f.field()
 	d.touched = true
 	d.check()
+	f.refer()
 	f.err = nil
 }
 
@@ -208,7 +241,13 @@ func (f *form) submit() tea.Cmd {
 		f.at = first
 		return nil
 	}
-	file, err := f.pack.Render(f.pack.With(f.presets, f.values()))
+	vars := f.pack.With(f.presets, f.values())
+	for i := range f.fields {
+		if d := &f.fields[i]; d.found && !d.given() {
+			vars[d.Name] = d.base
+		}
+	}
+	file, err := f.pack.Render(vars)
 	if f.err = err; err != nil {
 		return nil
 	}
@@ -252,6 +291,8 @@ func (d *field) about() string {
 		parts = append(parts, "has a value that is not shown")
 	case d.preset:
 		parts = append(parts, "the context sets "+d.shown())
+	case d.found:
+		parts = append(parts, "from the registry")
 	case d.Required:
 		parts = append(parts, "must be set")
 	case d.Default == nil:

@@ -84,7 +84,7 @@ func (m *Model) tableLines() int {
 func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	m.snap = s
 	if m.form != nil {
-		m.form.snap = s
+		m.form.setSnapshot(s)
 	}
 }
 
@@ -143,8 +143,7 @@ func (m *Model) open() tea.Cmd {
 	case p.Err != nil:
 		return screen.Note(cluster.Warn, "pack "+p.Name+" cannot be used: "+p.Err.Error())
 	}
-	m.form = newForm(m.env, *p, m.presets)
-	m.form.snap = m.snap
+	m.form = newForm(m.env, *p, m.presets, m.snap)
 	m.form.setSize(m.w, m.h)
 	return nil
 }

@@ -257,6 +257,54 @@ func TestOnlyTheLastReadingCounts(t *testing.T) {
 	}
 }
 
+// The digest of a model is the registry's, as in line mode: nobody types it.
+func TestTheDigestComesFromTheRegistry(t *testing.T) {
+	lib := pack.Library{}
+	serve, err := lib.Find("digits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(fixture.Env(t), func() ([]pack.Pack, error) { return []pack.Pack{serve}, nil }, map[string]string{"vault_addr": "https://vault.example.net:8200"})
+	m.SetSize(120, 40)
+	m.Update(fixture.Reply(m.Open(screen.Target{})))
+	do(m, fixture.Key(keys.Open))
+	if cmd := do(m, press("enter")); cmd != nil || !strings.Contains(m.View(), `version "1" of model "digits" is not registered`) {
+		t.Error(fixture.Picture(m.View()))
+	}
+	snap := *fixture.Lab()
+	snap.Artifacts = []cluster.Artifact{{Model: "digits", Version: "1", Digest: "sha256:aa"}, {Model: "digits", Version: "2", Digest: "sha256:bb"}}
+	m.SetSnapshot(&snap)
+	submitted := func() map[string]string {
+		t.Helper()
+		ask, ok := fixture.Reply(do(m, press("enter"))).(screen.AskMsg)
+		if !ok {
+			t.Fatal(fixture.Picture(m.View()))
+		}
+		return ask.Request.File.Vars
+	}
+	if got := submitted()["digest"]; got != `"sha256:aa"` {
+		t.Errorf("digest %q", got)
+	}
+	for m.form.field().Name != "version" {
+		do(m, press("up"))
+	}
+	do(m, press("ctrl+u"), press("2"))
+	if got := submitted(); got["digest"] != `"sha256:bb"` || got["version"] != `"2"` {
+		t.Errorf("%v", got)
+	}
+	if c := m.form.command(); strings.Contains(c, "digest") { // line mode finds it by itself
+		t.Error(c)
+	}
+	for m.form.field().Name != "digest" {
+		do(m, press("down"))
+	}
+	do(m, press("ctrl+u"), tea.PasteMsg{Content: "sha256:cc"})
+	m.SetSnapshot(&snap)
+	if got := submitted()["digest"]; got != `"sha256:cc"` { // what a person gave stays
+		t.Errorf("digest %q", got)
+	}
+}
+
 func TestQuote(t *testing.T) {
 	for in, want := range map[string]string{
 		"replicas=2": "replicas=2", "a b": "'a b'", "": "''", "it's": `'it'\''s'`, "x=$HOME": "'x=$HOME'", "l=[1, 2]": "'l=[1, 2]'",
