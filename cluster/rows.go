@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"stoker/gpu"
@@ -106,6 +107,13 @@ type GPUAsk struct {
 	Task  string
 	Name  string
 	Count int
+}
+
+// Takes reports whether the ask can be met by a GPU of this model. Nomad's
+// selector names the type, the vendor and the type, or all with the model.
+func (a *GPUAsk) Takes(model string) bool {
+	parts := strings.SplitN(a.Name, "/", 3)
+	return len(parts) < 3 || parts[2] == model
 }
 
 // Waiting says why the scheduler left allocations unplaced, in its own counts.

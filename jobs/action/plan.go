@@ -113,11 +113,33 @@ func planScale(p *Plan, s *cluster.Snapshot) error {
 		p.Nothing = fmt.Sprintf("%s.%s already has count %d", job.ID, group.Name, p.Count)
 	case diff > 0:
 		p.Touches = []Touch{{"group", job.ID.Name + "." + group.Name, fmt.Sprintf("starts %d more, takes %s", diff, gpuCount(diff*gpus))}}
+		p.Warnings = scarce(s, group, diff)
 	default:
 		p.Danger, p.taken = true, -diff
 		p.Touches = []Touch{{"group", job.ID.Name + "." + group.Name, fmt.Sprintf("stops %d, frees %s", -diff, gpuCount(-diff*gpus))}}
 	}
 	return nil
+}
+
+// scarce says which GPUs more of a group would wait for. What is free in all is
+// the most that can be had: where it lies, only the scheduler knows.
+func scarce(s *cluster.Snapshot, group cluster.Group, more int) []string {
+	if !s.Fleet.Claims {
+		return nil
+	}
+	var out []string
+	for _, ask := range group.GPUs {
+		free := 0
+		for i := range s.GPUs {
+			if g := &s.GPUs[i]; g.Free() && ask.Takes(g.Model) {
+				free++
+			}
+		}
+		if want := more * ask.Count; free < want {
+			out = append(out, fmt.Sprintf("it will wait: it wants %d more of %s, and %d can be had now", want, ask.Name, free))
+		}
+	}
+	return out
 }
 
 func findGroup(job *cluster.Job, name string) (cluster.Group, error) {

@@ -3,12 +3,14 @@ package action_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"stoker/cluster"
+	"stoker/gpu"
 	"stoker/jobs/action"
 )
 
@@ -297,5 +299,43 @@ func TestTable(t *testing.T) {
 	}
 	if _, ok := action.Lookup("explode"); ok {
 		t.Error("found an action that is not there")
+	}
+}
+
+// A count that cannot be met now is told before anybody says yes.
+func TestScaleTellsWhatWillWait(t *testing.T) {
+	gpus := func(n int, model string) (out []cluster.GPU) {
+		for range n {
+			out = append(out, cluster.GPU{Device: gpu.Device{Model: model}, Known: true, Schedulable: true, NodeUp: true, NodeOpen: true, Claims: true})
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		ask  string
+		gpus []cluster.GPU
+		want []string
+	}{
+		"enough":        {"nvidia/gpu", gpus(4, "H100"), nil},
+		"too few":       {"nvidia/gpu", gpus(3, "H100"), []string{"it will wait: it wants 4 more of nvidia/gpu, and 3 can be had now"}},
+		"another model": {"nvidia/gpu/H100", gpus(9, "L40S"), []string{"it will wait: it wants 4 more of nvidia/gpu/H100, and 0 can be had now"}},
+		"that model":    {"nvidia/gpu/H100", gpus(4, "H100"), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := *snapshot(t)
+			s.GPUs = c.gpus
+			s.Jobs = slices.Clone(s.Jobs)
+			for i := range s.Jobs {
+				if j := &s.Jobs[i]; j.ID == id("chat") {
+					j.Groups = []cluster.Group{{Name: "g", Count: 3, GPUs: []cluster.GPUAsk{{Task: "t", Name: c.ask, Count: 2}}}}
+				}
+			}
+			p, err := runner(&scheduler{}).Plan(t.Context(), action.Request{ID: action.Scale, Job: id("chat"), Count: 5}, &s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.want, p.Warnings); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 }
