@@ -407,7 +407,7 @@ func TestVault(t *testing.T) {
 	w := newWorld(t)
 	put := func(v secrets.State) *Snapshot { return w.do(func(f *Feed) { f.Vault(v) }) }
 	keys := []secrets.Key{{Name: "b", Latest: 1}, {Name: "a", Latest: 3}}
-	put(secrets.State{Initialised: true, Keys: keys})
+	put(secrets.State{Initialised: true, Keys: keys, At: start(), KeysAt: start()})
 	s := w.do(func(f *Feed) {
 		f.Artifacts([]Artifact{{Model: "m", Version: "1", Key: "a", KeyVersion: 3}, {Model: "m", Version: "0", Key: "a", KeyVersion: 2}, {Key: "gone"}})
 	})
@@ -418,8 +418,8 @@ func TestVault(t *testing.T) {
 	if len(s.Keys) != 2 || s.Vault.Err == "" || s.Vault.Hint != "h" || s.Vault.Retry.IsZero() || !s.Vault.Initialised {
 		t.Errorf("a failure: %+v", s.Vault)
 	}
-	s = put(secrets.State{Initialised: true, Sealed: true})
-	if len(s.Keys) != 2 || len(s.Events) != 1 || s.Events[0].Level != Bad || !strings.Contains(s.Problems[0].Text, "sealed") {
+	s = put(secrets.State{Initialised: true, Sealed: true, At: start().Add(time.Minute)})
+	if len(s.Keys) != 2 || s.Vault.KeysAt != start() || s.Vault.At == start() || len(s.Events) != 1 || s.Events[0].Level != Bad || !strings.Contains(s.Problems[0].Text, "sealed") {
 		t.Errorf("sealed: %+v, %+v", s.Events, s.Problems)
 	}
 	if s = put(secrets.State{Initialised: true, Keys: keys}); len(s.Events) != 2 || s.Events[0].Text != "open" {

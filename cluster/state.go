@@ -386,7 +386,7 @@ func (st *state) vaultState(v secrets.State) {
 		kept.Err, kept.Hint, kept.Retry = v.Err, v.Hint, v.Retry
 		v = kept
 	case v.Sealed && v.Keys == nil: // a sealed Vault tells of no key
-		v.Keys = st.vault.Keys
+		v.Keys, v.KeysAt = st.vault.Keys, st.vault.KeysAt
 	}
 	st.vault = &v
 }

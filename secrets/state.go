@@ -45,6 +45,9 @@ type State struct {
 	Version     string `json:"version,omitempty"`
 	Cluster     string `json:"cluster,omitempty"`
 	Keys        []Key  `json:"keys,omitempty"` // sorted by name
+	// KeysAt is when Keys were read: before At while Vault is sealed, since it
+	// tells of none then. Zero: never.
+	KeysAt time.Time `json:"keys_at,omitzero"`
 	// TokenExpires is nil when unknown or when the token never expires: look
 	// at TokenKnown to tell these apart.
 	TokenExpires *time.Time `json:"token_expires,omitempty"`

@@ -202,7 +202,7 @@ func keyRows(s *cluster.Snapshot) (out []Row) {
 		}
 		var asOf time.Time
 		if s.Vault != nil {
-			asOf = s.Vault.At
+			asOf = s.Vault.KeysAt
 		}
 		var artifacts, stale any // unknown while the registry was not read
 		if reg := s.Source("registry"); reg != nil && !reg.AsOf.IsZero() {

@@ -160,7 +160,7 @@ func filled(t *testing.T) *cluster.Snapshot {
 			}})
 		},
 		func(f *cluster.Feed) {
-			f.Vault(secrets.State{Initialised: true, At: start(), Keys: []secrets.Key{{
+			f.Vault(secrets.State{Initialised: true, At: start(), KeysAt: start(), Keys: []secrets.Key{{
 				Name: "models", Type: "aes256-gcm96", Derived: true, Latest: 2, MinDecryption: 1,
 				Versions: []secrets.KeyVersion{{Version: 1, Created: created}, {Version: 2, Created: start()}},
 			}}})

@@ -99,6 +99,7 @@ func (c *Client) readKeys(ctx context.Context, state *secrets.State) error {
 			return err
 		}
 	}
+	state.KeysAt = state.At
 	slices.SortFunc(state.Keys, func(a, b secrets.Key) int { return cmp.Compare(a.Name, b.Name) })
 	return nil
 }

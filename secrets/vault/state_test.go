@@ -27,7 +27,7 @@ func wantState(address string) secrets.State {
 	expires := time.Date(2026, 11, 23, 15, 50, 8, 325106808, time.UTC)
 	return secrets.State{
 		Address: address, Initialised: true, Version: "1.21.0", Cluster: "vault-cluster-9a03cc9b",
-		TokenExpires: &expires, TokenKnown: true, TokenName: "token-operator", Policies: []string{"default", "models"}, At: testTime,
+		TokenExpires: &expires, TokenKnown: true, TokenName: "token-operator", Policies: []string{"default", "models"}, At: testTime, KeysAt: testTime,
 		Keys: []secrets.Key{
 			{
 				Name: "models", Type: "aes256-gcm96", Derived: true, Latest: 10, MinDecryption: 2,

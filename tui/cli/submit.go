@@ -239,11 +239,15 @@ func (a *App) submitCommand(conn *ConnectOptions) *cobra.Command {
 func (a *App) waitForJob(ctx context.Context, s *Session, res action.Result, timeout time.Duration) error {
 	id := res.Job
 	outcome := cluster.Outcome{Text: "not seen yet"}
+	told := ""
 	_, ok := s.Wait(ctx, timeout, func(snap *cluster.Snapshot) bool {
 		if snap.Evaluation(res.Eval) == nil {
 			return false
 		}
-		outcome = snap.Outcome(id)
+		if outcome = snap.Outcome(id); !outcome.Done && outcome.Text != told {
+			told = outcome.Text
+			fmt.Fprintf(a.Err, "job %s: %s\n", id, ui.Clean(told))
+		}
 		return outcome.Done
 	})
 	switch {
@@ -252,7 +256,7 @@ func (a *App) waitForJob(ctx context.Context, s *Session, res action.Result, tim
 	case !ok:
 		return &partial{fmt.Errorf("job %s: %s after %s", id, outcome.Text, timeout)}
 	case !outcome.Good:
-		return fmt.Errorf("job %s: %s", id, outcome.Text)
+		return &cluster.Fault{Text: fmt.Sprintf("job %s: %s", id, outcome.Text), Advice: "stoker logs " + id.String() + " shows what its tasks said"}
 	}
 	fmt.Fprintf(a.Out, "job %s: %s\n", id, ui.Clean(outcome.Text))
 	return nil

@@ -51,7 +51,7 @@ func (m *Model) layout() {
 // SetSnapshot implements screen.Screen.
 func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	m.Fill(s, s.Keys)
-	m.SetDim(s.Vault != nil && s.Vault.Err != "")
+	m.SetDim(history(s.Vault))
 	m.layout()
 	if m.detail != nil {
 		m.detail.setSnapshot(s)
@@ -183,7 +183,7 @@ func (m *Model) empty() []string {
 		text = "no keys match the filter"
 	case v == nil:
 		return nil // the line above says it
-	case v.Sealed:
+	case v.Sealed: // and they were never read before
 		text = "the keys cannot be listed while Vault is sealed"
 	case v.Err != "":
 		text = "no keys known"

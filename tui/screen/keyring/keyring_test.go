@@ -57,6 +57,15 @@ func sealedVault() *cluster.Snapshot {
 	return &s
 }
 
+// sealedLater is the same, looked at by somebody who saw the keys before.
+func sealedLater() *cluster.Snapshot {
+	s := *fixture.Lab()
+	v := *s.Vault
+	v.Sealed, v.TokenKnown, v.KeysAt = true, false, fixture.Now().Add(-3*time.Minute)
+	s.Vault = &v
+	return &s
+}
+
 // silent is Vault that stopped answering.
 func silent() *cluster.Snapshot {
 	s := *fixture.Lab()
@@ -70,6 +79,7 @@ func TestGolden(t *testing.T) {
 	fixture.Goldens(t, "table", fixture.Lab(), open)
 	fixture.Goldens(t, "loose", loose(), open)
 	fixture.Goldens(t, "sealed", sealedVault(), open)
+	fixture.Goldens(t, "sealedlater", sealedLater(), open)
 	fixture.Goldens(t, "silent", silent(), open)
 	fixture.Goldens(t, "starting", fixture.Starting(), open)
 	fixture.Goldens(t, "detail", fixture.Lab(), open, fixture.Key(keys.Open))

@@ -24,6 +24,11 @@ func find(s *cluster.Snapshot, name string) *cluster.Key {
 	return nil
 }
 
+// history reports keys that are not read now: Vault does not answer, or is sealed.
+func history(v *secrets.State) bool {
+	return v != nil && (v.Err != "" || v.Sealed && len(v.Keys) > 0)
+}
+
 func columns(e *screen.Env) []ui.Column[cluster.Key] {
 	th := e.Theme
 	type K = cluster.Key
@@ -156,6 +161,9 @@ func vaultLines(e *screen.Env, s *cluster.Snapshot, w int) []string {
 		{Text: fact("version", v.Version), Drop: 4},
 		{Text: fact("cluster", v.Cluster), Drop: 5},
 		{Text: token(th, v, now), Drop: 1},
+	}
+	if v.Sealed && len(v.Keys) > 0 {
+		segs = append(segs, ui.Seg{Text: th.Warn.Render("keys read " + ui.Ago(v.KeysAt, now))})
 	}
 	if v.Err == "" {
 		segs = append(segs, ui.Seg{Text: th.Muted.Render("read " + ui.Ago(v.At, now)), Drop: 3})
