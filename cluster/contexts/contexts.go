@@ -49,7 +49,7 @@ type Nomad struct {
 	TLSServerName string `yaml:"tls_server_name"`
 	SkipVerify    bool   `yaml:"tls_skip_verify"`
 
-	token string
+	token secrets.Secret // of the environment
 }
 
 // Vault is where a Vault is. An empty Address means that none is configured.
@@ -65,7 +65,7 @@ type Vault struct {
 	SkipVerify    bool   `yaml:"tls_skip_verify"`
 	Transit       string `yaml:"transit"` // mount of the Transit engine, "transit" unless set
 
-	token string
+	token secrets.Secret // of the environment
 }
 
 // Agents says which services are trusted as stoker agents: those that this job
@@ -222,7 +222,7 @@ func (c *Context) fill(sys System) {
 	// A token belongs to the address it was made for: where the context names
 	// the server, the environment's token is meant for another.
 	if n.Address == "" && n.TokenFile == "" {
-		n.token = sys.Getenv("NOMAD_TOKEN")
+		n.token = secrets.New(sys.Getenv("NOMAD_TOKEN"))
 	}
 	env := func(into *string, name, fallback string) {
 		if *into == "" {
@@ -246,7 +246,7 @@ func (c *Context) fill(sys System) {
 	}
 	if v.Address == "" && !named {
 		if v.TokenFile == "" {
-			v.token = sys.Getenv("VAULT_TOKEN")
+			v.token = secrets.New(sys.Getenv("VAULT_TOKEN"))
 		}
 		env(&v.Address, "VAULT_ADDR", "")
 		env(&v.Namespace, "VAULT_NAMESPACE", "")
@@ -257,7 +257,7 @@ func (c *Context) fill(sys System) {
 		env(&v.TLSServerName, "VAULT_TLS_SERVER_NAME", "")
 		v.SkipVerify = v.SkipVerify || truth(sys.Getenv("VAULT_SKIP_VERIFY"))
 	}
-	if v.TokenFile == "" && v.token == "" {
+	if v.TokenFile == "" && v.token.Empty() {
 		v.TokenFile = filepath.Join(sys.Home, ".vault-token")
 	}
 	if v.Transit == "" {
@@ -280,11 +280,13 @@ func (n Nomad) Token(context.Context) (secrets.Secret, error) { return token(n.t
 func (v Vault) Token(context.Context) (secrets.Secret, error) { return token(v.token, v.TokenFile) }
 
 // Token is the bearer token for agents; empty sends none.
-func (a Agents) Token(context.Context) (secrets.Secret, error) { return token("", a.TokenFile) }
+func (a Agents) Token(context.Context) (secrets.Secret, error) {
+	return token(secrets.Secret{}, a.TokenFile)
+}
 
-func token(value, path string) (secrets.Secret, error) {
-	if value != "" || path == "" {
-		return secrets.New(value), nil
+func token(value secrets.Secret, path string) (secrets.Secret, error) {
+	if !value.Empty() || path == "" {
+		return value, nil
 	}
 	raw, err := os.ReadFile(path) //nolint:gosec // the user's own file
 	if errors.Is(err, fs.ErrNotExist) {

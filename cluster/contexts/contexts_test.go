@@ -3,6 +3,7 @@ package contexts_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -272,6 +273,20 @@ func TestOfficialVariables(t *testing.T) {
 	want = []string{"https://env:8200", "team", "/vca", "/vcas", "/vcert", "/vkey", "vserver", "vault-env"}
 	if d := cmp.Diff(want, got); d != "" || !v.SkipVerify {
 		t.Errorf("vault, skip %v: %s", v.SkipVerify, d)
+	}
+}
+
+// TestTokensAreNotPrinted holds that a context, which sessions and error texts
+// carry about, shows no token of the environment however it is printed.
+func TestTokensAreNotPrinted(t *testing.T) {
+	c := newMachine(t, official()...).resolve("")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%x"} {
+		out := fmt.Sprintf(verb+verb, c, &c)
+		for _, token := range []string{"nomad-env", "vault-env"} {
+			if strings.Contains(out, token) || strings.Contains(out, fmt.Sprintf("%x", token)) {
+				t.Errorf("%s shows the token: %s", verb, out)
+			}
+		}
 	}
 }
 
