@@ -2,21 +2,28 @@ package action
 
 import (
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"stoker/cluster"
 )
 
-// Audit is the local record of changes: one JSON object a line.
+// ErrAudit refuses a change that could not be noted.
+var ErrAudit = errors.New("it could not be noted in the audit file")
+
+// Audit is the local record of changes: one JSON object a line. Its methods may
+// be called from several goroutines, and on nil, which keeps no record.
 type Audit struct {
 	Context string // the named context
 	Who     string // user@host, as the operating system knows it
 
-	mu sync.Mutex
-	w  io.Writer
+	mu   sync.Mutex
+	path string
+	w    io.Writer // nil until the first change
 }
 
 // NewAudit writes to w.
@@ -24,16 +31,51 @@ func NewAudit(w io.Writer, context, who string) *Audit {
 	return &Audit{Context: context, Who: who, w: w}
 }
 
-// OpenAudit appends to a file that only its owner may read, making its folder.
-func OpenAudit(path, context, who string) (*Audit, io.Closer, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, nil, fmt.Errorf("audit file: %w", err)
+// AuditFile appends to a file that only its owner may read. The first change
+// opens it and makes its folder: who only looks needs neither.
+func AuditFile(path, context, who string) *Audit {
+	return &Audit{Context: context, Who: who, path: path}
+}
+
+// Ready says whether a change can be noted, before it is made. It fails with ErrAudit.
+func (a *Audit) Ready() error {
+	if a == nil {
+		return nil
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, nil, fmt.Errorf("audit file: %w", err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.open()
+}
+
+func (a *Audit) open() error {
+	if a.w != nil {
+		return nil
 	}
-	return NewAudit(f, context, who), f, nil
+	err := os.MkdirAll(filepath.Dir(a.path), 0o700)
+	if err == nil {
+		var f *os.File
+		if f, err = os.OpenFile(a.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
+			a.w = f
+			return nil
+		}
+	}
+	return &cluster.Fault{
+		Kind: ErrAudit, Err: err, Text: ErrAudit.Error() + ": " + err.Error(),
+		Advice: "a change without a note is not made: make that folder writable, or set XDG_STATE_HOME to one that is",
+	}
+}
+
+// Close closes the file, if a change has opened it.
+func (a *Audit) Close() error {
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c, ok := a.w.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // Entry is one line of the audit file.
@@ -78,6 +120,9 @@ func (a *Audit) Note(now time.Time, e Entry, err error) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if oerr := a.open(); oerr != nil {
+		return oerr
+	}
 	_, werr := a.w.Write(append(line, '\n'))
 	return werr
 }

@@ -10,5 +10,7 @@
 // A Runner plans from the Snapshot it is given and asks the scheduler only
 // where the snapshot cannot know (a dry run). In read-only mode Plan still
 // explains; Do refuses. Do writes one audit line for each change, whether it
-// succeeded or not. A Runner may be used from several goroutines.
+// succeeded or not. The first one opens the audit file; where that fails, Do
+// refuses before it asks the scheduler for anything. A Runner may be used from
+// several goroutines.
 package action

@@ -96,13 +96,16 @@ func target(p *Plan) string {
 	return p.Request.Job.Name
 }
 
-// Do carries a plan out and writes its audit line.
+// Do carries a plan out and writes its audit line. What cannot be noted is not done.
 func (r *Runner) Do(ctx context.Context, p Plan) (Result, error) {
 	if err := r.Allowed(p.ID); err != nil {
 		return Result{}, err
 	}
 	if p.Nothing != "" {
 		return Result{}, fmt.Errorf("%w: %s", ErrNothing, p.Nothing)
+	}
+	if err := r.Audit.Ready(); err != nil {
+		return Result{}, fmt.Errorf("%s: %w", p.Title, err)
 	}
 	res, err := r.do(ctx, p)
 	if err != nil {

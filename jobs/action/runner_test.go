@@ -218,10 +218,7 @@ func TestAuditFile(t *testing.T) {
 	p := plan(t, r, action.Request{ID: action.Stop, Job: id("note")})
 	const rounds, at = 2, 8
 	for range rounds {
-		audit, closer, err := action.OpenAudit(path, "lab", "ann@bastion")
-		if err != nil {
-			t.Fatal(err)
-		}
+		audit := action.AuditFile(path, "lab", "ann@bastion")
 		r.Audit = audit
 		var g sync.WaitGroup
 		for range at {
@@ -236,7 +233,7 @@ func TestAuditFile(t *testing.T) {
 		if err := audit.Note(now(), e, nil); err != nil {
 			t.Error(err)
 		}
-		if err := closer.Close(); err != nil {
+		if err := audit.Close(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -262,7 +259,40 @@ func TestAuditFile(t *testing.T) {
 	if d := cmp.Diff(want, lines[len(lines)-1]); d != "" {
 		t.Error(d)
 	}
-	if _, _, err := action.OpenAudit(filepath.Join(path, "below"), "lab", "ann"); err == nil || !strings.HasPrefix(err.Error(), "audit file: ") {
-		t.Errorf("a file where the folder should be: %v", err)
+}
+
+// TestNoAuditNoChange holds that the file is opened by the first change and not
+// before, and that a change which could not be noted is not made.
+func TestNoAuditNoChange(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "stoker")
+	s := &scheduler{}
+	r := runner(s)
+	r.Audit = action.AuditFile(filepath.Join(dir, "audit.jsonl"), "lab", "ann@bastion")
+	p := plan(t, r, action.Request{ID: action.Stop, Job: id("note")})
+	if err := r.Audit.Close(); err != nil {
+		t.Errorf("closing what was never opened: %v", err)
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something was made for a plan: %v", err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // a file where the folder should be
+		t.Fatal(err)
+	}
+	res, err := r.Do(context.Background(), p)
+	if !errors.Is(err, action.ErrAudit) || res != (action.Result{}) || len(s.asked) > 0 {
+		t.Errorf("it was done: %+v, %v, asked %v", res, err, s.asked)
+	}
+	var hint interface{ Hint() string }
+	if !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "XDG_STATE_HOME") || !strings.HasPrefix(err.Error(), p.Title+": ") || !strings.Contains(err.Error(), dir) {
+		t.Errorf("it does not say why and what to do: %v", err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Do(context.Background(), p); err != nil || len(s.asked) != 1 {
+		t.Errorf("the folder can be made now: %v, asked %v", err, s.asked)
+	}
+	if err := r.Audit.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -52,14 +52,11 @@ func Connect(ctx context.Context, sys contexts.System, o cli.ConnectOptions) (*c
 	if err != nil {
 		return nil, err
 	}
-	audit, closeAudit, err := action.OpenAudit(filepath.Join(sys.StateDir(), "audit.jsonl"), c.Name, who())
-	if err != nil {
-		return nil, err
-	}
+	audit := auditFile(sys, c.Name)
 	calls := &lastCall{}
 	vc, err := OpenVault(c, calls.note)
 	if err != nil {
-		return nil, errors.Join(err, closeAudit.Close())
+		return nil, err
 	}
 	feed := cluster.NewFeed(place, time.Now)
 	ctx, cancel := context.WithCancel(ctx)
@@ -82,9 +79,14 @@ func Connect(ctx context.Context, sys contexts.System, o cli.ConnectOptions) (*c
 			case <-done:
 			case <-time.After(closeFor):
 			}
-			_ = closeAudit.Close()
+			_ = audit.Close()
 		},
 	}, nil
+}
+
+// auditFile is where changes made in a context are noted.
+func auditFile(sys contexts.System, context string) *action.Audit {
+	return action.AuditFile(filepath.Join(sys.StateDir(), "audit.jsonl"), context, who())
 }
 
 // OpenNomad makes the client of a context.
@@ -109,12 +111,15 @@ func OpenVault(c contexts.Context, onCall func(vault.Call)) (*vault.Client, erro
 }
 
 // rotate changes Vault and not the scheduler, so it is no action of jobs/action;
-// it leaves the same audit line.
+// it leaves the same audit line, or is not done either.
 func rotate(vc *vault.Client, audit *action.Audit, calls *lastCall) func(ctx context.Context, key string) error {
 	if vc == nil {
 		return nil
 	}
 	return func(ctx context.Context, key string) error {
+		if err := audit.Ready(); err != nil {
+			return fmt.Errorf("rotate key %s: %w", key, err)
+		}
 		err := vc.RotateKey(ctx, key)
 		e := action.Entry{
 			Action: "rotate", Target: "key " + key, Touched: []string{"key " + key + ": gets a new version"},

@@ -36,6 +36,7 @@ type sealKit struct {
 	readOnly bool
 	models   string
 	task     task
+	audit    *action.Audit // nil: what a task does stands in Vault's and Nomad's own records
 	// requestID is Vault's name for its last answer, for the audit line.
 	requestID string
 }
@@ -102,8 +103,8 @@ func (k *sealKit) nomad() (*nomad.Client, error) {
 	return OpenNomad(cluster.Place{Cluster: c.Name}, c)
 }
 
-// allowed refuses what changes artifacts or the registry in read-only mode. A
-// task has no such mode: its rights are its identity's.
+// allowed refuses what changes artifacts or the registry in read-only mode, or
+// where it could not be noted. A task has neither: its rights are its identity's.
 func (k *sealKit) allowed(what string) error {
 	if k.task.secrets != "" && k.context == "" {
 		return nil
@@ -114,6 +115,10 @@ func (k *sealKit) allowed(what string) error {
 	}
 	if k.readOnly || c.ReadOnly {
 		return &cluster.Fault{Kind: cluster.ErrDenied, Text: what + ": " + action.ErrReadOnly.Error(), Err: action.ErrReadOnly}
+	}
+	k.audit = auditFile(k.sys, c.Name)
+	if err := k.audit.Ready(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
@@ -263,24 +268,10 @@ func takeBack(dst string, replaced bool, err error) error {
 	return fmt.Errorf("the sealed model could not be registered and was taken back: %w", err)
 }
 
-// note writes the audit line of what a person did; what a task does stands in
-// Vault's and Nomad's own records.
+// note writes the audit line of what a person did.
 func (k *sealKit) note(verb action.ID, urn secrets.URN, touched []string, err error) {
-	if k.task.secrets != "" {
-		return
-	}
-	name := k.context
-	if c, cerr := contexts.Resolve(k.sys, k.context); cerr == nil {
-		name = c.Name
-	}
-	audit, closer, aerr := action.OpenAudit(filepath.Join(k.sys.StateDir(), "audit.jsonl"), name, who())
-	if aerr != nil {
-		fmt.Fprintln(k.app.Err, "stoker: audit file:", aerr)
-		return
-	}
-	defer closer.Close()
 	e := action.Entry{Action: verb, Target: urn.String(), Touched: touched, VaultRequestID: k.requestID}
-	if aerr := audit.Note(time.Now(), e, err); aerr != nil {
+	if aerr := errors.Join(k.audit.Note(time.Now(), e, err), k.audit.Close()); aerr != nil {
 		fmt.Fprintln(k.app.Err, "stoker: audit file:", aerr)
 	}
 }
