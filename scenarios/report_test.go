@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
+	"io"
 	"os/exec"
 	"strings"
 	"testing"
@@ -102,6 +104,47 @@ func TestTerminalLines(t *testing.T) {
 		t.Error("there are other codes than those that draw the bottom line anew")
 	}
 	golden.RequireEqual(t, []byte(shown))
+}
+
+// What a server or a program says of a secret gets into no event and no report.
+func TestSecretsAreRedacted(t *testing.T) {
+	inTown(t, func(t *testing.T, ctx context.Context, tn *town) {
+		s := parse(t, `
+name: leaky
+vars: {note: none}
+steps:
+- name: a program that talks
+  run: {command: [other]}
+- name: a value that tells
+  assert: [note != "none"]
+- name: a server that repeats
+  submit: {pack: digits, vars: {digest: d}}
+`)
+		env := tn.env("r1")
+		env.Vars = map[string]string{"note": "correct-horse"}
+		env.Redact = strings.NewReplacer("correct-horse", "[redacted]").Replace
+		env.Exec = func(_ context.Context, c scenarios.Command) error {
+			_, err := io.WriteString(c.Stdout, "logged in with correct-horse\n")
+			return err
+		}
+		tn.submitErr = errors.New("no right to submit for correct-horse")
+		var out bytes.Buffer
+		rep := scenarios.Run(ctx, s, env, func(e scenarios.Event) {
+			fmt.Fprintf(&out, "%+v %+v\n", e, e.Check)
+		})
+		if err := errors.Join(rep.JSON(&out), rep.JUnit(&out)); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&out, rep.Err())
+		if strings.Contains(out.String(), "horse") {
+			t.Errorf("it shows a secret:\n%s", out.String())
+		}
+		for _, want := range []string{"logged in with [redacted]", "no right to submit for [redacted]", `Values:[note = "[redacted]"]`, `"note": "[redacted]"`} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s is missing in\n%s", want, out.String())
+			}
+		}
+	})
 }
 
 // The events of a run are in order, and each step that started ended.

@@ -37,6 +37,9 @@ type Env struct {
 	Now      func() time.Time
 	RunID    string // NewRunID when empty
 	Exec     Exec   // ExecProcess when nil
+	// Redact takes secrets out of what servers and programs said, in events and
+	// in the report; nil leaves it as it is.
+	Redact func(text string) string
 	// Abandon, when closed, ends the cleanup at once: the second interrupt.
 	Abandon <-chan struct{}
 	// CleanupFor bounds the cleanup; zero is two minutes.
@@ -87,6 +90,7 @@ func Run(ctx context.Context, s *Scenario, env Env, observe func(Event)) Report 
 		r.play(ctx, &rep)
 	}
 	r.finish(ctx, &rep)
+	rep.redact(env.Redact)
 	r.enter(0, s.Name)
 	rep.Seconds = env.Now().Sub(rep.Started).Seconds()
 	r.emit(Event{Kind: RunEnded, Verdict: rep.Verdict, Text: rep.Text, Took: env.Now().Sub(rep.Started), Left: rep.Left})
@@ -99,6 +103,9 @@ func (e Env) complete() Env {
 	}
 	if e.Exec == nil {
 		e.Exec = ExecProcess
+	}
+	if e.Redact == nil {
+		e.Redact = func(text string) string { return text }
 	}
 	e.RunID = cmp.Or(e.RunID, NewRunID(e.Now()))
 	e.CleanupFor = cmp.Or(e.CleanupFor, cleanupFor)
@@ -254,7 +261,7 @@ func (r *run) emit(e Event) {
 		e.Name = r.name
 	}
 	if r.observe != nil {
-		r.observe(e)
+		r.observe(e.redacted(r.env.Redact))
 	}
 }
 

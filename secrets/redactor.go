@@ -1,7 +1,7 @@
 package secrets
 
 import (
-	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -50,7 +50,7 @@ func (r *Redactor) Add(known ...Secret) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range known {
-		if len(s.Bytes()) < minKnown {
+		if len(s.Bytes()) < minKnown || slices.Contains(r.known, s.Reveal()) {
 			continue
 		}
 		for _, form := range spellings(s.Bytes()) {
@@ -71,6 +71,16 @@ func (r *Redactor) Add(known ...Secret) {
 		pairs = append(pairs, form, Redacted)
 	}
 	r.mask = strings.NewReplacer(pairs...)
+}
+
+// Watch passes on what a source of secrets gives, and knows it from then on:
+// also a token that takes the place of an earlier one.
+func (r *Redactor) Watch(source func(context.Context) (Secret, error)) func(context.Context) (Secret, error) {
+	return func(ctx context.Context) (Secret, error) {
+		s, err := source(ctx)
+		r.Add(s)
+		return s, err
+	}
 }
 
 func spellings(b []byte) []string {
@@ -98,73 +108,4 @@ func (r *Redactor) Clean(text string) string {
 	text = legacyToken.ReplaceAllLiteralString(text, Redacted)
 	text = jwt.ReplaceAllLiteralString(text, Redacted)
 	return nomadToken.ReplaceAllString(text, "${1}"+Redacted)
-}
-
-// CleanError keeps the chain of err for errors.Is and errors.As, but its text
-// is clean. It returns nil for nil.
-func (r *Redactor) CleanError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &cleanError{text: r.Clean(err.Error()), err: err}
-}
-
-type cleanError struct {
-	text string
-	err  error
-}
-
-func (e *cleanError) Error() string { return e.text }
-func (e *cleanError) Unwrap() error { return e.err }
-
-// maxLine bounds what a writer keeps back while it waits for the end of a line.
-const maxLine = 64 << 10
-
-// Writer passes whole lines on to w, cleaned, so that a secret cannot slip
-// through cut in two. Close passes on an unfinished last line; it does not close w.
-func (r *Redactor) Writer(w interface{ Write([]byte) (int, error) }) *LineWriter {
-	return &LineWriter{r: r, w: w}
-}
-
-// LineWriter is what Redactor.Writer makes. It is safe for concurrent use.
-type LineWriter struct {
-	mu   sync.Mutex
-	r    *Redactor
-	w    interface{ Write([]byte) (int, error) }
-	rest []byte
-}
-
-// Write keeps an unfinished last line back, up to 64 KiB.
-func (l *LineWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.rest = append(l.rest, p...)
-	end := bytes.LastIndexByte(l.rest, '\n') + 1
-	if end == 0 && len(l.rest) < maxLine {
-		return len(p), nil
-	}
-	if end == 0 {
-		end = len(l.rest)
-	}
-	if err := l.pass(end); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-// Close passes on what is left.
-func (l *LineWriter) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.pass(len(l.rest))
-}
-
-func (l *LineWriter) pass(end int) error {
-	if end == 0 {
-		return nil
-	}
-	text := l.r.Clean(string(l.rest[:end]))
-	l.rest = append(l.rest[:0], l.rest[end:]...)
-	_, err := l.w.Write([]byte(text))
-	return err
 }

@@ -2,6 +2,7 @@ package secrets_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -47,34 +48,26 @@ func TestClean(t *testing.T) {
 	}
 }
 
-func TestCleanErrorKeepsTheChain(t *testing.T) {
-	r := secrets.NewRedactor(secrets.New(plain))
-	err := r.CleanError(fmt.Errorf("send %s: %w", plain, io.ErrUnexpectedEOF))
-	if err.Error() != "send [redacted]: unexpected EOF" || !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("got %v", err)
+// A token that is read later, or again after it was renewed, is masked too.
+func TestWatch(t *testing.T) {
+	r := secrets.NewRedactor()
+	tokens := []string{plain, "renewed-" + plain}
+	source := r.Watch(func(context.Context) (secrets.Secret, error) {
+		next := tokens[0]
+		tokens = tokens[1:]
+		return secrets.New(next), io.ErrUnexpectedEOF
+	})
+	for _, token := range []string{plain, "renewed-" + plain} {
+		text := "sent <" + token + ">"
+		if s, err := source(t.Context()); s.Reveal() != token || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("it gives %q, %v", s.Reveal(), err)
+		}
+		if got := r.Clean(text); got != "sent <[redacted]>" {
+			t.Errorf("got %q", got)
+		}
 	}
-	if r.CleanError(nil) != nil {
-		t.Error("no error became one")
-	}
-}
-
-func TestWriterMasksWhatIsCutInTwo(t *testing.T) {
-	text := "first " + plain + "\nsecond hvs.CAESIJ_x-9aBcDeFgHiJk\nlast " + plain
-	want := "first [redacted]\nsecond [redacted]\nlast [redacted]"
-	for cut := range len(text) {
-		var out bytes.Buffer
-		w := secrets.NewRedactor(secrets.New(plain)).Writer(&out)
-		for _, part := range []string{text[:cut], text[cut:]} {
-			if n, err := io.WriteString(w, part); err != nil || n != len(part) {
-				t.Fatalf("wrote %d, %v", n, err)
-			}
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if out.String() != want {
-			t.Fatalf("cut at %d: %q", cut, out.String())
-		}
+	if got := r.Clean(plain); got != secrets.Redacted {
+		t.Errorf("the old one is forgotten: %q", got)
 	}
 }
 

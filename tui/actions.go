@@ -42,7 +42,7 @@ func (m *model) ask(req action.Request) tea.Cmd {
 	m.acts.next++
 	id := m.acts.next
 	m.acts.pending, m.acts.asked = id, m.env.Now()
-	m.log.say(note{level: cluster.Info, text: "planning: " + string(req.ID) + screen.Ellipsis + " esc gives up", at: m.env.Now(), passing: true})
+	m.passing("planning: " + string(req.ID) + screen.Ellipsis + " esc gives up")
 	runner, snap, base := m.cfg.Runner, m.snap, m.env.Base
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(base, planTimeout)
@@ -114,7 +114,7 @@ func (m *model) begin(title string, do func(context.Context) (string, error), ma
 		m.acts.doing = map[int]bool{}
 	}
 	m.acts.doing[id] = true
-	m.log.say(note{level: cluster.Info, text: title + screen.Ellipsis, at: m.env.Now(), passing: true})
+	m.passing(title + screen.Ellipsis)
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(base, doTimeout)
 		defer cancel()

@@ -51,6 +51,8 @@ type Config struct {
 	Theme string      // one of theme.Names; empty is theme.Auto
 	Start screen.Name // the first screen; empty is the fleet
 	Now   func() time.Time
+	// Redact takes secrets out of what servers answered; nil leaves it as it is.
+	Redact func(text string) string
 
 	In  io.Reader // the terminal
 	Out io.Writer

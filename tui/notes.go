@@ -38,8 +38,17 @@ func (n *notes) say(x note) {
 func (n *notes) clear() { n.now = nil }
 
 func (m *model) note(level cluster.Level, text string) {
-	m.log.say(note{at: m.env.Now(), level: level, text: ui.Clean(text)})
+	m.log.say(note{at: m.env.Now(), level: level, text: m.safe(text)})
 }
+
+// passing says what is under way: it is not kept.
+func (m *model) passing(text string) {
+	m.log.say(note{at: m.env.Now(), level: cluster.Info, text: m.safe(text), passing: true})
+}
+
+// safe makes text fit to be shown. What a control character cuts in two is one
+// again before secrets are looked for.
+func (m *model) safe(text string) string { return m.cfg.Redact(ui.Clean(text)) }
 
 // newMessages is the list of what was done and what went wrong, newest first.
 func newMessages(m *model) overlay {

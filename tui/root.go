@@ -49,6 +49,9 @@ func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapsho
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Redact == nil {
+		cfg.Redact = func(text string) string { return text }
+	}
 	m := &model{cfg: cfg, theme: th, snapshots: snapshots, snap: cfg.Feed.Latest()}
 	if theme.WantsASCII(cfg.Env) {
 		m.plain = theme.Plain()

@@ -296,6 +296,20 @@ func TestAFailureStaysAndIsListed(t *testing.T) {
 	r.sees("permission denied")
 }
 
+// TestSecretsAreNotShown: what a server repeats of a token is neither in the
+// status line nor in the list, also where a control character cuts it in two.
+func TestSecretsAreNotShown(t *testing.T) {
+	r := newRig(t, fixture.Lab(), func(c *Config) { c.Redact = strings.NewReplacer("correct-horse", "[redacted]").Replace })
+	r.sched.err = errors.New("no token correct-\x07horse")
+	r.press("2", "j", "j", "d", `"gpu-c"`, "enter")
+	r.sees("no token [redacted]")
+	r.press("!")
+	r.sees("no token [redacted]")
+	r.misses("horse")
+	r.passing("stop correct-horse")
+	r.misses("horse")
+}
+
 func TestALateConfirmationSwallowsKeys(t *testing.T) {
 	r := newRig(t, fixture.Lab())
 	r.press("2", "j", "j")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ var ErrAudit = errors.New("it could not be noted in the audit file")
 type Audit struct {
 	Context string // the named context
 	Who     string // user@host, as the operating system knows it
+	// Redact takes secrets out of what servers answered; nil leaves it as it is.
+	Redact func(text string) string
 
 	mu   sync.Mutex
 	path string
@@ -109,10 +112,18 @@ func (a *Audit) Note(now time.Time, e Entry, err error) error {
 	if a == nil {
 		return nil
 	}
+	redact := a.Redact
+	if redact == nil {
+		redact = func(text string) string { return text }
+	}
 	e.Time, e.Context, e.Who = now.UTC(), a.Context, a.Who
 	e.Result = "done"
 	if err != nil {
-		e.Result, e.Error = "failed", err.Error()
+		e.Result, e.Error = "failed", redact(err.Error())
+	}
+	e.Target, e.Touched = redact(e.Target), slices.Clone(e.Touched)
+	for i, t := range e.Touched {
+		e.Touched[i] = redact(t)
 	}
 	line, jerr := json.Marshal(e)
 	if jerr != nil {

@@ -156,6 +156,26 @@ func TestFailed(t *testing.T) {
 	}
 }
 
+// TestAuditIsRedacted holds that what a server repeats of a secret does not get
+// into the file, from whichever side it comes.
+func TestAuditIsRedacted(t *testing.T) {
+	var audit bytes.Buffer
+	a := action.NewAudit(&audit, "lab", "ann@bastion")
+	a.Redact = strings.NewReplacer("correct-horse", "[redacted]").Replace
+	touched := []string{"job correct-horse: stops"}
+	if err := a.Note(now(), action.Entry{Action: "stop", Target: "default/correct-horse", Touched: touched}, errors.New("no job correct-horse")); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"time":"2026-03-01T12:00:00Z","context":"lab","who":"ann@bastion","action":"stop","target":"default/[redacted]",` +
+		`"touched":["job [redacted]: stops"],"result":"failed","error":"no job [redacted]"}` + "\n"
+	if d := cmp.Diff(want, audit.String()); d != "" {
+		t.Error(d)
+	}
+	if touched[0] != "job correct-horse: stops" {
+		t.Error("the caller's own list was changed")
+	}
+}
+
 func TestRestartInPart(t *testing.T) {
 	for alloc, done := range map[string]string{"restart chat2": "0 of 2", "restart chat1": "1 of 2"} {
 		s := submitted()

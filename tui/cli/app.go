@@ -21,6 +21,8 @@ type App struct {
 	Now      func() time.Time
 	Version  string
 	ReadFile func(path string) ([]byte, error)
+	// Redact takes secrets out of what servers answered; nil leaves it as it is.
+	Redact func(text string) string
 
 	Contexts func() ([]contexts.Context, string, error)
 	Connect  func(ctx context.Context, o ConnectOptions) (*Session, error)

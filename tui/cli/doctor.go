@@ -105,10 +105,19 @@ func (a *App) report(f finding, err error) {
 			f.advice = h.Hint()
 		}
 	}
-	fmt.Fprintf(a.Out, "%-5s %-22s %s\n", f.state, ui.Clean(f.what), ui.Clean(strings.TrimSpace(f.text)))
+	fmt.Fprintf(a.Out, "%-5s %-22s %s\n", f.state, ui.Clean(f.what), a.safe(strings.TrimSpace(f.text)))
 	if f.advice != "" {
-		fmt.Fprintf(a.Out, "      %-22s hint: %s\n", "", ui.Clean(f.advice))
+		fmt.Fprintf(a.Out, "      %-22s hint: %s\n", "", a.safe(f.advice))
 	}
+}
+
+// safe makes text fit to be printed.
+func (a *App) safe(text string) string {
+	text = ui.Clean(text)
+	if a.Redact != nil {
+		text = a.Redact(text)
+	}
+	return text
 }
 
 func orNone(s string) string {

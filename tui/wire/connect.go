@@ -38,8 +38,9 @@ func Packs(sys contexts.System) *pack.Library {
 	return &pack.Library{Dirs: []string{filepath.Join(filepath.Dir(sys.ConfigPath()), "packs")}}
 }
 
-// Connect opens a session: it starts all sources and returns at once.
-func Connect(ctx context.Context, sys contexts.System, o cli.ConnectOptions) (*cli.Session, error) {
+// Connect opens a session: it starts all sources and returns at once. The
+// redactor learns each token that the session reads.
+func Connect(ctx context.Context, sys contexts.System, redactor *secrets.Redactor, o cli.ConnectOptions) (*cli.Session, error) {
 	c, err := contexts.Resolve(sys, o.Context)
 	if err != nil {
 		return nil, err
@@ -48,13 +49,13 @@ func Connect(ctx context.Context, sys contexts.System, o cli.ConnectOptions) (*c
 	if place.Region == "" {
 		place.Region = "global"
 	}
-	nc, err := OpenNomad(place, c)
+	nc, err := OpenNomad(place, c, redactor)
 	if err != nil {
 		return nil, err
 	}
-	audit := auditFile(sys, c.Name)
+	audit := auditFile(sys, c.Name, redactor)
 	calls := &lastCall{}
-	vc, err := OpenVault(c, calls.note)
+	vc, err := OpenVault(c, redactor, calls.note)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func Connect(ctx context.Context, sys contexts.System, o cli.ConnectOptions) (*c
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return feed.Run(gctx) })
-	startSources(gctx, g, feed, c, nc, vc)
+	startSources(gctx, g, feed, c, redactor.Watch(c.Agents.Token), nc, vc)
 	return &cli.Session{
 		Context: c,
 		Feed:    feed,
@@ -85,28 +86,30 @@ func Connect(ctx context.Context, sys contexts.System, o cli.ConnectOptions) (*c
 }
 
 // auditFile is where changes made in a context are noted.
-func auditFile(sys contexts.System, context string) *action.Audit {
-	return action.AuditFile(filepath.Join(sys.StateDir(), "audit.jsonl"), context, who())
+func auditFile(sys contexts.System, context string, redactor *secrets.Redactor) *action.Audit {
+	a := action.AuditFile(filepath.Join(sys.StateDir(), "audit.jsonl"), context, who())
+	a.Redact = redactor.Clean
+	return a
 }
 
 // OpenNomad makes the client of a context.
-func OpenNomad(place cluster.Place, c contexts.Context) (*nomad.Client, error) {
+func OpenNomad(place cluster.Place, c contexts.Context, redactor *secrets.Redactor) (*nomad.Client, error) {
 	n := c.Nomad
 	return nomad.Open(place, nomad.Config{
-		Address: n.Address, Region: n.Region, Namespace: n.Namespace, Token: n.Token,
+		Address: n.Address, Region: n.Region, Namespace: n.Namespace, Token: redactor.Watch(n.Token),
 		TLS: nomad.TLS{CACert: n.CACert, CAPath: n.CAPath, ClientCert: n.ClientCert, ClientKey: n.ClientKey, ServerName: n.TLSServerName, SkipVerify: n.SkipVerify},
 	}, time.Now)
 }
 
 // OpenVault makes the client of a context; nil where no Vault is configured.
-func OpenVault(c contexts.Context, onCall func(vault.Call)) (*vault.Client, error) {
+func OpenVault(c contexts.Context, redactor *secrets.Redactor, onCall func(vault.Call)) (*vault.Client, error) {
 	v := c.Vault
 	if v.Address == "" {
 		return nil, nil
 	}
 	return vault.Open(vault.Config{
 		Address: v.Address, Namespace: v.Namespace, CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert,
-		ClientKey: v.ClientKey, TLSServerName: v.TLSServerName, Insecure: v.SkipVerify, Mount: v.Transit, Token: v.Token, OnCall: onCall,
+		ClientKey: v.ClientKey, TLSServerName: v.TLSServerName, Insecure: v.SkipVerify, Mount: v.Transit, Token: redactor.Watch(v.Token), OnCall: onCall,
 	})
 }
 
@@ -183,7 +186,7 @@ func who() string {
 
 // startSources runs every source of facts into the feed until ctx ends. None
 // of them ends the others: each reports its own state.
-func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c contexts.Context, nc *nomad.Client, vc *vault.Client) {
+func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c contexts.Context, agentToken func(context.Context) (secrets.Secret, error), nc *nomad.Client, vc *vault.Client) {
 	g.Go(func() error { return nc.Run(ctx, feed.Scheduler, feed.Source) })
 
 	agents := &agentList{feed: feed, trust: c.Agents, changed: make(chan struct{}, 1)}
@@ -191,7 +194,7 @@ func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c 
 	src := source.Agents(source.Config{
 		Endpoints: agents.endpoints, Changed: agents.changed,
 		Token: func(ctx context.Context) (string, error) {
-			t, err := c.Agents.Token(ctx)
+			t, err := agentToken(ctx)
 			return t.Reveal(), err
 		},
 	})

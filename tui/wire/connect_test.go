@@ -12,6 +12,7 @@ import (
 
 	"stoker/cluster/contexts"
 	"stoker/jobs/action"
+	"stoker/secrets"
 )
 
 // stateAt is a machine whose folder for state is dir.
@@ -31,7 +32,7 @@ func TestRotate(t *testing.T) {
 	defer srv.Close()
 	dir := t.TempDir()
 	var calls lastCall
-	vc, err := OpenVault(contexts.Context{Vault: contexts.Vault{Address: srv.URL}}, calls.note)
+	vc, err := OpenVault(contexts.Context{Vault: contexts.Vault{Address: srv.URL}}, secrets.NewRedactor(), calls.note)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,12 +41,12 @@ func TestRotate(t *testing.T) {
 	if err := os.WriteFile(full, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err = rotate(vc, auditFile(stateAt(full), "lab"), &calls)(t.Context(), "models")
+	err = rotate(vc, auditFile(stateAt(full), "lab", secrets.NewRedactor()), &calls)(t.Context(), "models")
 	if !errors.Is(err, action.ErrAudit) || len(asked) > 0 {
 		t.Errorf("what could not be noted was asked for: %q, %v", asked, err)
 	}
 
-	audit := auditFile(stateAt(dir), "lab")
+	audit := auditFile(stateAt(dir), "lab", secrets.NewRedactor())
 	defer audit.Close()
 	if err := rotate(vc, audit, &calls)(t.Context(), "models"); err != nil || len(asked) != 1 {
 		t.Fatalf("asked %q, %v", asked, err)

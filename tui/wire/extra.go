@@ -4,14 +4,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"stoker/cluster/contexts"
+	"stoker/secrets"
 	"stoker/tui/cli"
 )
 
 // extra are the commands that work on a machine, on keys or on scenarios.
-func extra(sys contexts.System, app *cli.App) []*cobra.Command {
-	k := newSealKit(sys, app)
+func extra(sys contexts.System, app *cli.App, redactor *secrets.Redactor) []*cobra.Command {
+	k := newSealKit(sys, app, redactor)
 	return []*cobra.Command{
-		labCommand(sys, app), demoCommand(sys, app), agentCommand(sys, app), topCommand(sys, app),
+		labCommand(sys, app), demoCommand(sys, app), agentCommand(sys, app, redactor), topCommand(sys, app),
 		runCommand(app), k.sealCommand(), k.openCommand(), k.verifyCommand(), k.rewrapCommand(), k.wipeCommand(),
 	}
 }

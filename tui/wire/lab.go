@@ -310,7 +310,7 @@ func screenWithScenario(ctx context.Context, app *cli.App, s *cli.Session, sc *s
 		}
 		return nil
 	})
-	err := showScreens(ctx, s, cli.ScreenOptions{}, runs)
+	err := showScreens(ctx, s, cli.ScreenOptions{}, runs, app.Redact)
 	cancel()
 	if runs.Run().State == scenscreen.Running {
 		fmt.Fprintln(app.Err, "stoker: the scenario is taken back, which may take a minute")

@@ -18,10 +18,13 @@ import (
 // says on standard error what went wrong, and returns the exit code.
 func Main(version string, args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
-	err := Run(ctx, version, args)
+	redactor := secrets.NewRedactor() // the only one: it learns every token that is read
+	root := program(system(), version, redactor).Root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
 	interrupted := ctx.Err() != nil
 	stop()
-	return Report(os.Stderr, err, interrupted)
+	return Report(os.Stderr, err, interrupted, redactor.Clean)
 }
 
 // endings are the signals that end the program in order: also a terminal that
@@ -34,8 +37,9 @@ func endings() []os.Signal {
 	return out
 }
 
-// Report prints an error with what to do about it and returns the exit code.
-func Report(w io.Writer, err error, interrupted bool) int {
+// Report prints an error with what to do about it, without secrets, and returns
+// the exit code.
+func Report(w io.Writer, err error, interrupted bool, redact func(string) string) int {
 	if err == nil {
 		return ExitDone
 	}
@@ -47,20 +51,20 @@ func Report(w io.Writer, err error, interrupted bool) int {
 	if errors.As(err, &exit) && err.Error() == "" {
 		return exit.ExitCode() // a wrapped command said it all
 	}
-	fmt.Fprintln(w, "stoker:", safe(err.Error()))
+	fmt.Fprintln(w, "stoker:", safe(err.Error(), redact))
 	var hinter interface{ Hint() string }
 	if errors.As(err, &hinter) && hinter.Hint() != "" {
-		fmt.Fprintln(w, "hint:", safe(hinter.Hint()))
+		fmt.Fprintln(w, "hint:", safe(hinter.Hint(), redact))
 	}
 	return ExitCode(err)
 }
 
 // safe makes an error's text fit for a terminal: what a server answered may
-// hold control characters, and what looks like a token is never shown.
-func safe(text string) string {
-	lines := strings.Split(secrets.NewRedactor().Clean(text), "\n")
+// hold control characters, and a token is never shown.
+func safe(text string, redact func(string) string) string {
+	lines := strings.Split(text, "\n")
 	for i, l := range lines {
-		lines[i] = ui.Clean(l)
+		lines[i] = redact(ui.Clean(l))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,6 +18,7 @@ import (
 	"stoker/cluster/contexts"
 	"stoker/jobs/action"
 	"stoker/scenarios"
+	"stoker/secrets"
 	"stoker/secrets/vault"
 	"stoker/tui/cli"
 )
@@ -52,7 +55,7 @@ func TestReport(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b bytes.Buffer
-			if code := Report(&b, tt.err, tt.interrupted); code != tt.code {
+			if code := Report(&b, tt.err, tt.interrupted, secrets.NewRedactor().Clean); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
 			}
 			if diff := cmp.Diff(tt.says, b.String()); diff != "" {
@@ -62,10 +65,41 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// TestReportIsRedacted: the last line a program says shows no token either.
+func TestReportIsRedacted(t *testing.T) {
+	redactor := secrets.NewRedactor(secrets.New("correct-horse"))
+	var b bytes.Buffer
+	Report(&b, &cluster.Fault{Text: "no correct-\x07horse", Advice: "not hvs.CAESIJ_x-9aBcDeF either"}, false, redactor.Clean)
+	if got := b.String(); got != "stoker: no [redacted]\nhint: not [redacted] either\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestAgentLog: the log of an agent does not tell its token, also not one that
+// was put in the place of another.
+func TestAgentLog(t *testing.T) {
+	var b bytes.Buffer
+	app, redactor := lonely(t, &b), secrets.NewRedactor()
+	path := filepath.Join(t.TempDir(), "token")
+	cfg := agentConfig(t.Context(), app, redactor, agentOptions{tokenFile: path})
+	for _, token := range []string{"correct-horse", "battery-staple"} {
+		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := cfg.Token(); got != token {
+			t.Errorf("clients must send %q, want %q", got, token)
+		}
+		cfg.Log.Warn("refused "+token, "err", errors.New("bad "+token))
+	}
+	if got := b.String(); strings.Contains(got, "horse") || strings.Contains(got, "staple") || strings.Count(got, "[redacted]") != 4 {
+		t.Errorf("the log:\n%s", got)
+	}
+}
+
 // lonely is the program on a machine without any configuration, which must not connect.
 func lonely(t *testing.T, out io.Writer) *cli.App {
 	t.Helper()
-	app := program(contexts.System{Getenv: func(string) string { return "" }, Home: t.TempDir()}, "v0.0.0-test")
+	app := program(contexts.System{Getenv: func(string) string { return "" }, Home: t.TempDir()}, "v0.0.0-test", secrets.NewRedactor())
 	app.Out, app.Err, app.In, app.Terminal = out, out, strings.NewReader(""), false
 	app.Connect = func(context.Context, cli.ConnectOptions) (*cli.Session, error) {
 		t.Error("it connects")

@@ -16,6 +16,7 @@ import (
 	"stoker/gpu/agent"
 	"stoker/gpu/nvml"
 	"stoker/gpu/sim"
+	"stoker/secrets"
 	"stoker/tui/cli"
 )
 
@@ -49,7 +50,7 @@ type agentOptions struct {
 	openMetrics                                      bool
 }
 
-func agentCommand(sys contexts.System, app *cli.App) *cobra.Command {
+func agentCommand(sys contexts.System, app *cli.App, redactor *secrets.Redactor) *cobra.Command {
 	var o agentOptions
 	cmd := &cobra.Command{
 		Use:   "agent",
@@ -64,7 +65,7 @@ func agentCommand(sys contexts.System, app *cli.App) *cobra.Command {
 It listens on loopback only, unless --token-file gives the bearer token that
 clients must send.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runAgent(cmd.Context(), app, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runAgent(cmd.Context(), app, redactor, o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:9460", "address to serve on")
@@ -87,7 +88,7 @@ func hostname() string {
 	return name
 }
 
-func runAgent(ctx context.Context, app *cli.App, o agentOptions) error {
+func runAgent(ctx context.Context, app *cli.App, redactor *secrets.Redactor, o agentOptions) error {
 	if o.interval < 100*time.Millisecond {
 		return cli.Usage("--interval %s is below 100ms", o.interval)
 	}
@@ -95,22 +96,10 @@ func runAgent(ctx context.Context, app *cli.App, o agentOptions) error {
 	if err != nil {
 		return err
 	}
-	cfg := agent.Config{
-		Node: o.node, NodeName: o.nodeName, Sampler: reader, Interval: o.interval, ProcRoot: o.procRoot,
-		OpenMetrics: o.openMetrics, Version: app.Version, Log: slog.New(slog.NewTextHandler(app.Err, nil)),
-	}
+	cfg := agentConfig(ctx, app, redactor, o)
+	cfg.Sampler = reader
 	if _, err := os.Stat(dockerSocket); err == nil {
 		cfg.DockerSocket = dockerSocket
-	}
-	if o.tokenFile != "" {
-		token := contexts.Agents{TokenFile: o.tokenFile}
-		cfg.Token = func() string { // read at each request: it may be replaced
-			t, err := token.Token(ctx)
-			if err != nil {
-				return ""
-			}
-			return t.Reveal()
-		}
 	}
 	a, err := agent.New(cfg)
 	if err != nil {
@@ -128,4 +117,24 @@ func runAgent(ctx context.Context, app *cli.App, o agentOptions) error {
 		return err
 	}
 	return nil
+}
+
+// agentConfig is what the flags say. Neither the log nor anything else tells
+// the token that clients must send.
+func agentConfig(ctx context.Context, app *cli.App, redactor *secrets.Redactor, o agentOptions) agent.Config {
+	cfg := agent.Config{
+		Node: o.node, NodeName: o.nodeName, Interval: o.interval, ProcRoot: o.procRoot,
+		OpenMetrics: o.openMetrics, Version: app.Version, Log: slog.New(redactor.Handler(slog.NewTextHandler(app.Err, nil))),
+	}
+	if o.tokenFile != "" {
+		token := redactor.Watch(contexts.Agents{TokenFile: o.tokenFile}.Token)
+		cfg.Token = func() string { // read at each request: it may be replaced
+			t, err := token(ctx)
+			if err != nil {
+				return ""
+			}
+			return t.Reveal()
+		}
+	}
+	return cfg
 }

@@ -13,6 +13,7 @@ import (
 	"stoker/cluster/contexts"
 	"stoker/jobs/pack"
 	"stoker/scenarios"
+	"stoker/secrets"
 	"stoker/secrets/vault"
 	"stoker/tui/cli"
 )
@@ -50,27 +51,22 @@ func ExitCode(err error) int {
 	return ExitFailed
 }
 
-// Run runs the program with its arguments on this process's terminal.
-func Run(ctx context.Context, version string, args []string) error {
-	root := program(system(), version).Root()
-	root.SetArgs(args)
-	return root.ExecuteContext(ctx)
-}
-
 // program wires the commands to this machine. It connects to nothing.
-func program(sys contexts.System, version string) *cli.App {
+func program(sys contexts.System, version string, redactor *secrets.Redactor) *cli.App {
 	app := &cli.App{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Terminal: term.IsTerminal(os.Stdin.Fd()) && term.IsTerminal(os.Stdout.Fd()),
-		Now:      time.Now, Version: version, ReadFile: os.ReadFile,
+		Now:      time.Now, Version: version, ReadFile: os.ReadFile, Redact: redactor.Clean,
 		Packs:    func() *pack.Library { return Packs(sys) },
 		Contexts: func() ([]contexts.Context, string, error) { return contexts.All(sys) },
 		Connect: func(ctx context.Context, o cli.ConnectOptions) (*cli.Session, error) {
-			return Connect(ctx, sys, o)
+			return Connect(ctx, sys, redactor, o)
 		},
-		Screen: showScreen,
+		Screen: func(ctx context.Context, s *cli.Session, o cli.ScreenOptions) error {
+			return showScreens(ctx, s, o, newRecorder(), redactor.Clean)
+		},
 	}
-	app.Extra = extra(sys, app)
+	app.Extra = extra(sys, app, redactor)
 	return app
 }
 

@@ -137,7 +137,7 @@ func runScenario(ctx context.Context, app *cli.App, s *cli.Session, sc *scenario
 	}
 	rep := scenarios.Run(ctx, sc, scenarios.Env{
 		Feed: s.Feed, Actions: s.Actions, Packs: app.Packs(), PackVars: s.Context.PackVars, Vars: vars,
-		Programs: programsBeside(), Abandon: abandon, Now: time.Now, RunID: runID,
+		Programs: programsBeside(), Abandon: abandon, Now: time.Now, RunID: runID, Redact: app.Redact,
 	}, observe)
 	err = rep.Err()
 	for _, r := range reports {

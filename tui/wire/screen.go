@@ -13,11 +13,6 @@ import (
 	scenscreen "stoker/tui/screen/scenarios"
 )
 
-// showScreen opens the screens on this process's terminal.
-func showScreen(ctx context.Context, s *cli.Session, o cli.ScreenOptions) error {
-	return showScreens(ctx, s, o, newRecorder())
-}
-
 // newRecorder keeps what a scenario says, for its screen, with the shipped ones.
 func newRecorder() *scenscreen.Recorder {
 	var files []scenscreen.File
@@ -29,12 +24,13 @@ func newRecorder() *scenscreen.Recorder {
 	return scenscreen.NewRecorder(files)
 }
 
-func showScreens(ctx context.Context, s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder) error {
+// showScreens opens the screens on this process's terminal.
+func showScreens(ctx context.Context, s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder, redact func(string) string) error {
 	cfg := tui.Config{
 		Context: s.Context.Name, Namespace: s.Context.Nomad.Namespace, Production: s.Context.Production,
 		ReadOnly: s.Actions.ReadOnly, Feed: s.Feed, Runner: s.Actions, Logs: logSource(s.Logs),
 		PackVars: s.Context.PackVars, Local: s.Local, Runs: runs,
-		Theme: o.Theme, Start: screen.Name(o.Start), Now: time.Now,
+		Theme: o.Theme, Start: screen.Name(o.Start), Now: time.Now, Redact: redact,
 		In: os.Stdin, Out: os.Stdout, Env: os.Environ(),
 	}
 	if s.Packs != nil {

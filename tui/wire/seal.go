@@ -29,8 +29,9 @@ import (
 
 // sealKit is what seal, open and verify share: the flags that say where.
 type sealKit struct {
-	sys contexts.System
-	app *cli.App
+	sys      contexts.System
+	app      *cli.App
+	redactor *secrets.Redactor
 
 	context  string
 	readOnly bool
@@ -45,8 +46,8 @@ type sealKit struct {
 // from its own identity and not from a person's.
 type task struct{ secrets, job, namespace string }
 
-func newSealKit(sys contexts.System, app *cli.App) *sealKit {
-	return &sealKit{sys: sys, app: app, task: task{
+func newSealKit(sys contexts.System, app *cli.App, redactor *secrets.Redactor) *sealKit {
+	return &sealKit{sys: sys, app: app, redactor: redactor, task: task{
 		secrets: sys.Getenv("NOMAD_SECRETS_DIR"), job: sys.Getenv("NOMAD_JOB_ID"), namespace: sys.Getenv("NOMAD_NAMESPACE"),
 	}}
 }
@@ -66,20 +67,20 @@ func (k *sealKit) vault() (*vault.Client, error) {
 		path := filepath.Join(k.task.secrets, "vault_token")
 		return vault.Open(vault.Config{
 			Address: k.sys.Getenv("VAULT_ADDR"), CACert: k.sys.Getenv("VAULT_CACERT"), Namespace: k.sys.Getenv("VAULT_NAMESPACE"),
-			Token: func(context.Context) (secrets.Secret, error) {
+			Token: k.redactor.Watch(func(context.Context) (secrets.Secret, error) {
 				raw, err := os.ReadFile(path) //nolint:gosec // Nomad wrote it for this task
 				if err != nil {
 					return secrets.Secret{}, fmt.Errorf("the task has no Vault token (does it have a vault block?): %w", err)
 				}
 				return secrets.FromBytes([]byte(strings.TrimSpace(string(raw)))), nil
-			},
+			}),
 		})
 	}
 	c, err := contexts.Resolve(k.sys, k.context)
 	if err != nil {
 		return nil, err
 	}
-	vc, err := OpenVault(c, func(call vault.Call) { k.requestID = call.RequestID })
+	vc, err := OpenVault(c, k.redactor, func(call vault.Call) { k.requestID = call.RequestID })
 	if err == nil && vc == nil {
 		err = &cluster.Fault{Kind: cluster.ErrUnreachable, Text: "no Vault is configured", Advice: "set VAULT_ADDR or name it in the context"}
 	}
@@ -100,7 +101,7 @@ func (k *sealKit) nomad() (*nomad.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return OpenNomad(cluster.Place{Cluster: c.Name}, c)
+	return OpenNomad(cluster.Place{Cluster: c.Name}, c, k.redactor)
 }
 
 // allowed refuses what changes artifacts or the registry in read-only mode, or
@@ -116,7 +117,7 @@ func (k *sealKit) allowed(what string) error {
 	if k.readOnly || c.ReadOnly {
 		return &cluster.Fault{Kind: cluster.ErrDenied, Text: what + ": " + action.ErrReadOnly.Error(), Err: action.ErrReadOnly}
 	}
-	k.audit = auditFile(k.sys, c.Name)
+	k.audit = auditFile(k.sys, c.Name, k.redactor)
 	if err := k.audit.Ready(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

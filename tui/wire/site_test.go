@@ -78,6 +78,9 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	code, text := s.answer(r.Method+" "+r.URL.Path, string(body), late)
+	if code == http.StatusNotFound { // a server that repeats what it was sent
+		text += ", token " + r.Header.Get("X-Nomad-Token")
+	}
 	w.Header().Set("X-Nomad-Index", "201")
 	w.WriteHeader(code)
 	_, _ = io.WriteString(w, text)
