@@ -33,7 +33,6 @@ type JobPlan struct {
 	Preempts     []AllocID
 	Warnings     string
 	GPUs         int // GPUs that the whole job asks for
-	PlacesOn     map[string]int
 	NextPeriodic time.Time
 }
 

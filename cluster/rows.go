@@ -82,7 +82,7 @@ type Kind string
 const (
 	KindInference Kind = "inference"
 	KindTraining  Kind = "training"
-	KindGateway   Kind = "gateway"
+	KindGateway   Kind = "gateway" // in front of models; nothing here treats it otherwise yet
 )
 
 // Desired is the number of allocations that the job asks for.

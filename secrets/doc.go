@@ -1,6 +1,6 @@
 // Package secrets says what stoker knows of keys and secrets: a Secret that
 // prints as [redacted] wherever it ends up, a Redactor that keeps secrets out of
-// text, the URN of a model, and what a screen shows of Vault (State, Key, Lease).
+// text, the URN of a model, and what a screen shows of Vault (State, Key).
 //
 // It is a leaf: it imports nothing of stoker and no client library, so Nomad's
 // adapter, Vault's adapter, the sealer and the screens can all speak of the same

@@ -21,13 +21,6 @@ type KeyVersion struct {
 	Created time.Time `json:"created"`
 }
 
-// Lease is a right that ends unless it is renewed.
-type Lease struct {
-	ID        string    `json:"id"` // an accessor for a token: it can revoke, but not be used as one
-	Expires   time.Time `json:"expires,omitzero"`
-	Renewable bool      `json:"renewable"`
-}
-
 // Denied is one thing that could not be read, and the capability that it wants.
 type Denied struct {
 	Path       string `json:"path"`

@@ -51,19 +51,6 @@ func (v *View) Map(r Row) map[string]any {
 	return out
 }
 
-// All is every view's rows by name, for expressions over the whole snapshot.
-func All(s *cluster.Snapshot) map[string]any {
-	out := map[string]any{}
-	for _, v := range Views() {
-		rows := []map[string]any{}
-		for _, r := range v.Rows(s) {
-			rows = append(rows, v.Map(r))
-		}
-		out[v.Name] = rows
-	}
-	return out
-}
-
 func (v *View) wants(source string) bool {
 	return slices.ContainsFunc(v.Needs, func(n string) bool {
 		return source == n || strings.HasPrefix(source, n+" ") || strings.HasPrefix(source, n+"/")

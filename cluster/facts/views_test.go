@@ -205,19 +205,3 @@ func TestEvents(t *testing.T) {
 		t.Errorf("a source that is late is a warning, not %v", got)
 	}
 }
-
-// TestAll is the whole snapshot as expressions over it see it.
-func TestAll(t *testing.T) {
-	s := filled(t)
-	all := All(s)
-	if len(all) != len(Views()) {
-		t.Errorf("%d views, want %d", len(all), len(Views()))
-	}
-	rows, ok := all["gpus"].([]map[string]any)
-	if !ok || len(rows) != 3 || rows[0]["uuid"] != "GPU-1" {
-		t.Errorf("gpus: %v", all["gpus"])
-	}
-	if rows, ok := All(fed(t))["jobs"].([]map[string]any); !ok || rows == nil {
-		t.Error("no rows are an empty list, not nil")
-	}
-}

@@ -89,24 +89,10 @@ func Open(place cluster.Place, cfg Config, now func() time.Time) (*Client, error
 	return &Client{api: c, place: place, namespace: ns, address: cfg.Address, now: now, wait: defaultTimings()}, nil
 }
 
-// Address is the URL that the client talks to.
-func (c *Client) Address() string { return c.address }
-
 // Ping asks for the leader: the cheapest question that shows whether Nomad answers.
 func (c *Client) Ping(ctx context.Context) error {
 	_, err := c.get(ctx, "/v1/status/leader", nil, new(string))
 	return err
-}
-
-// Whoami returns the name of the token in use and its policies; management
-// tokens have none. It fails with ErrDenied for an unknown token.
-func (c *Client) Whoami(ctx context.Context) (name string, management bool, policies []string, err error) {
-	var out struct {
-		Name, Type string
-		Policies   []string
-	}
-	_, err = c.get(ctx, "/v1/acl/token/self", nil, &out)
-	return out.Name, out.Type == "management", out.Policies, err
 }
 
 // get decodes one answer into out and returns the index it was taken at.

@@ -162,12 +162,3 @@ func TestOpenRefuses(t *testing.T) {
 		t.Error("a CA file that is not there was taken")
 	}
 }
-
-func TestWhoami(t *testing.T) {
-	srv := newServer(t)
-	srv.on("GET /v1/acl/token/self", status(http.StatusOK, `{"Name":"ann","Type":"client","Policies":["ops"]}`))
-	name, management, policies, err := open(t, srv.URL).Whoami(t.Context())
-	if name != "ann" || management || len(policies) != 1 || err != nil {
-		t.Error(name, management, policies, err)
-	}
-}

@@ -43,9 +43,3 @@ func (c *Client) WriteVariable(ctx context.Context, path string, items map[strin
 	_, err := c.api.Raw().Write("/v1/var/"+path, v, nil, c.write(ctx, ns))
 	return c.fault(err)
 }
-
-// DeleteVariable removes one variable; that it is not there is no error.
-func (c *Client) DeleteVariable(ctx context.Context, path string) error {
-	_, err := c.api.Variables().Delete(path, c.write(ctx, c.variableSpace()))
-	return c.fault(err)
-}

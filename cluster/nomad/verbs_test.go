@@ -253,8 +253,4 @@ func TestVariables(t *testing.T) {
 	if body := srv.last("/v1/var/stoker/a").body; !strings.Contains(body, `"Items":{"k":"v2"}`) || !strings.Contains(body, `"Path":"stoker/a"`) {
 		t.Errorf("wrote %s", body)
 	}
-	srv.on("DELETE /v1/var/stoker/a", status(http.StatusNoContent, ""))
-	if err := c.DeleteVariable(t.Context(), "stoker/a"); err != nil {
-		t.Error(err)
-	}
 }

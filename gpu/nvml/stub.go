@@ -26,9 +26,6 @@ func Open(Library, string, ...Option) (*Reader, error) { return nil, ErrUnsuppor
 // Clock has no effect.
 func Clock(func() time.Time) Option { return func(*Reader) {} }
 
-// Patience has no effect.
-func Patience(time.Duration) Option { return func(*Reader) {} }
-
 // Rules has no effect.
 func Rules(gpu.Rules) Option { return func(*Reader) {} }
 

@@ -22,7 +22,6 @@ type Variables interface {
 	// ReadVariable gives the items at a path, or an error that is
 	// cluster.ErrNotFound.
 	ReadVariable(ctx context.Context, path string) (map[string]string, error)
-	Writer
 }
 
 // Writer is what registering needs.
@@ -31,7 +30,7 @@ type Writer interface {
 	WriteVariable(ctx context.Context, path string, items map[string]string) error
 }
 
-// Registry reads and writes the registered versions of one cluster.
+// Registry reads the registered versions of one cluster.
 type Registry struct {
 	Place cluster.Place
 	Vars  Variables
@@ -56,9 +55,6 @@ func Put(ctx context.Context, w Writer, a cluster.Artifact) error {
 	}
 	return nil
 }
-
-// Put registers a version, in place of what was registered under its URN.
-func (r *Registry) Put(ctx context.Context, a cluster.Artifact) error { return Put(ctx, r.Vars, a) }
 
 // Get gives one version; the error is cluster.ErrNotFound when there is none.
 func (r *Registry) Get(ctx context.Context, urn secrets.URN) (cluster.Artifact, error) {

@@ -182,7 +182,7 @@ func TestRegistry(t *testing.T) {
 	older, newer, other := artifact(t, "digits", "9"), artifact(t, "digits", "10"), artifact(t, "chat", "1")
 	newer.Created = older.Created.Add(time.Hour)
 	for _, a := range []cluster.Artifact{newer, older, other} {
-		if err := r.Put(ctx, a); err != nil {
+		if err := Put(ctx, s, a); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -16,9 +15,6 @@ var files embed.FS
 
 // ErrUnknown says that there is no shipped scenario of that name.
 var ErrUnknown = errors.New("no such scenario")
-
-// Files is the shipped files, for copying and for showing.
-func Files() fs.FS { return files }
 
 // Names lists the shipped scenarios.
 func Names() []string {

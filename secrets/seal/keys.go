@@ -12,7 +12,9 @@ import (
 	"stoker/secrets"
 )
 
-// Datakeyer makes data keys; sealing needs no more than that.
+// Datakeyer makes data keys; sealing needs no more than that. Vault Transit is
+// this and the two below; each function here asks for the part that it needs,
+// as the Vault policies do.
 type Datakeyer interface {
 	// Datakey gives a fresh key of 32 bytes, and the same wrapped under the
 	// named key and bound to context.
@@ -27,14 +29,6 @@ type Unwrapper interface {
 // Rewrapper wraps a data key again under the latest version of its key.
 type Rewrapper interface {
 	Rewrap(ctx context.Context, key, wrapped string, context []byte) (string, error)
-}
-
-// KeyWrapper is all three, as Vault Transit is. The functions of this package
-// ask for the part that they need, as the Vault policies do.
-type KeyWrapper interface {
-	Datakeyer
-	Unwrapper
-	Rewrapper
 }
 
 const (

@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"archive/tar"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,57 +91,4 @@ func accept(ctx context.Context, l net.Listener) (net.Conn, error) {
 		return nil, ctx.Err()
 	}
 	return conn, err
-}
-
-// Send is the other side of Serve: it sends the folder src to the socket and
-// returns the digest of what was sealed.
-func Send(ctx context.Context, socket string, src fs.FS) (digest string, err error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-	if err != nil {
-		return "", fmt.Errorf("send the model: %w", err)
-	}
-	defer func() { _ = conn.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-
-	sendErr := sendTar(conn, src)
-	if half, ok := conn.(*net.UnixConn); ok && sendErr == nil {
-		sendErr = half.CloseWrite()
-	}
-	var reply Reply
-	// Also after a failed write: a refusal explains it.
-	if err := json.NewDecoder(conn).Decode(&reply); err != nil {
-		return "", fmt.Errorf("send the model: %w", errors.Join(ctx.Err(), sendErr, err))
-	}
-	if !reply.OK {
-		return "", fmt.Errorf("send the model: the sealer refused it: %s", reply.Error)
-	}
-	return reply.Digest, nil
-}
-
-func sendTar(w io.Writer, src fs.FS) error {
-	files, err := list(src)
-	if err != nil {
-		return err
-	}
-	archive := tar.NewWriter(w)
-	for _, f := range files {
-		header := &tar.Header{Typeflag: tar.TypeReg, Name: f.path, Size: f.info.Size(), Mode: int64(f.info.Mode().Perm())}
-		if err := archive.WriteHeader(header); err != nil {
-			return err
-		}
-		if err := copyInto(archive, src, f.path); err != nil {
-			return err
-		}
-	}
-	return archive.Close()
-}
-
-func copyInto(w io.Writer, src fs.FS, path string) error {
-	f, err := src.Open(path)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, f)
-	return errors.Join(err, f.Close())
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -55,6 +56,22 @@ func wait(t *testing.T, done chan served) served {
 	}
 }
 
+// send is what a trainer does with a model.
+func send(path string, model []byte) (reply seal.Reply, err error) {
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		return reply, err
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write(model); err != nil {
+		return reply, err
+	}
+	if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
+		return reply, err
+	}
+	return reply, json.NewDecoder(conn).Decode(&reply)
+}
+
 func TestTransfer(t *testing.T) {
 	path, dst, out, keys := socket(t), filepath.Join(t.TempDir(), "m"), t.TempDir(), newLocalKeys("models")
 	stale, err := net.Listen("unix", path) // of a killed seal task
@@ -66,16 +83,16 @@ func TestTransfer(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o666 {
 		t.Errorf("socket: %v, %v", info.Mode(), err)
 	}
-	digest, err := seal.Send(t.Context(), path, usual().fs())
+	reply, err := send(path, tarOf(t, usual()))
 	must(t, err)
-	got := wait(t, done)
-	if got.err != nil || got.receipt.Digest != digest || got.receipt.Files != len(usual()) {
+	got, digest := wait(t, done), reply.Digest
+	if got.err != nil || !reply.OK || got.receipt.Digest != digest || got.receipt.Files != len(usual()) {
 		t.Errorf("served %+v, sent %s", got, digest)
 	}
 	_, err = seal.Open(t.Context(), dst, out, mustURN(t, "m:1"), digest, keys, small())
 	must(t, err)
 	sameModel(t, usual(), contentOf(t, out))
-	if _, err := seal.Send(t.Context(), path, usual().fs()); err == nil {
+	if _, err := send(path, tarOf(t, usual())); err == nil {
 		t.Error("a second model was taken")
 	}
 }
@@ -147,9 +164,9 @@ func TestSendIsToldWhy(t *testing.T) {
 		})
 		done <- err
 	}()
-	_, err = seal.Send(t.Context(), path, usual().fs())
-	if err == nil || !strings.Contains(err.Error(), "the key is gone") {
-		t.Errorf("got %v", err)
+	reply, err := send(path, tarOf(t, usual()))
+	if err != nil || reply != (seal.Reply{Error: "the key is gone"}) {
+		t.Errorf("got %+v, %v", reply, err)
 	}
 	if err := <-done; err == nil {
 		t.Error("Serve hid the failure")

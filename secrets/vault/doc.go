@@ -1,6 +1,7 @@
-// Package vault talks to HashiCorp Vault: what a screen shows of it (State, Run),
-// Transit data keys (Datakey, Unwrap, Rewrap) and the login of a workload. It is
-// the only importer of Vault's API module, and none of its types leave here.
+// Package vault talks to HashiCorp Vault: what a screen shows of it (State, Run)
+// and Transit data keys (Datakey, Unwrap, Rewrap). It is the only importer of
+// Vault's API module, and none of its types leave here. A task's login is Nomad's
+// matter: its token lies in a file, as a person's does.
 //
 // Nothing is read from the environment on purpose: the caller resolves contexts,
 // VAULT_* variables and token files, and hands in a token source. The source is

@@ -71,7 +71,7 @@ type Config struct {
 type Client struct {
 	cfg  Config
 	api  *api.Client // carries the token
-	anon *api.Client // never carries one: health, login
+	anon *api.Client // never carries one: health
 
 	mu    sync.Mutex // guards the fields below and the order of SetToken
 	token secrets.Secret
@@ -93,21 +93,6 @@ func Open(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	return c, nil
-}
-
-// Address is where this Vault is expected.
-func (c *Client) Address() string { return c.cfg.Address }
-
-// WithToken is the same Vault for another token source, sharing connections.
-func (c *Client) WithToken(source TokenSource) (*Client, error) {
-	cfg := c.cfg
-	cfg.Token = source
-	// CloneConfig carries over the transport, TLS settings and timeouts.
-	fresh, err := newFrom(cfg, c.api.CloneConfig())
-	if err != nil {
-		return nil, err
-	}
-	return &Client{cfg: cfg, api: fresh, anon: c.anon}, nil
 }
 
 func withDefaults(cfg Config) Config {
@@ -179,10 +164,6 @@ func newAPI(cfg Config, transport *http.Transport) (*api.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open vault: TLS settings: %w", err)
 	}
-	return newFrom(cfg, conf)
-}
-
-func newFrom(cfg Config, conf *api.Config) (*api.Client, error) {
 	client, err := api.NewClient(conf)
 	if err != nil {
 		return nil, fmt.Errorf("open vault at %s: %w", cfg.Address, err)

@@ -51,6 +51,7 @@ type seen struct {
 
 // recorded answers each path with what Vault answered once.
 type recorded struct {
+	url     string // where open serves it
 	mu      sync.Mutex
 	replies map[string]func(seen) reply
 	seen    []seen
@@ -112,7 +113,7 @@ func open(t *testing.T, r *recorded, cfg vault.Config) *vault.Client {
 	t.Helper()
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
-	cfg.Address = server.URL
+	r.url, cfg.Address = server.URL, server.URL
 	if cfg.MaxRetries == 0 {
 		cfg.MaxRetries = -1
 	}

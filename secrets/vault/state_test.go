@@ -108,7 +108,7 @@ func TestState(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := wantState(client.Address())
+			want := wantState(r.url)
 			c.want(&want)
 			if d := cmp.Diff(want, got); d != "" {
 				t.Error(d)
@@ -134,7 +134,7 @@ func TestRun(t *testing.T) {
 	var waits []time.Duration
 	good := 0
 	err := client.Run(ctx, func(s secrets.State) {
-		want := wantState(client.Address())
+		want := wantState(r.url)
 		want.Err, want.Hint, want.Retry = s.Err, s.Hint, s.Retry
 		if d := cmp.Diff(want, s); d != "" { // the last data stays through the outage
 			t.Error(d)

@@ -64,7 +64,8 @@ func (c *Client) Rewrap(ctx context.Context, key, wrapped string, bindTo []byte)
 
 // CreateKey makes a Transit key fit for models: AES-256-GCM, derived, so that
 // Vault itself binds each data key to its model. It fails when the name is taken
-// by a key of another kind, and does nothing when it is there already.
+// by a key of another kind, and does nothing when it is there already. stoker
+// makes no keys by itself: tests against a real Vault set theirs up with this.
 func (c *Client) CreateKey(ctx context.Context, key string) error {
 	_, err := c.transit(ctx, "create the key "+key, "keys", key, nil, map[string]any{"type": "aes256-gcm96", "derived": true})
 	if err != nil {

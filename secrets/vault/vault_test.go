@@ -226,20 +226,14 @@ func TestTheEnvironmentDoesNotDecide(t *testing.T) {
 	r := &recorded{}
 	r.set("/v1/transit/decrypt/models", 200, datakey)
 	client := open(t, r, vault.Config{})
-	other, err := client.WithToken(token("hvs.other"))
-	if err != nil {
+	if _, err := client.Unwrap(t.Context(), "models", "vault:v1:x", nil); err != nil {
 		t.Fatal(err)
-	}
-	for _, c := range []*vault.Client{client, other, client} {
-		if _, err := c.Unwrap(t.Context(), "models", "vault:v1:x", nil); err != nil {
-			t.Fatal(err)
-		}
 	}
 	var got []string
 	for _, s := range r.requests("/v1/transit/decrypt/models") {
 		got = append(got, s.token+s.namespace)
 	}
-	if d := cmp.Diff([]string{"hvs.operator-token-1234567890", "hvs.other", "hvs.operator-token-1234567890"}, got); d != "" {
+	if d := cmp.Diff([]string{"hvs.operator-token-1234567890"}, got); d != "" {
 		t.Error(d)
 	}
 }
@@ -265,53 +259,6 @@ func TestDialerIsUsed(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"vault.example:8200"}, dialled); d != "" {
 		t.Error(d)
-	}
-}
-
-func TestLoginJWT(t *testing.T) {
-	const answer = `{"request_id":"7a1","auth":{"client_token":"hvs.task-token-abcdefghijkl","accessor":"acc1","policies":["default","open-models"],"token_policies":["open-models"],"lease_duration":1800,"renewable":true}}`
-	r := &recorded{}
-	r.on("/v1/auth/jwt-nomad/login", func(s seen) reply {
-		if s.body["jwt"] != "eyJ.good.jwt" {
-			return reply{400, `{"errors":["error validating token: invalid audience (aud) claim"]}`}
-		}
-		return reply{200, answer}
-	})
-	client := open(t, r, vault.Config{})
-	login, err := client.LoginJWT(t.Context(), "jwt-nomad/", "open-models", secrets.New("eyJ.good.jwt\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := vault.Login{
-		Token: secrets.New("hvs.task-token-abcdefghijkl"), Policies: []string{"open-models"},
-		Lease: secrets.Lease{ID: "acc1", Expires: testTime.Add(1800e9), Renewable: true},
-	}
-	if d := cmp.Diff(want, login); d != "" {
-		t.Error(d)
-	}
-	got := r.requests("/v1/auth/jwt-nomad/login")[0]
-	if got.token != "" || got.body["role"] != "open-models" {
-		t.Errorf("sent %+v", got)
-	}
-
-	_, err = client.LoginJWT(t.Context(), "jwt-nomad", "open-models", secrets.New("eyJ.bad.jwt"))
-	if !errors.Is(err, vault.ErrDenied) || !strings.Contains(err.Error(), "invalid audience") || strings.Contains(err.Error(), "eyJ.bad") {
-		t.Errorf("refused: %v", err)
-	}
-	if _, err = client.LoginJWT(t.Context(), "jwt-nomad", "r", secrets.Secret{}); err == nil {
-		t.Error("logged in with nothing")
-	}
-
-	task, err := client.WithToken(client.JWTSource("jwt-nomad", "open-models", token("eyJ.good.jwt")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.set("/v1/transit/decrypt/models", 200, datakey)
-	if _, err := task.Unwrap(t.Context(), "models", "vault:v1:x", nil); err != nil {
-		t.Fatal(err)
-	}
-	if got := r.requests("/v1/transit/decrypt/models")[0].token; got != "hvs.task-token-abcdefghijkl" {
-		t.Errorf("the task used %q", got)
 	}
 }
 

@@ -90,11 +90,6 @@ func (m *Map) In(s Scope) []Binding {
 	return slices.DeleteFunc(slices.Clone(m.all), func(b Binding) bool { return b.Scope != s })
 }
 
-// Screens lists the scopes that belong to a screen.
-func Screens() []Scope {
-	return []Scope{ScopeFleet, ScopeNodes, ScopeGPUs, ScopeJobs, ScopeModels, ScopeTrain, ScopeKeys, ScopeScen, ScopeEvents, ScopeSubmit}
-}
-
 // Table is every binding.
 func Table() []Binding {
 	return slices.Concat(

@@ -9,8 +9,12 @@ import (
 // heard lists the scopes that are heard together.
 func heard() map[string][]Scope {
 	out := map[string][]Scope{"confirm": {Confirm}, "input": {Input}, "box": {Box}}
-	for _, s := range Screens() {
-		out[string(s)] = []Scope{s, List, Global}
+	for _, b := range Table() {
+		switch s := b.Scope; s {
+		case Confirm, Input, Box, List, Global: // alone, or under every screen
+		default:
+			out[string(s)] = []Scope{s, List, Global}
+		}
 	}
 	return out
 }
