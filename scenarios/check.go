@@ -47,7 +47,7 @@ func checkVar(p pack.Pack, v packVar) error {
 		for _, o := range p.Variables {
 			names = append(names, o.Name)
 		}
-		if meant := nearest(v.name, names); meant != "" {
+		if meant := pack.Nearest(v.name, names); meant != "" {
 			return fmt.Errorf("pack %s has no variable %s; did you mean %s?", p.Name, v.name, meant)
 		}
 		return fmt.Errorf("pack %s has no variable %s; it has %s", p.Name, v.name, strings.Join(names, ", "))
@@ -92,7 +92,7 @@ func (s *Scenario) meant(name string) string {
 	for _, v := range s.Vars {
 		names = append(names, v.Name)
 	}
-	if n := nearest(name, names); n != "" {
+	if n := pack.Nearest(name, names); n != "" {
 		return "; did you mean " + n + "?"
 	}
 	if len(names) == 0 {

@@ -17,6 +17,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"stoker/cluster/facts"
+	"stoker/jobs/pack"
 )
 
 // scope is the names that an expression at one place of the file may use.
@@ -171,13 +172,13 @@ func (s *scope) explain(text string, err error) error {
 	if i := strings.LastIndex(msg, "has no field "); i >= 0 {
 		name := msg[i+len("has no field "):]
 		msg = fmt.Sprintf("there is no column %q here", name)
-		if meant := nearest(name, s.columns()); meant != "" {
+		if meant := pack.Nearest(name, s.columns()); meant != "" {
 			msg += fmt.Sprintf("; did you mean %s?", meant)
 		}
 	}
 	if name, ok := strings.CutPrefix(msg, "unknown name "); ok {
 		msg = fmt.Sprintf("there is no name %q here", name)
-		if meant := nearest(name, slices.Sorted(maps.Keys(s.strict))); meant != "" {
+		if meant := pack.Nearest(name, slices.Sorted(maps.Keys(s.strict))); meant != "" {
 			msg += fmt.Sprintf("; did you mean %s?", meant)
 		} else {
 			msg += "; what a later step saves is not known yet"
@@ -194,36 +195,4 @@ func (s *scope) columns() []string {
 		}
 	}
 	return out
-}
-
-// nearest gives the name that was probably meant, or nothing.
-func nearest(typo string, names []string) string {
-	best, at := "", len(typo)/3+2
-	for _, n := range names {
-		if d := distance(typo, n); d < at {
-			best, at = n, d
-		}
-	}
-	return best
-}
-
-// distance counts the characters to add, drop or change to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		last := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := last
-			if a[i-1] != b[j-1] {
-				change++
-			}
-			last = row[j]
-			row[j] = min(row[j]+1, row[j-1]+1, change)
-		}
-	}
-	return row[len(b)]
 }

@@ -67,7 +67,7 @@ func (l Library) Find(name string) (Pack, error) {
 		return p, nil
 	}
 	hint := "there are " + strings.Join(names, ", ")
-	if meant := nearest(name, names); meant != "" {
+	if meant := Nearest(name, names); meant != "" {
 		hint = "did you mean " + meant + "?"
 	}
 	return Pack{}, errors.Join(fmt.Errorf("%w: %s; %s", ErrUnknown, name, hint), broken)

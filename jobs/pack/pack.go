@@ -117,8 +117,8 @@ func (p Pack) unknown(name string) string {
 	switch {
 	case len(names) == 0:
 		return p.Name + " has no variables"
-	case nearest(name, names) != "":
-		return fmt.Sprintf("%s has no such variable; did you mean %s?", p.Name, nearest(name, names))
+	case Nearest(name, names) != "":
+		return fmt.Sprintf("%s has no such variable; did you mean %s?", p.Name, Nearest(name, names))
 	}
 	slices.Sort(names)
 	return fmt.Sprintf("%s has no such variable; it has %s", p.Name, strings.Join(names, ", "))

@@ -1,7 +1,7 @@
 package pack
 
-// nearest gives the name that was probably meant, or nothing when none is near.
-func nearest(typo string, names []string) string {
+// Nearest gives the name that was probably meant, or nothing when none is near.
+func Nearest(typo string, names []string) string {
 	best, at := "", len(typo)/3+2
 	for _, name := range names {
 		if d := distance(typo, name); d < at {
