@@ -4,4 +4,8 @@
 // commands that work on a machine rather than on a cluster.
 //
 // It holds no rule of its own: what is decided here is only who talks to whom.
+//
+// Connect returns at once: each source runs in goroutines of its own until the
+// session is closed, which waits for them two seconds at most. How old what they
+// bring is stands in every snapshot, source by source.
 package wire
