@@ -93,8 +93,8 @@ func (l *List[R, K]) emptyText() string {
 	return EmptyText(l.Snap, l.things, l.Env.Now())
 }
 
-// mover is what Move drives: every ui.Table.
-type mover interface {
+// Mover is what Move drives: every ui.Table.
+type Mover interface {
 	Move(n int) bool
 	Top() bool
 	Bottom() bool
@@ -104,7 +104,7 @@ type mover interface {
 }
 
 // Move does the keys of scope List on a table; false means that id is another key.
-func Move(t mover, id keys.ID) bool {
+func Move(t Mover, id keys.ID) bool {
 	switch id {
 	case keys.Up:
 		t.Move(-1)

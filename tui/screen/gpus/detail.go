@@ -6,11 +6,8 @@ import (
 	"strings"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
-
 	"stoker/cluster"
 	"stoker/gpu"
-	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/screen/parts"
 	"stoker/tui/theme"
@@ -19,61 +16,39 @@ import (
 
 // detail is one GPU: lines that scroll where they do not fit.
 type detail struct {
-	env  *screen.Env
+	parts.Detail
 	id   gpu.UUID
-	snap *cluster.Snapshot
 	body parts.Scroll
-	w, h int
 }
 
 func newDetail(e *screen.Env, id gpu.UUID) *detail {
-	return &detail{env: e, id: id, snap: &cluster.Snapshot{}}
+	d := &detail{id: id}
+	d.Detail = parts.NewDetail(e, &d.body, d.draw)
+	return d
 }
 
-func (d *detail) setSize(w, h int) {
-	d.w, d.h = w, h
-	d.draw()
-}
-
-func (d *detail) setSnapshot(s *cluster.Snapshot) {
-	d.snap = s
-	d.draw()
-}
-
-func (d *detail) keys(msg tea.Msg) (keys.ID, bool) {
-	switch msg := msg.(type) {
-	case screen.TickMsg:
-		d.draw()
-	case screen.KeyMsg:
-		if !d.body.Moves(msg) {
-			return msg.ID, true
-		}
-	}
-	return "", false
-}
-
-func (d *detail) view() string { return d.body.View(d.env.Theme, d.w) }
+func (d *detail) view() string { return d.body.View(d.Env.Theme, d.W) }
 
 func (d *detail) draw() {
-	g := d.snap.GPU(d.id)
+	g := d.Snap.GPU(d.id)
 	if g == nil {
-		d.body.Set([]string{"", "  " + d.env.Theme.Muted.Render("this GPU is not there any more; esc goes back")}, d.h)
+		d.body.Set([]string{"", "  " + d.Env.Theme.Muted.Render("this GPU is not there any more; esc goes back")}, d.H)
 		return
 	}
 	above := append(d.identity(g), d.verdict(g)...)
 	above = append(above, d.use(g)...)
 	below := append(d.counters(g), d.timeline(g)...)
-	roomy := d.h >= len(above)+len(below)+10
+	roomy := d.H >= len(above)+len(below)+10
 	if roomy {
 		above, below = append(above, ""), append([]string{""}, below...)
 	}
-	lines := append(above, d.charts(g, d.h-len(above)-len(below))...)
-	d.body.Set(append(lines, below...), d.h)
+	lines := append(above, d.charts(g, d.H-len(above)-len(below))...)
+	d.body.Set(append(lines, below...), d.H)
 }
 
 func (d *detail) identity(g *cluster.GPU) []string {
-	th, now := d.env.Theme, d.env.Now()
-	st := state(th, g, local(d.snap))
+	th, now := d.Env.Theme, d.Env.Now()
+	st := state(th, g, local(d.Snap))
 	from := "no reading yet"
 	if g.Sample != nil {
 		from = "read by " + g.Source + ", " + ui.Ago(g.AsOf(), now)
@@ -83,8 +58,8 @@ func (d *detail) identity(g *cluster.GPU) []string {
 		parts.F("PCI", g.PCI), parts.F("driver", g.Driver), parts.F("CUDA", g.CUDA),
 		parts.F("serial", g.Serial), parts.F("instance of", string(g.Parent)),
 	}
-	out := append([]string{parts.Head(th, parts.Name(g), st, g.Model, from, d.w)}, parts.Facts(th, "device", facts, d.w)...)
-	return append(out, parts.Text(th, "note", old(g, now), th.Warn, d.w, 2)...)
+	out := append([]string{parts.Head(th, parts.Name(g), st, g.Model, from, d.W)}, parts.Facts(th, "device", facts, d.W)...)
+	return append(out, parts.Text(th, "note", old(g, now), th.Warn, d.W, 2)...)
 }
 
 // old says why the numbers are history; empty when they are not.
@@ -100,7 +75,7 @@ func old(g *cluster.GPU, now time.Time) string {
 
 // verdict says what is wrong, what it means and what to do now.
 func (d *detail) verdict(g *cluster.GPU) []string {
-	th, now := d.env.Theme, d.env.Now()
+	th, now := d.Env.Theme, d.Env.Now()
 	h := g.Health
 	glyph, st := th.G.OK, th.OK
 	switch h.Verdict {
@@ -125,21 +100,21 @@ func (d *detail) verdict(g *cluster.GPU) []string {
 		facts = append(facts, parts.Fact{Value: "its node takes no new work", Style: th.Warn})
 	case g.Known && g.NodeUp:
 		facts = append(facts, parts.Fact{Value: "open to the scheduler", Style: th.Muted})
-	case !g.Known && !local(d.snap):
+	case !g.Known && !local(d.Snap):
 		facts = append(facts, parts.Fact{Value: "the node does not offer it to the scheduler", Style: th.Warn})
 	}
-	out := parts.Facts(th, "verdict", facts, d.w)
+	out := parts.Facts(th, "verdict", facts, d.W)
 	cause, advice, _ := strings.Cut(h.Reason, "; ")
 	if cause == "" {
 		return out
 	}
-	out = append(out, parts.Text(th, "reason", cause, th.Text, d.w, 2)...)
+	out = append(out, parts.Text(th, "reason", cause, th.Text, d.W, 2)...)
 	if x, ok := xidOf(cause); ok {
-		out = append(out, parts.Text(th, "means", x.Meaning+where(x), th.Text, d.w, 2)...)
+		out = append(out, parts.Text(th, "means", x.Meaning+where(x), th.Text, d.W, 2)...)
 		advice = x.Advice
 	}
 	if advice != "" {
-		out = append(out, parts.Text(th, "do now", advice, th.Title, d.w, 2)...)
+		out = append(out, parts.Text(th, "do now", advice, th.Title, d.W, 2)...)
 	}
 	return out
 }
@@ -166,17 +141,17 @@ func where(x gpu.Xid) string {
 
 // use is the holder, and the processes that are really there.
 func (d *detail) use(g *cluster.GPU) []string {
-	th := d.env.Theme
+	th := d.Env.Theme
 	var out []string
 	switch h := g.Holder; {
 	case h != nil:
 		out = parts.Facts(th, "held by", []parts.Fact{
 			{Value: h.Job.Namespace + "/" + h.Name, Style: th.Title},
 			{Value: th.G.Enter, Style: th.Key},
-			parts.F("task", h.Task), parts.F("alloc", h.Alloc.Short()), parts.F("for", ui.Age(h.Since, d.env.Now())),
-		}, d.w)
-	case !local(d.snap):
-		out = parts.Facts(th, "held by", []parts.Fact{{Value: screen.Nobody(th, g).Text, Style: th.Muted}}, d.w)
+			parts.F("task", h.Task), parts.F("alloc", h.Alloc.Short()), parts.F("for", ui.Age(h.Since, d.Env.Now())),
+		}, d.W)
+	case !local(d.Snap):
+		out = parts.Facts(th, "held by", []parts.Fact{{Value: screen.Nobody(th, g).Text, Style: th.Muted}}, d.W)
 	}
 	if g.Sample == nil {
 		return out
@@ -188,7 +163,7 @@ func (d *detail) use(g *cluster.GPU) []string {
 			label = "process"
 		}
 		if i == most {
-			return append(out, parts.Facts(th, "", []parts.Fact{{Value: fmt.Sprintf("and %d more", len(g.Sample.Processes)-most), Style: th.Muted}}, d.w)...)
+			return append(out, parts.Facts(th, "", []parts.Fact{{Value: fmt.Sprintf("and %d more", len(g.Sample.Processes)-most), Style: th.Muted}}, d.W)...)
 		}
 		facts := []parts.Fact{{Value: fmt.Sprintf("%s %d", cmp.Or(p.Name, "process"), p.PID)}, parts.F("user", p.User), parts.F("memory", ui.Bytes(p.MemoryBytes))}
 		if p.AllocID != "" {
@@ -197,7 +172,7 @@ func (d *detail) use(g *cluster.GPU) []string {
 		if g.Rogue() {
 			facts[0].Style = th.Warn
 		}
-		out = append(out, parts.Facts(th, label, facts, d.w)...)
+		out = append(out, parts.Facts(th, label, facts, d.W)...)
 	}
 	return out
 }
@@ -217,7 +192,7 @@ func from(g *cluster.GPU) string {
 // charts draws the last ten minutes, in two by two charts where h allows, else
 // in a line each.
 func (d *detail) charts(g *cluster.GPU, h int) []string {
-	th := d.env.Theme
+	th := d.Env.Theme
 	list := d.series(g)
 	if g.History == nil {
 		for i := range list {
@@ -225,10 +200,10 @@ func (d *detail) charts(g *cluster.GPU, h int) []string {
 		}
 	}
 	const least = 8 // two charts of a heading and three lines
-	if d.w < 100 || h < least+1 {
+	if d.W < 100 || h < least+1 {
 		return d.rows(g, list)
 	}
-	w := min((d.w-6)/2, parts.ChartWidth(historyPoints))
+	w := min((d.W-6)/2, parts.ChartWidth(historyPoints))
 	high := min((h-1)/2, 7)
 	for i := range list {
 		list[i].Points = parts.Window(list[i].Points, historyPoints, min(parts.PlotWidth(w), historyPoints))
@@ -247,9 +222,9 @@ func (d *detail) charts(g *cluster.GPU, h int) []string {
 
 // rows draws each chart in one line: name, value, curve.
 func (d *detail) rows(g *cluster.GPU, list []parts.Chart) []string {
-	th := d.env.Theme
+	th := d.Env.Theme
 	const value = 18
-	w := min(d.w-parts.Label-value-6, historyPoints)
+	w := min(d.W-parts.Label-value-6, historyPoints)
 	out := make([]string, 0, len(list)+1)
 	for _, c := range list {
 		c.Points = parts.Window(c.Points, historyPoints, w)
@@ -261,7 +236,7 @@ func (d *detail) rows(g *cluster.GPU, list []parts.Chart) []string {
 
 // series is what is drawn over time. History holds percent, and °C.
 func (d *detail) series(g *cluster.GPU) []parts.Chart {
-	th, past := d.env.Theme, g.History
+	th, past := d.Env.Theme, g.History
 	if past == nil {
 		past = &cluster.History{}
 	}
@@ -286,7 +261,7 @@ func (d *detail) series(g *cluster.GPU) []parts.Chart {
 
 // counters are the numbers that have no curve.
 func (d *detail) counters(g *cluster.GPU) []string {
-	th, s := d.env.Theme, g.Sample
+	th, s := d.Env.Theme, g.Sample
 	if s == nil {
 		return nil
 	}
@@ -294,22 +269,22 @@ func (d *detail) counters(g *cluster.GPU) []string {
 	out := parts.Facts(th, "clocks", []parts.Fact{
 		{Name: "throttled", Value: t.Text, Style: t.Style},
 		parts.F("SM", clock(s.SMClockMHz, g.MaxSMClockMHz, " of ")), parts.F("memory", clock(s.MemClockMHz, g.MaxMemClockMHz, " of ")),
-	}, d.w)
+	}, d.W)
 	out = append(out, parts.Facts(th, "ECC", []parts.Fact{
 		errors(th, "corrected", s.ECCCorrected, th.Warn), errors(th, "uncorrected", s.ECCUncorrected, th.Bad),
 		flag(th, "remap pending", s.RowRemapPending, th.Warn), flag(th, "remap failed", s.RowRemapFailure, th.Bad),
-	}, d.w)...)
+	}, d.W)...)
 	more := []parts.Fact{
 		parts.F("PCIe out", perSecond(s.PCIeTxBytesPerSec)), parts.F("PCIe in", perSecond(s.PCIeRxBytesPerSec)),
 		parts.F("memory bandwidth", ui.Percent(s.MemoryUtilPercent)),
 	}
-	if d.w >= 100 {
+	if d.W >= 100 {
 		if s.PState != nil {
 			more = append(more, parts.F("performance state", fmt.Sprintf("P%d", *s.PState)))
 		}
 		more = append(more, parts.F("fan", parts.Worth(ui.Percent(s.FanPercent))))
 	}
-	return append(out, parts.Facts(th, "traffic", more, d.w)...)
+	return append(out, parts.Facts(th, "traffic", more, d.W)...)
 }
 
 func errors(th *theme.Theme, name string, n *uint64, loud theme.Style) parts.Fact {
@@ -341,9 +316,9 @@ func perSecond(v *float64) string {
 
 // timeline lists the GPU's own events, newest first.
 func (d *detail) timeline(g *cluster.GPU) []string {
-	th, now := d.env.Theme, d.env.Now()
+	th, now := d.Env.Theme, d.Env.Now()
 	if len(g.Events) == 0 {
-		return parts.Facts(th, "events", []parts.Fact{{Value: "none seen", Style: th.Muted}}, d.w)
+		return parts.Facts(th, "events", []parts.Fact{{Value: "none seen", Style: th.Muted}}, d.W)
 	}
 	var out []string
 	for i := len(g.Events) - 1; i >= 0; i-- {
@@ -362,7 +337,7 @@ func (d *detail) timeline(g *cluster.GPU) []string {
 			{Value: clockTime(e.At, now), Style: th.Muted},
 			{Value: ui.FitRight(ui.Ago(e.At, now), 7), Style: th.Muted},
 			{Value: glyph + " " + cmp.Or(e.Text, string(e.Kind)), Style: st},
-		}, d.w)...)
+		}, d.W)...)
 	}
 	return out
 }

@@ -37,7 +37,7 @@ func (m *Model) SetSize(w, h int) {
 	m.w, m.h = w, h
 	m.List.SetSize(w, h)
 	if m.detail != nil {
-		m.detail.setSize(w, h)
+		m.detail.SetSize(w, h)
 	}
 }
 
@@ -52,7 +52,7 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	m.tallies = count(s.GPUs, m.local)
 	m.Fill(s, s.GPUs)
 	if m.detail != nil {
-		m.detail.setSnapshot(s)
+		m.detail.SetSnapshot(s)
 	}
 }
 
@@ -64,7 +64,7 @@ func local(s *cluster.Snapshot) bool {
 // Update implements screen.Screen.
 func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	if m.detail != nil {
-		k, ok := m.detail.keys(msg)
+		k, ok := m.detail.Keys(msg)
 		g := m.Snap.GPU(m.detail.id)
 		if !ok || g == nil {
 			return nil
@@ -105,8 +105,8 @@ func (m *Model) act(k keys.ID, g *cluster.GPU) tea.Cmd {
 
 func (m *Model) show(id gpu.UUID) {
 	m.detail = newDetail(m.Env, id)
-	m.detail.setSize(m.w, m.h)
-	m.detail.setSnapshot(m.Snap)
+	m.detail.SetSize(m.w, m.h)
+	m.detail.SetSnapshot(m.Snap)
 }
 
 // Open implements screen.Opener. A target without a GPU, but with a node or a

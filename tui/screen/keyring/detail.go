@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	tea "charm.land/bubbletea/v2"
-
 	"stoker/cluster"
 	"stoker/secrets"
-	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/screen/parts"
 	"stoker/tui/theme"
@@ -18,12 +15,10 @@ import (
 
 // detail is one key: lines on top, then the artifacts that it opens.
 type detail struct {
-	env       *screen.Env
+	parts.Detail
 	name      string
-	snap      *cluster.Snapshot
 	artifacts *ui.Table[sealed, secrets.URN]
 	lines     []string
-	w, h      int
 }
 
 // sealed is an artifact with the key that it needs.
@@ -33,37 +28,14 @@ type sealed struct {
 }
 
 func newDetail(e *screen.Env, name string) *detail {
-	return &detail{
-		env: e, name: name, snap: &cluster.Snapshot{},
-		artifacts: ui.NewTable(e.Theme, func(a *sealed) secrets.URN { return a.URN }, artifactColumns(e)),
-	}
-}
-
-func (d *detail) setSize(w, h int) {
-	d.w, d.h = w, h
-	d.draw()
-}
-
-func (d *detail) setSnapshot(s *cluster.Snapshot) {
-	d.snap = s
-	d.draw()
-}
-
-func (d *detail) keys(msg tea.Msg) (keys.ID, bool) {
-	switch msg := msg.(type) {
-	case screen.TickMsg:
-		d.draw()
-	case screen.KeyMsg:
-		if !screen.Move(d.artifacts, msg.ID) {
-			return msg.ID, true
-		}
-	}
-	return "", false
+	d := &detail{name: name, artifacts: ui.NewTable(e.Theme, func(a *sealed) secrets.URN { return a.URN }, artifactColumns(e))}
+	d.Detail = parts.NewDetail(e, d.artifacts, d.draw)
+	return d
 }
 
 func (d *detail) draw() {
-	th := d.env.Theme
-	k := find(d.snap, d.name)
+	th := d.Env.Theme
+	k := find(d.Snap, d.name)
 	if k == nil {
 		d.lines = []string{"", "  " + th.Muted.Render("key "+ui.Clean(d.name)+" is not there any more, or may not be read; esc goes back")}
 		d.artifacts.SetRows(nil)
@@ -71,7 +43,7 @@ func (d *detail) draw() {
 	}
 	d.lines = append(d.facts(k), "")
 	versions := d.versions(k)
-	room := max(d.h-len(d.lines)-min(len(k.Artifacts)+2, max(d.h/3, 4)), 2)
+	room := max(d.H-len(d.lines)-min(len(k.Artifacts)+2, max(d.H/3, 4)), 2)
 	if len(versions) > room {
 		more := len(versions) - room + 1
 		versions = append(versions[:room-1:room-1], "  "+th.Faint.Render(fmt.Sprintf("and %d older versions", more)))
@@ -83,14 +55,14 @@ func (d *detail) draw() {
 	}
 	slices.Reverse(rows) // the newest first
 	d.artifacts.SetRows(rows)
-	d.artifacts.SetSize(d.w, max(d.h-len(d.lines), 0))
+	d.artifacts.SetSize(d.W, max(d.H-len(d.lines), 0))
 }
 
 func (d *detail) facts(k *cluster.Key) []string {
-	th := d.env.Theme
+	th := d.Env.Theme
 	read := ""
-	if v := d.snap.Vault; v != nil {
-		read = "read " + ui.Ago(v.At, d.env.Now())
+	if v := d.Snap.Vault; v != nil {
+		read = "read " + ui.Ago(v.At, d.Env.Now())
 	}
 	flag := func(is bool, yes, no string, loud bool) parts.Fact {
 		switch {
@@ -101,11 +73,11 @@ func (d *detail) facts(k *cluster.Key) []string {
 		}
 		return parts.F("", no)
 	}
-	out := []string{parts.Head(th, "key "+k.Name, state(th, k), k.Type, read, d.w)}
+	out := []string{parts.Head(th, "key "+k.Name, state(th, k), k.Type, read, d.W)}
 	out = append(out, parts.Facts(th, "rules", []parts.Fact{
 		flag(!k.Derived, "not derived: nothing binds a wrapped key to its model", "derived: bound to one model", true),
 		flag(k.Exportable, "exportable", "not exportable", true), flag(k.DeletionAllowed, "deletable", "not deletable", true),
-	}, d.w)...)
+	}, d.W)...)
 	means := ""
 	switch {
 	case closed(k) > 0:
@@ -113,12 +85,12 @@ func (d *detail) facts(k *cluster.Key) []string {
 	case k.Stale > 0:
 		means = fmt.Sprintf("%s still open under an old version: rewrap or seal them anew before that version is closed", ui.Count(k.Stale, "artifact"))
 	}
-	return append(out, parts.Text(th, "means", means, th.Text, d.w, 2)...)
+	return append(out, parts.Text(th, "means", means, th.Text, d.W, 2)...)
 }
 
 // versions lists the versions, the newest first, with how much each opens.
 func (d *detail) versions(k *cluster.Key) []string {
-	th, now := d.env.Theme, d.env.Now()
+	th, now := d.Env.Theme, d.Env.Now()
 	under := map[int]int{}
 	for i := range k.Artifacts {
 		under[k.Artifacts[i].KeyVersion]++
@@ -150,10 +122,10 @@ func (d *detail) versions(k *cluster.Key) []string {
 			{Value: ui.FitRight(ui.Ago(v.Created, now), 8), Style: th.Muted},
 			{Value: v.Created.In(now.Location()).Format("2006-01-02"), Style: th.Muted},
 			what,
-		}, d.w)...)
+		}, d.W)...)
 	}
 	if len(out) == 0 {
-		return parts.Facts(th, "versions", []parts.Fact{{Value: "may not be read", Style: th.Unknown}}, d.w)
+		return parts.Facts(th, "versions", []parts.Fact{{Value: "may not be read", Style: th.Unknown}}, d.W)
 	}
 	return out
 }
@@ -196,8 +168,8 @@ func (d *detail) view() string {
 	lines := append([]string(nil), d.lines...)
 	if d.artifacts.All() > 0 {
 		lines = append(lines, d.artifacts.ViewLines(true)...)
-	} else if find(d.snap, d.name) != nil {
-		lines = append(lines, "  "+d.env.Theme.Muted.Render("no registered artifact is sealed under this key"))
+	} else if find(d.Snap, d.name) != nil {
+		lines = append(lines, "  "+d.Env.Theme.Muted.Render("no registered artifact is sealed under this key"))
 	}
-	return ui.Block(lines, d.w, d.h)
+	return ui.Block(lines, d.W, d.H)
 }

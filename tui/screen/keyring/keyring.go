@@ -39,7 +39,7 @@ func (m *Model) SetSize(w, h int) {
 	m.List.SetSize(w, h)
 	m.layout()
 	if m.detail != nil {
-		m.detail.setSize(w, h)
+		m.detail.SetSize(w, h)
 	}
 }
 
@@ -54,14 +54,14 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	m.SetDim(history(s.Vault))
 	m.layout()
 	if m.detail != nil {
-		m.detail.setSnapshot(s)
+		m.detail.SetSnapshot(s)
 	}
 }
 
 // Update implements screen.Screen.
 func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	if m.detail != nil {
-		k, ok := m.detail.keys(msg)
+		k, ok := m.detail.Keys(msg)
 		if ok && k == keys.Rotate {
 			return m.rotate(m.detail.name)
 		}
@@ -112,8 +112,8 @@ func (m *Model) rotate(name string) tea.Cmd {
 
 func (m *Model) show(name string) {
 	m.detail = newDetail(m.Env, name)
-	m.detail.setSize(m.w, m.h)
-	m.detail.setSnapshot(m.Snap)
+	m.detail.SetSize(m.w, m.h)
+	m.detail.SetSnapshot(m.Snap)
 }
 
 // Open implements screen.Opener.

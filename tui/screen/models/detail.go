@@ -7,10 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	tea "charm.land/bubbletea/v2"
-
 	"stoker/cluster"
-	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/screen/parts"
 	"stoker/tui/theme"
@@ -19,76 +16,46 @@ import (
 
 // detail is one model version: numbers, curves, artifact, GPUs.
 type detail struct {
-	env   *screen.Env
+	parts.Detail
 	key   cluster.ModelKey
-	snap  *cluster.Snapshot
 	sheet *parts.Sheet
-	w, h  int
 }
 
 func newDetail(e *screen.Env, key cluster.ModelKey) *detail {
-	return &detail{env: e, key: key, snap: &cluster.Snapshot{}, sheet: parts.NewSheet(e)}
-}
-
-func (d *detail) setSize(w, h int) {
-	d.w, d.h = w, h
-	d.draw()
-}
-
-func (d *detail) setSnapshot(s *cluster.Snapshot) {
-	d.snap = s
-	d.draw()
-}
-
-func (d *detail) keys(msg tea.Msg) (keys.ID, bool) {
-	switch msg := msg.(type) {
-	case screen.TickMsg:
-		d.draw()
-	case screen.KeyMsg:
-		if !screen.Move(d.sheet.GPUs, msg.ID) {
-			return msg.ID, true
-		}
-	}
-	return "", false
-}
-
-// open jumps to the GPU under the cursor.
-func (d *detail) open() tea.Cmd {
-	if g := d.sheet.GPUs.Selected(); g != nil {
-		return screen.Open(screen.GPUs, screen.Target{GPU: g.UUID, Details: true})
-	}
-	return nil
+	d := &detail{key: key, sheet: parts.NewSheet(e)}
+	d.Detail = parts.NewDetail(e, d.sheet.GPUs, d.draw)
+	return d
 }
 
 func (d *detail) find() *row {
-	for i := range d.snap.Models {
-		if m := &d.snap.Models[i]; m.Key == d.key {
-			return &row{m, d.snap.Job(m.Key.Job)}
+	for i := range d.Snap.Models {
+		if m := &d.Snap.Models[i]; m.Key == d.key {
+			return &row{m, d.Snap.Job(m.Key.Job)}
 		}
 	}
 	return nil
 }
 
 func (d *detail) draw() {
-	th := d.env.Theme
+	th := d.Env.Theme
 	r := d.find()
 	if r == nil {
-		d.sheet.Set([]string{"", "  " + th.Muted.Render(name(d.key)+" "+d.key.Version+" is not served any more; esc goes back")}, nil, d.w, d.h)
+		d.sheet.Set([]string{"", "  " + th.Muted.Render(name(d.key)+" "+d.key.Version+" is not served any more; esc goes back")}, nil, d.W, d.H)
 		return
 	}
-	gpus := d.snap.JobGPUs(d.key.Job)
+	gpus := d.Snap.JobGPUs(d.key.Job)
 	above := d.head(r)
 	if r.Reports {
 		above = append(above, d.numbers(r)...)
 	} else {
-		above = append(above, parts.Text(th, "metrics", noMetrics(r), th.Unknown, d.w, 2)...)
+		above = append(above, parts.Text(th, "metrics", noMetrics(r), th.Unknown, d.W, 2)...)
 	}
 	below := d.artifact(r)
-	room := parts.Room(d.h, len(gpus)) - len(above) - len(below)
+	room := parts.Room(d.H, len(gpus)) - len(above) - len(below)
 	if r.Reports && len(r.Rate) > 1 {
 		above = append(above, d.charts(r, room)...)
 	}
-	d.sheet.Set(append(above, below...), gpus, d.w, d.h)
+	d.sheet.Set(append(above, below...), gpus, d.W, d.H)
 }
 
 // noMetrics says what would make the version report.
@@ -100,39 +67,39 @@ func noMetrics(r *row) string {
 }
 
 func (d *detail) head(r *row) []string {
-	th := d.env.Theme
+	th := d.Env.Theme
 	measured := ""
 	if r.Reports {
-		measured = "over " + ui.Dur(r.Window) + ", " + ui.Ago(r.At, d.env.Now())
+		measured = "over " + ui.Dur(r.Window) + ", " + ui.Ago(r.At, d.Env.Now())
 	}
 	more := fmt.Sprintf("%d/%d replicas run", r.Running, r.Desired)
 	title := name(r.Key)
 	if r.Key.Version != "" {
 		title += " " + r.Key.Version
 	}
-	return append([]string{parts.Head(th, title, state(th, r), more, measured, d.w)},
-		parts.Facts(th, "served by", []parts.Fact{{Value: r.Key.Job.String()}, {Value: ui.Count(r.GPUs, "GPU")}, parts.F("GPU util", ui.Percent(r.GPUUtil))}, d.w)...)
+	return append([]string{parts.Head(th, title, state(th, r), more, measured, d.W)},
+		parts.Facts(th, "served by", []parts.Fact{{Value: r.Key.Job.String()}, {Value: ui.Count(r.GPUs, "GPU")}, parts.F("GPU util", ui.Percent(r.GPUUtil))}, d.W)...)
 }
 
 func (d *detail) numbers(r *row) []string {
-	th := d.env.Theme
+	th := d.Env.Theme
 	errs := errorCell(th, r.ErrorRatio)
 	out := parts.Facts(th, "latency", []parts.Fact{
 		parts.F("p50", parts.Latency(r.P50)), parts.F("p95", parts.Latency(r.P95)), parts.F("p99", parts.Latency(r.P99)),
 		parts.F("first token p95", parts.Worth(parts.Latency(r.TTFT95))),
-	}, d.w)
+	}, d.W)
 	out = append(out, parts.Facts(th, "traffic", []parts.Fact{
 		{Value: perSecond(parts.Rate(r.Requests), "req/s")},
 		{Name: "errors", Value: ui.Ratio(r.ErrorRatio, 1), Style: errs.Style},
 		parts.F("4xx", ui.Ratio(r.RejectedRatio, 1)), parts.F("in flight", parts.Worth(ui.Num(r.InFlight, 0, ""))),
 		parts.F("served", parts.Worth(ui.Num(r.RequestsServed, 0, ""))),
-	}, d.w)...)
+	}, d.W)...)
 	return append(out, parts.Facts(th, "load", []parts.Fact{
 		{Name: "queue", Value: parts.Worth(queueCell(th, r).Text), Style: queueCell(th, r).Style},
 		parts.F("KV cache", parts.Worth(ui.Ratio(r.KVCacheRatio, 0))),
 		{Value: perSecond(parts.Worth(ui.Num(r.TokensPerSec, 0, "")), "tokens/s")},
 		{Value: limit(r), Style: th.Warn},
-	}, d.w)...)
+	}, d.W)...)
 }
 
 func perSecond(number, unit string) string {
@@ -158,7 +125,7 @@ const readings = 120
 
 // charts draws rate and p95 in h lines, or in a line each when h is small.
 func (d *detail) charts(r *row, h int) []string {
-	th := d.env.Theme
+	th := d.Env.Theme
 	list := []parts.Chart{
 		{Name: "requests", Value: perSecond(parts.Rate(r.Requests), "req/s"), Points: r.Rate},
 		{Name: "p95", Value: parts.Latency(r.P95), Points: r.Latency},
@@ -170,9 +137,9 @@ func (d *detail) charts(r *row, h int) []string {
 		c.HighText, c.LowText = unit(c.High), "0"
 	}
 	span := fmt.Sprintf("last %s", ui.Count(max(len(r.Rate), len(r.Latency)), "reading"))
-	if d.w < 100 || h < 6 {
+	if d.W < 100 || h < 6 {
 		const value = 14
-		w := min(d.w-parts.Label-value-6, readings)
+		w := min(d.W-parts.Label-value-6, readings)
 		var out []string
 		for _, c := range list {
 			c.Points = parts.Window(c.Points, readings, w)
@@ -180,7 +147,7 @@ func (d *detail) charts(r *row, h int) []string {
 		}
 		return append(out, th.Faint.Render(ui.Spaces(2+parts.Label+value+1)+ui.FitRight(span, w)))
 	}
-	w, high := min((d.w-6)/2, parts.ChartWidth(readings)), min(h-3, 9)
+	w, high := min((d.W-6)/2, parts.ChartWidth(readings)), min(h-3, 9)
 	for i := range list {
 		list[i].Points = parts.Window(list[i].Points, readings, min(parts.PlotWidth(w), readings))
 	}
@@ -195,13 +162,13 @@ func (d *detail) charts(r *row, h int) []string {
 
 // artifact is what the registry knows of the version.
 func (d *detail) artifact(r *row) []string {
-	th, a := d.env.Theme, r.Artifact
+	th, a := d.Env.Theme, r.Artifact
 	if a == nil {
-		return parts.Facts(th, "artifact", []parts.Fact{{Value: "not in the registry", Style: th.Muted}}, d.w)
+		return parts.Facts(th, "artifact", []parts.Fact{{Value: "not in the registry", Style: th.Muted}}, d.W)
 	}
 	key := parts.Fact{Value: "not sealed", Style: th.Warn}
 	if a.Key != "" {
-		key = keyFact(th, d.snap, a)
+		key = keyFact(th, d.Snap, a)
 	}
 	trained := ""
 	if a.TrainedBy != (cluster.JobID{}) {
@@ -209,12 +176,12 @@ func (d *detail) artifact(r *row) []string {
 	}
 	created := ""
 	if !a.Created.IsZero() {
-		created = ui.Ago(a.Created, d.env.Now())
+		created = ui.Ago(a.Created, d.Env.Now())
 	}
 	out := parts.Facts(th, "artifact", []parts.Fact{
 		{Value: a.URN.String()}, {Value: ui.Bytes(uint64(max(a.Bytes, 0)))}, parts.F("created", created), parts.F("by", trained),
-	}, d.w)
-	out = append(out, parts.Facts(th, "sealed", []parts.Fact{key, parts.F("digest", short(a.Digest))}, d.w)...)
+	}, d.W)
+	out = append(out, parts.Facts(th, "sealed", []parts.Fact{key, parts.F("digest", short(a.Digest))}, d.W)...)
 	var evals []parts.Fact
 	for _, k := range slices.Sorted(maps.Keys(a.Evaluation)) {
 		v := a.Evaluation[k]
@@ -225,7 +192,7 @@ func (d *detail) artifact(r *row) []string {
 		}
 		evals = append(evals, parts.F(k, text))
 	}
-	return append(out, parts.Facts(th, "evaluated", evals, d.w)...)
+	return append(out, parts.Facts(th, "evaluated", evals, d.W)...)
 }
 
 func keyFact(th *theme.Theme, s *cluster.Snapshot, a *cluster.Artifact) parts.Fact {

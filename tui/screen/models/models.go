@@ -38,7 +38,7 @@ func (m *Model) SetSize(w, h int) {
 	m.w, m.h = w, h
 	m.List.SetSize(w, h)
 	if m.detail != nil {
-		m.detail.setSize(w, h)
+		m.detail.SetSize(w, h)
 	}
 }
 
@@ -57,19 +57,19 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	}
 	m.Fill(s, rows)
 	if m.detail != nil {
-		m.detail.setSnapshot(s)
+		m.detail.SetSnapshot(s)
 	}
 }
 
 // Update implements screen.Screen.
 func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	if m.detail != nil {
-		k, ok := m.detail.keys(msg)
+		k, ok := m.detail.Keys(msg)
 		switch {
 		case !ok:
 			return nil
 		case k == keys.Open:
-			return m.detail.open()
+			return m.detail.sheet.Open()
 		}
 		return m.act(k, m.detail.key.Job)
 	}
@@ -142,8 +142,8 @@ func scale(job *cluster.Job) tea.Cmd {
 
 func (m *Model) show(key cluster.ModelKey) {
 	m.detail = newDetail(m.Env, key)
-	m.detail.setSize(m.w, m.h)
-	m.detail.setSnapshot(m.Snap)
+	m.detail.SetSize(m.w, m.h)
+	m.detail.SetSnapshot(m.Snap)
 }
 
 // Open implements screen.Opener.

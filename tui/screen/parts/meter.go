@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"stoker/cluster"
-	"stoker/tui/screen"
 	"stoker/tui/theme"
 	"stoker/tui/ui"
 )
@@ -104,10 +103,4 @@ func Worth(v string) string {
 		return ""
 	}
 	return v
-}
-
-// Moves is Move for keys of scope List over lines that scroll.
-func (s *Scroll) Moves(k any) bool {
-	msg, ok := k.(screen.KeyMsg)
-	return ok && screen.Move(s, msg.ID)
 }

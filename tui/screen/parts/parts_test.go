@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stoker/cluster"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
 	"stoker/tui/theme"
 	"stoker/tui/ui"
 )
@@ -119,5 +121,28 @@ func TestScrollShowsThatThereIsMore(t *testing.T) {
 	s.Set([]string{"1"}, 3)
 	if got := ansi.Strip(s.View(th, 1)); got != "1\n \n " {
 		t.Errorf("%q", got)
+	}
+}
+
+// A detail is drawn anew by all that changes it, and only moves for keys of a list.
+func TestDetail(t *testing.T) {
+	var body Scroll
+	drawn := 0
+	d := NewDetail(nil, &body, nil)
+	d.draw = func() {
+		drawn++
+		body.Set(make([]string, 9), d.H)
+	}
+	d.SetSize(20, 3)
+	s := &cluster.Snapshot{Rev: 7}
+	d.SetSnapshot(s)
+	if _, ok := d.Keys(screen.TickMsg{}); ok || drawn != 3 || d.Snap != s || d.W != 20 {
+		t.Errorf("drawn %d times, %+v", drawn, d)
+	}
+	if _, ok := d.Keys(screen.KeyMsg{ID: keys.Down}); ok || body.top != 1 || drawn != 3 {
+		t.Errorf("down: top %d, drawn %d times", body.top, drawn)
+	}
+	if k, ok := d.Keys(screen.KeyMsg{ID: keys.Open}); !ok || k != keys.Open {
+		t.Errorf("open is left for the screen, not %q", k)
 	}
 }

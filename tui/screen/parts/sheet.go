@@ -1,6 +1,8 @@
 package parts
 
 import (
+	tea "charm.land/bubbletea/v2"
+
 	"stoker/cluster"
 	"stoker/tui/screen"
 	"stoker/tui/ui"
@@ -32,6 +34,14 @@ func (s *Sheet) Set(lines []string, gpus []cluster.GPU, w, h int) {
 	s.lines = lines[:min(len(lines), Room(h, len(gpus)))]
 	s.GPUs.SetRows(gpus)
 	s.GPUs.SetSize(w, max(h-len(s.lines)-1, 0))
+}
+
+// Open jumps to the GPU under the cursor.
+func (s *Sheet) Open() tea.Cmd {
+	if g := s.GPUs.Selected(); g != nil {
+		return screen.Open(screen.GPUs, screen.Target{GPU: g.UUID, Details: true})
+	}
+	return nil
 }
 
 // View is exactly the size given to Set.

@@ -3,10 +3,7 @@ package training
 import (
 	"fmt"
 
-	tea "charm.land/bubbletea/v2"
-
 	"stoker/cluster"
-	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/screen/parts"
 	"stoker/tui/ui"
@@ -14,65 +11,35 @@ import (
 
 // detail is one training job: progress, the curve of its loss, its GPUs.
 type detail struct {
-	env   *screen.Env
+	parts.Detail
 	id    cluster.JobID
-	snap  *cluster.Snapshot
 	sheet *parts.Sheet
-	w, h  int
 }
 
 func newDetail(e *screen.Env, id cluster.JobID) *detail {
-	return &detail{env: e, id: id, snap: &cluster.Snapshot{}, sheet: parts.NewSheet(e)}
-}
-
-func (d *detail) setSize(w, h int) {
-	d.w, d.h = w, h
-	d.draw()
-}
-
-func (d *detail) setSnapshot(s *cluster.Snapshot) {
-	d.snap = s
-	d.draw()
-}
-
-func (d *detail) keys(msg tea.Msg) (keys.ID, bool) {
-	switch msg := msg.(type) {
-	case screen.TickMsg:
-		d.draw()
-	case screen.KeyMsg:
-		if !screen.Move(d.sheet.GPUs, msg.ID) {
-			return msg.ID, true
-		}
-	}
-	return "", false
-}
-
-// open jumps to the GPU under the cursor.
-func (d *detail) open() tea.Cmd {
-	if g := d.sheet.GPUs.Selected(); g != nil {
-		return screen.Open(screen.GPUs, screen.Target{GPU: g.UUID, Details: true})
-	}
-	return nil
+	d := &detail{id: id, sheet: parts.NewSheet(e)}
+	d.Detail = parts.NewDetail(e, d.sheet.GPUs, d.draw)
+	return d
 }
 
 func (d *detail) draw() {
-	th := d.env.Theme
-	t := find(d.snap, d.id)
+	th := d.Env.Theme
+	t := find(d.Snap, d.id)
 	if t == nil {
-		d.sheet.Set([]string{"", "  " + th.Muted.Render("job "+d.id.String()+" is not there any more; esc goes back")}, nil, d.w, d.h)
+		d.sheet.Set([]string{"", "  " + th.Muted.Render("job "+d.id.String()+" is not there any more; esc goes back")}, nil, d.W, d.H)
 		return
 	}
-	gpus := d.snap.JobGPUs(d.id)
+	gpus := d.Snap.JobGPUs(d.id)
 	lines := d.head(t)
 	if t.Reports {
 		lines = append(lines, d.numbers(t)...)
 	} else {
-		lines = append(lines, parts.Text(th, "progress", d.silence(t), th.Unknown, d.w, 2)...)
+		lines = append(lines, parts.Text(th, "progress", d.silence(t), th.Unknown, d.W, 2)...)
 	}
-	if room := parts.Room(d.h, len(gpus)) - len(lines); len(t.Loss) > 1 && room >= 3 {
+	if room := parts.Room(d.H, len(gpus)) - len(lines); len(t.Loss) > 1 && room >= 3 {
 		lines = append(lines, d.loss(t, min(room, 16))...)
 	}
-	d.sheet.Set(lines, gpus, d.w, d.h)
+	d.sheet.Set(lines, gpus, d.W, d.H)
 }
 
 // silence says why there are no numbers.
@@ -80,8 +47,8 @@ func (d *detail) silence(t *row) string {
 	switch t.Status {
 	case "waiting":
 		text := "none yet: the job waits to be placed"
-		if j := d.snap.Job(d.id); j != nil && j.Waiting != nil {
-			text += fmt.Sprintf(" for %s, wants %s", ui.Age(j.Waiting.Since, d.env.Now()), ui.Count(j.Waiting.GPUs, "GPU"))
+		if j := d.Snap.Job(d.id); j != nil && j.Waiting != nil {
+			text += fmt.Sprintf(" for %s, wants %s", ui.Age(j.Waiting.Since, d.Env.Now()), ui.Count(j.Waiting.GPUs, "GPU"))
 		}
 		return text + "; w says why"
 	case "starting", "pending":
@@ -94,7 +61,7 @@ func (d *detail) silence(t *row) string {
 }
 
 func (d *detail) head(t *row) []string {
-	th, now := d.env.Theme, d.env.Now()
+	th, now := d.Env.Theme, d.Env.Now()
 	read := ""
 	if t.Reports {
 		read = "reported " + ui.Ago(t.At, now)
@@ -104,20 +71,20 @@ func (d *detail) head(t *row) []string {
 		ended = "ended " + ui.Ago(t.Ended, now)
 	}
 	submitted := ""
-	if j := d.snap.Job(d.id); j != nil && !j.Submitted.IsZero() {
+	if j := d.Snap.Job(d.id); j != nil && !j.Submitted.IsZero() {
 		submitted = ui.Ago(j.Submitted, now)
 	}
 	facts := []parts.Fact{{Value: model(t)}}
 	if !over(t) {
 		facts = append(facts, parts.Fact{Value: "on " + ui.Count(t.GPUs, "GPU")}, parts.F("GPU util", ui.Percent(t.GPUUtil)))
 	}
-	return append([]string{parts.Head(th, t.Job.String(), state(th, t), ended, read, d.w)},
-		parts.Facts(th, "makes", append(facts, parts.F("submitted", submitted)), d.w)...)
+	return append([]string{parts.Head(th, t.Job.String(), state(th, t), ended, read, d.W)},
+		parts.Facts(th, "makes", append(facts, parts.F("submitted", submitted)), d.W)...)
 }
 
 func (d *detail) numbers(t *row) []string {
-	th := d.env.Theme
-	bar := parts.Bar(th, progress(t), max(min(d.w-50, 60), 10), th.Accent)
+	th := d.Env.Theme
+	bar := parts.Bar(th, progress(t), max(min(d.W-50, 60), 10), th.Accent)
 	if over(t) {
 		bar = parts.Faded(th, bar)
 		bar.Styled = bar.Style.Render(bar.Text)
@@ -138,13 +105,13 @@ func (d *detail) numbers(t *row) []string {
 		parts.F("loss", lossText(t.TrainingSample.Loss)), parts.F("accuracy", ui.Ratio(t.Accuracy, 1)), parts.F("epoch", ui.Num(t.Epoch, 0, "")),
 		{Value: rate},
 		parts.F("learning rate", lr),
-	}, d.w)...)
+	}, d.W)...)
 }
 
 // loss draws the curve in h lines.
 func (d *detail) loss(t *row, h int) []string {
-	th := d.env.Theme
-	w := d.w - 4
+	th := d.Env.Theme
+	w := d.W - 4
 	points := curve(t.Loss, parts.PlotWidth(w))
 	low, high, ok := parts.Span(points)
 	if !ok {
@@ -160,7 +127,7 @@ func (d *detail) loss(t *row, h int) []string {
 	}
 	if h < 5 {
 		const value = 14
-		c.Points = curve(t.Loss, max(d.w-parts.Label-value-6, 1))
+		c.Points = curve(t.Loss, max(d.W-parts.Label-value-6, 1))
 		return append(out, c.Row(th, value, len(c.Points)))
 	}
 	for _, l := range c.Lines(th, w, h-1) {

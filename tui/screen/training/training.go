@@ -29,7 +29,7 @@ func (m *Model) SetSize(w, h int) {
 	m.w, m.h = w, h
 	m.List.SetSize(w, h)
 	if m.detail != nil {
-		m.detail.setSize(w, h)
+		m.detail.SetSize(w, h)
 	}
 }
 
@@ -37,19 +37,19 @@ func (m *Model) SetSize(w, h int) {
 func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	m.Fill(s, arrange(s.Training))
 	if m.detail != nil {
-		m.detail.setSnapshot(s)
+		m.detail.SetSnapshot(s)
 	}
 }
 
 // Update implements screen.Screen.
 func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	if m.detail != nil {
-		k, ok := m.detail.keys(msg)
+		k, ok := m.detail.Keys(msg)
 		switch {
 		case !ok:
 			return nil
 		case k == keys.Open:
-			return m.detail.open()
+			return m.detail.sheet.Open()
 		}
 		return m.act(k, m.detail.id)
 	}
@@ -83,8 +83,8 @@ func (m *Model) act(k keys.ID, id cluster.JobID) tea.Cmd {
 
 func (m *Model) show(id cluster.JobID) {
 	m.detail = newDetail(m.Env, id)
-	m.detail.setSize(m.w, m.h)
-	m.detail.setSnapshot(m.Snap)
+	m.detail.SetSize(m.w, m.h)
+	m.detail.SetSnapshot(m.Snap)
 }
 
 // Open implements screen.Opener.
