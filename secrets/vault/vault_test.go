@@ -225,16 +225,20 @@ func TestTheEnvironmentDoesNotDecide(t *testing.T) {
 	t.Setenv("VAULT_ADDR", "http://127.0.0.1:1")
 	r := &recorded{}
 	r.set("/v1/transit/decrypt/models", 200, datakey)
+	r.set("/v1/sys/health", 200, healthSealed)
 	client := open(t, r, vault.Config{})
 	if _, err := client.Unwrap(t.Context(), "models", "vault:v1:x", nil); err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	for _, s := range r.requests("/v1/transit/decrypt/models") {
-		got = append(got, s.token+s.namespace)
+	if _, err := client.State(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	if d := cmp.Diff([]string{"hvs.operator-token-1234567890"}, got); d != "" {
-		t.Error(d)
+	for path, token := range map[string]string{"/v1/transit/decrypt/models": "hvs.operator-token-1234567890", "/v1/sys/health": ""} {
+		for _, s := range r.requests(path) {
+			if s.token != token || s.namespace != "" {
+				t.Errorf("%s was sent with token %q and namespace %q", path, s.token, s.namespace)
+			}
+		}
 	}
 }
 
