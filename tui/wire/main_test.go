@@ -96,6 +96,15 @@ func TestAgentLog(t *testing.T) {
 	}
 }
 
+// TestScreensAreRedacted: the messages of the screen show no token either.
+func TestScreensAreRedacted(t *testing.T) {
+	redactor := secrets.NewRedactor(secrets.New("correct-horse"))
+	cfg := screenConfig(&cli.Session{Actions: &action.Runner{}}, cli.ScreenOptions{}, newRecorder(), redactor.Clean)
+	if cfg.Redact == nil || cfg.Redact("no correct-horse") != "no [redacted]" {
+		t.Error("the screens are not given the redactor")
+	}
+}
+
 // lonely is the program on a machine without any configuration, which must not connect.
 func lonely(t *testing.T, out io.Writer) *cli.App {
 	t.Helper()

@@ -26,6 +26,11 @@ func newRecorder() *scenscreen.Recorder {
 
 // showScreens opens the screens on this process's terminal.
 func showScreens(ctx context.Context, s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder, redact func(string) string) error {
+	return tui.Run(ctx, screenConfig(s, o, runs, redact))
+}
+
+// screenConfig is what the screens have of a session.
+func screenConfig(s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder, redact func(string) string) tui.Config {
 	cfg := tui.Config{
 		Context: s.Context.Name, Namespace: s.Context.Nomad.Namespace, Production: s.Context.Production,
 		ReadOnly: s.Actions.ReadOnly, Feed: s.Feed, Runner: s.Actions, Logs: logSource(s.Logs),
@@ -39,7 +44,7 @@ func showScreens(ctx context.Context, s *cli.Session, o cli.ScreenOptions, runs 
 	if s.Rotate != nil {
 		cfg.Keys = rotator(s.Rotate)
 	}
-	return tui.Run(ctx, cfg)
+	return cfg
 }
 
 // logSource lets a function be what the screens read logs from.
