@@ -178,6 +178,9 @@ func gpuProblem(g *GPU) (Problem, bool) {
 	case g.Idle():
 		p.Level, p.Text = Warn, "held but idle"+by
 		p.Since = g.Sample.At.Add(-g.History.QuietFor(g.Sample.At))
+		if g.Holder.Since.After(p.Since) {
+			p.Since = g.Holder.Since // before, it was free
+		}
 	default:
 		return p, false
 	}

@@ -145,7 +145,7 @@ func holders(s *Snapshot) map[gpu.UUID]*Holder {
 		if job == nil || job.ID != a.Job {
 			job = s.Job(a.Job)
 		}
-		leaves := a.Desired != "" && a.Desired != "run"
+		leaves := !a.Stays()
 		for _, t := range a.Tasks {
 			if len(t.GPUs) == 0 {
 				continue

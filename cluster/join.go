@@ -67,17 +67,18 @@ func (st *state) joinJobs(s *Snapshot) {
 	if of := [2]int{st.jobs.rev, st.allocs.rev}; j.holders == nil || j.heldOf != of {
 		j.holders, j.heldOf = holders(s), of
 	}
-	if of := [3]int{st.jobs.rev, st.allocs.rev, st.evals.rev}; j.jobs == nil || j.jobsOf != of {
-		j.jobs, j.jobsOf = countJobs(s, j.holders), of
-	}
 	if j.byJob == nil || j.placesOf != st.allocs.places {
 		j.byJob, j.byNode = placeAllocs(s.Allocs)
 		j.placesOf = st.allocs.places
 	}
+	s.jobAllocs, s.nodeAllocs = j.byJob, j.byNode
+	if of := [3]int{st.jobs.rev, st.allocs.rev, st.evals.rev}; j.jobs == nil || j.jobsOf != of {
+		j.jobs, j.jobsOf = countJobs(s, j.holders), of
+	}
 	if j.rollouts == nil || j.rolledOf != st.deployments.rev {
 		j.rollouts, j.rolledOf = newestOf(s.Deployments), st.deployments.rev
 	}
-	s.Jobs, s.jobAllocs, s.nodeAllocs, s.rollouts = j.jobs, j.byJob, j.byNode, j.rollouts
+	s.Jobs, s.rollouts = j.jobs, j.rollouts
 }
 
 func placeAllocs(rows []Alloc) (map[JobID]span, map[NodeID][]int) {
@@ -104,9 +105,26 @@ func newestOf(rows []Deployment) map[JobID]int {
 	return out
 }
 
+// learnVersions takes the version of a job whose source does not tell it from
+// its newest allocation.
+func learnVersions(s *Snapshot, jobs []Job) {
+	for i := range jobs {
+		j := &jobs[i]
+		if j.Version != UnknownVersion {
+			continue
+		}
+		j.Version = 0
+		rows := s.allocsOf(j.ID)
+		for k := range rows {
+			j.Version = max(j.Version, rows[k].JobVersion)
+		}
+	}
+}
+
 // countJobs counts each job's allocations and says why it waits, if it does.
 func countJobs(s *Snapshot, held map[gpu.UUID]*Holder) []Job {
 	out := slices.Clone(s.Jobs)
+	learnVersions(s, out)
 	j, ok := 0, false
 	for i := range s.Allocs {
 		a := &s.Allocs[i]
@@ -245,10 +263,13 @@ func trainingStatus(s *Snapshot, j *Job) (status string, ended time.Time) {
 			newest = a
 		}
 	}
-	if newest != nil {
-		return newest.Client, newest.Modified
+	switch {
+	case newest == nil:
+		return status, ended
+	case newest.Client == "complete" && !newest.Stays():
+		return "stopped", newest.Modified // by someone, before it was done
 	}
-	return status, ended
+	return newest.Client, newest.Modified
 }
 
 // gpuUse is what the GPUs of one job do together.

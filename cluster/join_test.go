@@ -51,6 +51,38 @@ func TestHolder(t *testing.T) {
 }
 
 // While one allocation leaves, Nomad may have given its device to the next.
+// A list does not tell the version of a job that has ended; its allocations do.
+func TestVersionOfAnEndedJob(t *testing.T) {
+	dead := func(submitted time.Duration) func(*Job) {
+		return func(j *Job) {
+			j.Type, j.Status, j.Version, j.Groups, j.Submitted = "batch", "dead", UnknownVersion, nil, start().Add(submitted)
+		}
+	}
+	lives := func(j *Job) { j.Type, j.Version, j.Submitted = "batch", 3, start() }
+	allocs := []Alloc{alloc("a1", "x", 5, version(0), ended("failed")), alloc("a2", "x", 6, version(1), ended("failed"))}
+	for name, test := range map[string]struct {
+		first, then Update
+		want        uint64
+		failed      int
+	}{
+		"jobs first":        {Update{Lists: SetAll &^ SetAllocs, Jobs: []Job{job("x", 5, dead(0))}}, Update{Lists: SetAllocs, Allocs: allocs}, 1, 1},
+		"allocs first":      {Update{Lists: SetAll &^ SetJobs, Allocs: allocs}, Update{Lists: SetJobs, Jobs: []Job{job("x", 5, dead(0))}}, 1, 1},
+		"nothing is left":   {Update{Lists: SetAll}, Update{Jobs: []Job{job("x", 5, dead(0))}}, 0, 0},
+		"known before":      {Update{Lists: SetAll, Jobs: []Job{job("x", 4, lives)}}, Update{Jobs: []Job{job("x", 5, dead(0))}}, 3, 0},
+		"submitted anew":    {Update{Lists: SetAll, Jobs: []Job{job("x", 4, lives)}}, Update{Jobs: []Job{job("x", 5, dead(time.Hour))}, Allocs: allocs}, 1, 1},
+		"a version follows": {Update{Lists: SetAll, Jobs: []Job{job("x", 4, dead(0))}}, Update{Jobs: []Job{job("x", 5, lives)}}, 3, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.update(test.first)
+			s := w.update(test.then)
+			if j := s.Job(x()); j.Version != test.want || j.Failed != test.failed {
+				t.Errorf("version %d, %d failed", j.Version, j.Failed)
+			}
+		})
+	}
+}
+
 func TestHolderWhileReplaced(t *testing.T) {
 	leaves := func(a *Alloc) { a.Desired = "stop" }
 	for _, names := range [][2]string{{"a1", "a2"}, {"a2", "a1"}} { // whichever comes first in order

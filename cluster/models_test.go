@@ -83,6 +83,8 @@ func TestTrainingStatus(t *testing.T) {
 		"starting": {Allocs: []Alloc{alloc("a1", "x", 1, ended("pending"))}},
 		"running":  {Allocs: []Alloc{alloc("a1", "x", 1)}, Evaluations: blocked},
 		"failed":   {Allocs: []Alloc{alloc("a1", "x", 1, ended("failed"))}},
+		"complete": {Allocs: []Alloc{alloc("a1", "x", 1, ended("complete"))}},
+		"stopped":  {Allocs: []Alloc{alloc("a1", "x", 1, ended("complete"), func(a *Alloc) { a.Desired = "stop" })}}, // by a person, half way
 	} {
 		u.Jobs = []Job{job("x", 1, train)}
 		if s := newWorld(t).update(u); len(s.Training) != 1 || s.Training[0].Status != want {

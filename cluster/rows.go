@@ -137,8 +137,9 @@ type PlacementFailure struct {
 	Dimensions  map[string]int
 }
 
-// UnknownVersion is the JobVersion of an allocation whose source does not tell
-// it. The Feed replaces it by what it knows; snapshots never hold it.
+// UnknownVersion is the version of a job, or the JobVersion of an allocation,
+// whose source does not tell it. The Feed replaces it by what it knows;
+// snapshots never hold it.
 const UnknownVersion = math.MaxUint64
 
 // Alloc is one allocation.
@@ -204,6 +205,9 @@ func afterword(kind string) bool {
 	}
 	return false
 }
+
+// Stays reports an allocation that nobody wants to stop.
+func (a *Alloc) Stays() bool { return a.Desired == "" || a.Desired == "run" }
 
 // Port is one port that the allocation was given.
 type Port struct {

@@ -186,11 +186,15 @@ func (st *state) nodeEvents(old, n *Node) {
 }
 
 // applyJobs keeps the specification where a row comes without one: a list of
-// jobs says only what they are called and how they are.
+// jobs says only what they are called and how they are. What was submitted at
+// the same time is the same version.
 func (st *state) applyJobs(u Update) {
 	rows := slices.Clone(u.Jobs)
 	for i := range rows {
 		j := &rows[i]
+		if old := st.jobs.rows[j.ID]; old != nil && j.Version == UnknownVersion && old.Submitted.Equal(j.Submitted) {
+			j.Version = old.Version
+		}
 		if old := st.jobs.rows[j.ID]; old != nil && j.Groups == nil && old.Version == j.Version {
 			j.Groups = old.Groups
 		}
@@ -255,7 +259,7 @@ func (st *state) completeAlloc(a *Alloc) {
 		a.JobVersion = old.JobVersion
 	} else if d := st.deployments.rows[a.Deployment]; d != nil {
 		a.JobVersion = d.JobVersion
-	} else if j := st.jobs.rows[a.Job]; j != nil {
+	} else if j := st.jobs.rows[a.Job]; j != nil && j.Version != UnknownVersion {
 		a.JobVersion = j.Version
 	}
 }

@@ -75,11 +75,13 @@ func allocRow(s *cluster.Snapshot, a *cluster.Alloc) Row {
 		restarts += t.Restarts
 	}
 	var uuids []string
-	for _, g := range a.GPUs {
-		uuids = append(uuids, string(g))
+	if !a.Terminal() { // else others may hold them
+		for _, g := range a.GPUs {
+			uuids = append(uuids, string(g))
+		}
 	}
 	return line(a.Place, "nomad", nomadAsOf(s, "nomad"), a.Job.Namespace, a.Name, string(a.ID), a.Job.Name, a.Group, word(a.NodeName),
-		a.Desired, a.Client, num(a.Healthy), len(a.GPUs), list(uuids), restarts, a.JobVersion, a.Created, a.Modified, word(a.Said()))
+		a.Desired, a.Client, num(a.Healthy), len(uuids), list(uuids), restarts, a.JobVersion, a.Created, a.Modified, word(a.Said()))
 }
 
 func modelsView() View {

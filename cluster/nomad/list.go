@@ -104,6 +104,7 @@ func (c *Client) jobs(ctx context.Context) ([]cluster.Job, uint64, error) {
 	g.SetLimit(detailFetches)
 	for i := range out {
 		if out[i].Status == "dead" {
+			out[i].Version = cluster.UnknownVersion // a list does not tell it
 			continue
 		}
 		g.Go(func() error {

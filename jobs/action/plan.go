@@ -21,6 +21,10 @@ func (r *Runner) planSubmit(ctx context.Context, p *Plan, s *cluster.Snapshot) e
 		return fmt.Errorf("plan job %s: %w", parsed.ID, err)
 	}
 	p.Job = &jp
+	if over(s, parsed.ID, &jp) {
+		p.Nothing = fmt.Sprintf("job %s has ended and is not changed: nomad does not run it again; change it, or stop it with --purge first", parsed.ID)
+		return nil
+	}
 	for _, c := range jp.Changes {
 		if effect := groupEffect(c); effect != "" {
 			p.Touches = append(p.Touches, Touch{"group", parsed.ID.Name + "." + c.Group, effect})
@@ -45,6 +49,13 @@ func (r *Runner) planSubmit(ctx context.Context, p *Plan, s *cluster.Snapshot) e
 		p.Warnings = append(p.Warnings, FailureText(f))
 	}
 	return nil
+}
+
+// over says that the same batch job has ended: registering it once more starts
+// nothing, although Nomad's plan says so.
+func over(s *cluster.Snapshot, id cluster.JobID, jp *cluster.JobPlan) bool {
+	j := s.Job(id)
+	return j != nil && j.Type == "batch" && j.Status == "dead" && !j.Stopped && !jp.New && len(jp.Diff) == 0
 }
 
 // FailureText is one line for a task group that the scheduler cannot place.
@@ -94,6 +105,15 @@ func planScale(p *Plan, s *cluster.Snapshot) error {
 	if err != nil {
 		return err
 	}
+	if job.Status == "dead" {
+		return fmt.Errorf("%w: job %s has ended: submit it again to run it", ErrUsage, job.ID)
+	}
+	if d := s.JobDeployment(job.ID); d != nil && d.Status == "running" {
+		return &cluster.Fault{
+			Kind: cluster.ErrConflict, Text: fmt.Sprintf("scale job %s: a deployment is running", job.ID),
+			Advice: "nomad scales the job when its deployment has ended: wait, or fail the deployment",
+		}
+	}
 	group, err := findGroup(job, p.Group)
 	if err != nil {
 		return err
@@ -115,10 +135,26 @@ func planScale(p *Plan, s *cluster.Snapshot) error {
 		p.Touches = []Touch{{"group", job.ID.Name + "." + group.Name, fmt.Sprintf("starts %d more, takes %s", diff, gpuCount(diff*gpus))}}
 		p.Warnings = scarce(s, group, diff)
 	default:
-		p.Danger, p.taken = true, -diff
-		p.Touches = []Touch{{"group", job.ID.Name + "." + group.Name, fmt.Sprintf("stops %d, frees %s", -diff, gpuCount(-diff*gpus))}}
+		stops := max(placed(s, job.ID, group.Name)-p.Count, 0) // what waits only goes from the list
+		effect := fmt.Sprintf("stops %d, frees %s", stops, gpuCount(stops*gpus))
+		if stops < -diff {
+			effect += fmt.Sprintf(", %d that wait are given up", -diff-stops)
+		}
+		p.Danger, p.taken = true, stops
+		p.Touches = []Touch{{"group", job.ID.Name + "." + group.Name, effect}}
 	}
 	return nil
+}
+
+// placed counts the allocations of a group that are there to stay.
+func placed(s *cluster.Snapshot, id cluster.JobID, group string) int {
+	n := 0
+	for _, a := range s.JobAllocs(id) {
+		if a.Group == group && !a.Terminal() && a.Stays() {
+			n++
+		}
+	}
+	return n
 }
 
 // scarce says which GPUs more of a group would wait for. What is free in all is
@@ -163,7 +199,7 @@ func planRestart(p *Plan, s *cluster.Snapshot) error {
 	}
 	p.Title = "restart job " + job.ID.String()
 	for _, a := range s.JobAllocs(job.ID) {
-		if a.Client == "running" {
+		if a.Client == "running" && a.Stays() {
 			p.allocs = append(p.allocs, a.ID)
 			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "restarts on " + a.NodeName})
 		}
@@ -184,7 +220,7 @@ func planStop(p *Plan, s *cluster.Snapshot) error {
 		p.Title = "stop and forget job " + job.ID.String()
 	}
 	for _, a := range s.JobAllocs(job.ID) {
-		if !a.Terminal() {
+		if !a.Terminal() && a.Stays() {
 			p.Touches = append(p.Touches, Touch{"alloc", a.Name, stopEffect(&a)})
 		}
 	}
@@ -226,6 +262,7 @@ func planDrain(p *Plan, s *cluster.Snapshot) error {
 	for _, a := range s.NodeAllocs(node.ID) {
 		j := s.Job(a.Job)
 		switch {
+		case !a.Stays(): // it goes anyway
 		case j != nil && (j.Type == "system" || j.Type == "sysbatch"):
 			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "stops last: it is a system job"})
 		case len(a.GPUs) > 0:

@@ -42,6 +42,10 @@ func TestPlan(t *testing.T) {
 			action.Request{ID: action.Scale, Job: id("chat"), Count: 0},
 			shown{"scale default/chat.g from 3 to 0", []action.Touch{{"group", "chat.g", "stops 3, frees 6 GPUs"}}, true, "chat", ""},
 		},
+		"scale down to what is placed": { // the last of four was never placed
+			action.Request{ID: action.Scale, Job: id("wide"), Count: 2},
+			shown{"scale default/wide.g from 4 to 2", []action.Touch{{"group", "wide.g", "stops 0, frees 0 GPUs, 2 that wait are given up"}}, true, "", ""},
+		},
 		"scale one group of two": {
 			action.Request{ID: action.Scale, Job: id("pair"), Group: "left", Count: 2},
 			shown{"scale default/pair.left from 1 to 2", []action.Touch{{"group", "pair.left", "starts 1 more, takes 1 GPU"}}, false, "", ""},
@@ -211,6 +215,7 @@ func TestPlanRefuses(t *testing.T) {
 		"which group":        {action.Request{ID: action.Scale, Job: id("pair"), Count: 1}, "job default/pair has the groups left, right: name one"},
 		"no such group":      {action.Request{ID: action.Scale, Job: id("pair"), Group: "up"}, `no group "up" (it has left, right)`},
 		"a negative count":   {action.Request{ID: action.Scale, Job: id("chat"), Count: -1}, "count -1 is negative"},
+		"scale what ended":   {action.Request{ID: action.Scale, Job: id("over"), Count: 2}, "job default/over has ended: submit it again"},
 		"no job to scale":    {action.Request{ID: action.Scale, Job: id("nope")}, "no job default/nope"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -335,6 +340,38 @@ func TestScaleTellsWhatWillWait(t *testing.T) {
 			}
 			if d := cmp.Diff(c.want, p.Warnings); d != "" {
 				t.Error(d)
+			}
+		})
+	}
+}
+
+// Nomad refuses to scale a job while it is rolled out, and a plan says so first.
+func TestScaleWaitsForTheDeployment(t *testing.T) {
+	_, err := runner(&scheduler{}).Plan(t.Context(), action.Request{ID: action.Scale, Job: id("moving"), Count: 2}, snapshot(t))
+	var f *cluster.Fault
+	if !errors.Is(err, cluster.ErrConflict) || !errors.As(err, &f) || f.Advice == "" {
+		t.Error(err)
+	}
+}
+
+// A batch job that ended and is not changed runs no second time, although
+// Nomad's own plan counts a start.
+func TestSubmitWhatEnded(t *testing.T) {
+	changed := []cluster.DiffLine{{Mark: '+', Text: "x"}}
+	for name, c := range map[string]struct {
+		job     string
+		diff    []cluster.DiffLine
+		nothing bool
+	}{
+		"unchanged": {"over", nil, true}, "changed": {"over", changed, false},
+		"runs": {"pair", nil, false}, "stopped": {"gone", nil, false}, "a service": {"chat", nil, false}, "new": {"nope", nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := submitted(func(p *cluster.JobPlan) { p.Diff = c.diff })
+			s.parsed.ID = id(c.job)
+			p := plan(t, runner(s), action.Request{ID: action.Submit, File: file()})
+			if (p.Nothing != "") != c.nothing || c.nothing && !strings.Contains(p.Nothing, "--purge") {
+				t.Errorf("%+v", p)
 			}
 		})
 	}

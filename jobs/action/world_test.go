@@ -116,17 +116,23 @@ func snapshot(t *testing.T) *cluster.Snapshot {
 	ended.Client, waits.Client = "complete", "pending"
 	gone := job("gone", "service", group("g", 1, 0))
 	gone.Stopped, gone.Status = true, "dead"
+	over := job("over", "batch", group("g", 1, 0))
+	over.Status = "dead"
 	u := cluster.Update{
 		Lists: cluster.SetAll, Index: 10, Nodes: nodes,
 		Jobs: []cluster.Job{
 			job("chat", "service", group("g", 3, 2)), job("note", "service", group("g", 1, 0)), job("agent", "system", group("g", 1, 0)),
-			job("pair", "batch", group("left", 1, 1), group("right", 2, 0)), job("idle", "batch", group("g", 1, 0)), gone,
+			job("pair", "batch", group("left", 1, 1), group("right", 2, 0)), job("idle", "batch", group("g", 1, 0)), gone, over, job("wide", "service", group("g", 4, 1)), job("moving", "service", group("g", 1, 0)),
 		},
 		Allocs: []cluster.Alloc{
 			alloc("chat1", "chat", "gpu-a", "GPU-1", "GPU-2"), alloc("chat2", "chat", "gpu-a", "GPU-4"), waits, ended,
 			alloc("note1", "note", "gpu-a"), alloc("agent1", "agent", "gpu-a"),
 		},
 	}
+	u.Deployments = []cluster.Deployment{{ID: "d1", Job: id("moving"), Status: "running", ModifyIndex: 1}}
+	leaving := alloc("note2", "note", "gpu-a") // is being stopped
+	leaving.Desired = "stop"
+	u.Allocs = append(u.Allocs, leaving)
 	feed := cluster.NewFeed(cluster.Place{Cluster: "lab", Region: "global"}, now)
 	snapshots, _ := feed.Subscribe()
 	ctx, cancel := context.WithCancel(context.Background())

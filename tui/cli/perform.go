@@ -46,7 +46,7 @@ func (a *App) perform(ctx context.Context, s *Session, snap *cluster.Snapshot, r
 	}
 	if p.Nothing != "" {
 		fmt.Fprintln(a.Out, ui.Clean(p.Nothing))
-		return action.Result{}, nil
+		return action.Result{Job: p.Request.Job}, nil
 	}
 	a.showPlan(a.Err, &p)
 	if c.dryRun {

@@ -221,7 +221,7 @@ func (a *App) submitCommand(conn *ConnectOptions) *cobra.Command {
 				return err
 			}
 			res, err := a.perform(cmd.Context(), s, snap, action.Request{ID: action.Submit, File: f}, o.consent)
-			if err != nil || !o.wait || res.Eval == "" {
+			if err != nil || !o.wait || o.consent.dryRun {
 				return err
 			}
 			return a.waitForJob(cmd.Context(), s, res, o.timeout)
@@ -235,13 +235,14 @@ func (a *App) submitCommand(conn *ConnectOptions) *cobra.Command {
 }
 
 // waitForJob waits for the outcome of a submit and says it by its error. A
-// snapshot from before the submit would tell how the job ended last time.
+// snapshot from before the submit would tell how the job ended last time, which
+// is the answer only where there was nothing to submit.
 func (a *App) waitForJob(ctx context.Context, s *Session, res action.Result, timeout time.Duration) error {
 	id := res.Job
 	outcome := cluster.Outcome{Text: "not seen yet"}
 	told := ""
 	_, ok := s.Wait(ctx, timeout, func(snap *cluster.Snapshot) bool {
-		if snap.Evaluation(res.Eval) == nil {
+		if res.Eval != "" && snap.Evaluation(res.Eval) == nil {
 			return false
 		}
 		if outcome = snap.Outcome(id); !outcome.Done && outcome.Text != told {
