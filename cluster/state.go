@@ -222,9 +222,12 @@ func (st *state) applyAllocs(u Update) {
 
 func (st *state) allocEvent(a *Alloc, at time.Time) {
 	level, text := Info, a.Client+" on "+a.NodeName
-	if a.Client == "failed" || a.Client == "lost" {
+	switch a.Client {
+	case "failed":
 		level = Bad
 		text += lastWord(a)
+	case "lost": // its node is: what it said last is not why
+		level = Bad
 	}
 	st.event(Event{At: at, Level: level, Kind: "alloc", Subject: a.Name, Text: text, Job: a.Job, Node: a.Node})
 }

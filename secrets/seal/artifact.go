@@ -223,6 +223,13 @@ func (s *sealing) moveIn() error {
 	return syncFolder(parent)
 }
 
+// MayWrite says beforehand whether Seal would be refused because of what is at
+// dst: who trains for hours should know it at the start.
+func MayWrite(dst string, urn secrets.URN, opts Options) error {
+	_, err := mayReplace(dst, urn, opts)
+	return err
+}
+
 // mayReplace looks at what is at dst before anything is read or encrypted. It
 // returns the artifact there that is to be replaced or compared with, if any.
 func mayReplace(dst string, urn secrets.URN, opts Options) (*Manifest, error) {

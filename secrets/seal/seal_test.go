@@ -203,9 +203,13 @@ func TestExistingArtifact(t *testing.T) {
 			}
 			o := small()
 			c.opts(&o, first.Digest)
+			may := seal.MayWrite(dst, mustURN(t, c.urn), o)
 			second, err := seal.Seal(t.Context(), c.src.fs(), dst, mustURN(t, c.urn), "models", keys, o)
 			if !errors.Is(err, c.err) {
 				t.Fatalf("got %v, want %v", err, c.err)
+			}
+			if early := o.Registered != first.Digest; early && !errors.Is(may, c.err) { // else the files decide
+				t.Errorf("beforehand: %v, want %v", may, c.err)
 			}
 			want, files := first.Digest, m
 			if !c.kept {

@@ -210,6 +210,9 @@ func (k *sealKit) seal(ctx context.Context, vc *vault.Client, s sealing) error {
 }
 
 func (k *sealKit) receive(ctx context.Context, vc *vault.Client, s sealing, dst string, opts seal.Options, report *evaluation, finish func(seal.Receipt, error) (seal.Receipt, error)) (seal.Receipt, error) {
+	if err := seal.MayWrite(dst, s.urn, opts); err != nil {
+		return seal.Receipt{}, err
+	}
 	l, err := seal.Listen(s.socket)
 	if err != nil {
 		return seal.Receipt{}, err
