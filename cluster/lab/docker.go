@@ -58,13 +58,31 @@ func settleDriver(ctx context.Context, want string) (string, error) {
 	return DriverExec, nil
 }
 
-// removeContainers removes those of the given allocations and no others.
-func removeContainers(ctx context.Context, allocs map[string]bool) error {
-	e, ok := engine()
-	if !ok || len(allocs) == 0 || !dockerAnswers(ctx) {
+// removeDocker removes what the lab has in the engine: the containers of its
+// allocations and its image. When the engine cannot be asked, that is an error:
+// the lab's folder is the only record of what there is to remove.
+func (se *session) removeDocker(ctx context.Context, allocs map[string]bool) error {
+	if !se.state.usedDocker() {
 		return nil
 	}
+	e, ok := engine()
+	if !ok {
+		return errors.New("DOCKER_HOST names no unix socket, so that containers of the lab may be left: set it as it was when the lab was brought up, and take it down again")
+	}
 	defer e.close()
+	err := errors.Join(removeContainers(ctx, e, allocs), removeImage(ctx, e, se.state.Image))
+	if err != nil {
+		return fmt.Errorf("%w; containers or images of the lab may be left: take it down again when the docker engine answers, or delete %s if there is no such engine any more",
+			err, se.paths.dir)
+	}
+	return nil
+}
+
+// removeContainers removes those of the given allocations and no others.
+func removeContainers(ctx context.Context, e rest, allocs map[string]bool) error {
+	if len(allocs) == 0 {
+		return nil
+	}
 	var list []struct {
 		ID     string            `json:"Id"`
 		Labels map[string]string `json:"Labels"`

@@ -14,7 +14,8 @@ const agentGrace = 5 * time.Second
 
 // Down ends every job and process of the lab, then removes its mounts, cgroups,
 // containers and its folder, models included. It may be called again after a
-// failure: the folder stays until everything else is gone.
+// failure: the folder stays until everything else is gone. When ctx ends,
+// processes are killed at once, but what is in a docker engine may be left.
 func (l *Lab) Down(ctx context.Context) error {
 	se, err := l.begin(ctx)
 	if err != nil {
@@ -44,8 +45,7 @@ func (se *session) takeDown(ctx context.Context) error {
 	err = errors.Join(err,
 		se.proc("vault").stop(ctx, agentGrace),
 		se.killRest(ctx, allocs),
-		removeContainers(ctx, allocs),
-		removeImage(ctx, se.state.Image),
+		se.removeDocker(ctx, allocs),
 		unmountBelow(se.paths.dir),
 		removeCgroups(allocs))
 	if err != nil {

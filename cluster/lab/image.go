@@ -102,12 +102,10 @@ func addFile(tw *tar.Writer, from, to string) error {
 
 // removeImage forgets the lab's image; another lab may still use it, and then
 // the engine keeps it.
-func removeImage(ctx context.Context, name string) error {
-	e, ok := engine()
-	if !ok || name == "" || !dockerAnswers(ctx) {
+func removeImage(ctx context.Context, e rest, name string) error {
+	if name == "" {
 		return nil
 	}
-	defer e.close()
 	err := e.do(ctx, http.MethodDelete, "/images/"+name, nil, nil)
 	if code := statusOf(err); err == nil || code == http.StatusNotFound || code == http.StatusConflict {
 		return nil

@@ -38,6 +38,10 @@ type state struct {
 
 func (s *state) layout() layout { return newLayout(s.Name, s.Servers, len(s.Nodes)) }
 
+// usedDocker tells whether the docker driver was ever offered: containers may be
+// there although the lab has another driver by now.
+func (s *state) usedDocker() bool { return s.Driver == DriverDocker || s.Image != "" }
+
 func (s *state) nodeIndex(name string) (int, error) {
 	i := slices.IndexFunc(s.Nodes, func(n Node) bool { return n.Name == name })
 	if i < 0 {

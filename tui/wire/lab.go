@@ -186,6 +186,9 @@ func (k *labKit) downCommand() *cobra.Command {
 				return err
 			}
 			if err := l.Down(cmd.Context()); err != nil {
+				if cmd.Context().Err() != nil {
+					fmt.Fprintf(k.app.Err, "the lab is not all down yet: run stoker lab down --name %s again\n", k.name)
+				}
 				return err
 			}
 			fmt.Fprintf(k.app.Out, "lab %s is down\n", k.name)
