@@ -59,7 +59,7 @@ func settleDriver(ctx context.Context, want string) (string, error) {
 }
 
 // removeDocker removes what the lab has in the engine: the containers of its
-// allocations and its image. When the engine cannot be asked, that is an error:
+// allocations and its images. When the engine cannot be asked, that is an error:
 // the lab's folder is the only record of what there is to remove.
 func (se *session) removeDocker(ctx context.Context, allocs map[string]bool) error {
 	if !se.state.usedDocker() {
@@ -70,8 +70,11 @@ func (se *session) removeDocker(ctx context.Context, allocs map[string]bool) err
 		return errors.New("DOCKER_HOST names no unix socket, so that containers of the lab may be left: set it as it was when the lab was brought up, and take it down again")
 	}
 	defer e.close()
-	err := errors.Join(removeContainers(ctx, e, allocs), removeImage(ctx, e, se.state.Image))
-	if err != nil {
+	errs := []error{removeContainers(ctx, e, allocs)}
+	for _, name := range se.state.Images {
+		errs = append(errs, removeImage(ctx, e, name))
+	}
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("%w; containers or images of the lab may be left: take it down again when the docker engine answers, or delete %s if there is no such engine any more",
 			err, se.paths.dir)
 	}

@@ -25,6 +25,9 @@ type fakeEngine struct {
 func (f *fakeEngine) serve(t *testing.T, socket string) {
 	t.Helper()
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"Version":"0"}`))
+	})
 	mux.HandleFunc("GET /containers/json", func(w http.ResponseWriter, _ *http.Request) {
 		list := []map[string]any{}
 		for id, alloc := range f.containers {
@@ -69,18 +72,24 @@ func dockerLab(t *testing.T, alloc string, change func(*state)) *Lab {
 	return l
 }
 
+// shortDir is a folder below /tmp, so that sockets fit whatever TMPDIR is.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "lt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // What is in the engine is known from the lab's folder only, so the folder stays
 // until the engine has answered.
 func TestDownKeepsTheFolderUntilDockerAnswers(t *testing.T) {
 	const ours, other = "11111111-2222-3333-4444-555555555555", "99999999-2222-3333-4444-555555555555"
-	tmp, err := os.MkdirTemp("/tmp", "lt") // short: a socket lies in it
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(tmp) })
-	socket := filepath.Join(tmp, "docker.sock")
+	socket := filepath.Join(shortDir(t), "docker.sock")
 	t.Setenv("DOCKER_HOST", "unix://"+socket)
-	l := dockerLab(t, ours, func(s *state) { s.Driver, s.Image = DriverDocker, "stoker-lab:1" })
+	l := dockerLab(t, ours, func(s *state) { s.Driver, s.Images = DriverDocker, []string{"stoker-lab:1"} })
 	mustStay := func(err error, is error, say ...string) {
 		t.Helper()
 		if err == nil || is != nil && !errors.Is(err, is) {
@@ -130,7 +139,7 @@ func TestDownAsksDockerWhereItWasUsed(t *testing.T) {
 		fails  bool
 	}{
 		"never":   {func(s *state) { s.Driver = DriverExec }, false},
-		"earlier": {func(s *state) { s.Driver, s.Image = DriverExec, "stoker-lab:1" }, true},
+		"earlier": {func(s *state) { s.Driver, s.Images = DriverExec, []string{"stoker-lab:1"} }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := dockerLab(t, alloc, c.change)
@@ -140,5 +149,50 @@ func TestDownAsksDockerWhereItWasUsed(t *testing.T) {
 				t.Errorf("down: %v", err)
 			}
 		})
+	}
+}
+
+// Each build of the programs is a new image: down removes all that were made.
+func TestEveryImageIsRemembered(t *testing.T) {
+	tmp := shortDir(t)
+	socket, dir := filepath.Join(tmp, "docker.sock"), filepath.Join(tmp, "l")
+	engine := &fakeEngine{images: []string{"stoker-lab:0", "stoker-lab:1", "stoker-lab:2", "theirs:1"}}
+	engine.serve(t, socket)
+	t.Setenv("DOCKER_HOST", "unix://"+socket)
+	// As an earlier program wrote it.
+	old := `{"version":1,"name":"down-test","mark":"m-down-test","servers":1,"nodes":[{"name":"cpu"}],"driver":"docker","image":"stoker-lab:0"}`
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(paths{dir}.state(), []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"stoker-lab:1", "stoker-lab:2", "stoker-lab:2"} {
+		spec, err := Spec{Name: "down-test", Dir: dir, NomadBin: self, VaultBin: self, Image: Image{Name: name}}.filled()
+		if err != nil {
+			t.Fatal(err)
+		}
+		se, err := newSession(t.Context(), dir, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := se.adopt(t.Context(), spec); err != nil {
+			t.Fatal(err)
+		}
+		se.unlock()
+	}
+	l, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Down(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(engine.images, []string{"theirs:1"}) {
+		t.Errorf("images left: %q", engine.images)
 	}
 }

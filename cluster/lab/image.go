@@ -100,12 +100,9 @@ func addFile(tw *tar.Writer, from, to string) error {
 	return err
 }
 
-// removeImage forgets the lab's image; another lab may still use it, and then
+// removeImage forgets an image of the lab; another lab may still use it, and then
 // the engine keeps it.
 func removeImage(ctx context.Context, e rest, name string) error {
-	if name == "" {
-		return nil
-	}
 	err := e.do(ctx, http.MethodDelete, "/images/"+name, nil, nil)
 	if code := statusOf(err); err == nil || code == http.StatusNotFound || code == http.StatusConflict {
 		return nil

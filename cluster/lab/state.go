@@ -30,17 +30,26 @@ type state struct {
 	PluginBin string            `json:"plugin_bin,omitempty"` // the lab's own copy
 	Driver    string            `json:"driver"`               // settled: docker, exec or raw_exec
 	Chroot    map[string]string `json:"chroot,omitempty"`
-	Image     string            `json:"image,omitempty"` // name of the container image, with docker only
+	Images    []string          `json:"images,omitempty"` // every container image that was made, with docker only
 	PackVars  map[string]string `json:"pack_vars,omitempty"`
 	Grants    []Grant           `json:"grants,omitempty"`
 	Procs     map[string]proc   `json:"procs"` // by part
+
+	// Image is the one image that earlier programs knew of; it is read, not written.
+	Image string `json:"image,omitempty"`
 }
 
 func (s *state) layout() layout { return newLayout(s.Name, s.Servers, len(s.Nodes)) }
 
+func (s *state) addImage(name string) {
+	if name != "" && !slices.Contains(s.Images, name) {
+		s.Images = append(s.Images, name)
+	}
+}
+
 // usedDocker tells whether the docker driver was ever offered: containers may be
 // there although the lab has another driver by now.
-func (s *state) usedDocker() bool { return s.Driver == DriverDocker || s.Image != "" }
+func (s *state) usedDocker() bool { return s.Driver == DriverDocker || len(s.Images) > 0 }
 
 func (s *state) nodeIndex(name string) (int, error) {
 	i := slices.IndexFunc(s.Nodes, func(n Node) bool { return n.Name == name })
@@ -96,6 +105,8 @@ func loadState(dir string) (*state, error) {
 	if s.Procs == nil {
 		s.Procs = map[string]proc{}
 	}
+	s.addImage(s.Image)
+	s.Image = ""
 	return &s, nil
 }
 

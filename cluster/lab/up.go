@@ -40,7 +40,7 @@ func Up(ctx context.Context, spec Spec, progress func(Progress)) (*Lab, error) {
 		}
 		return nil, err
 	}
-	if err := se.bringUp(ctx, spec.Jobs); err != nil {
+	if err := se.bringUp(ctx, spec); err != nil {
 		return nil, fmt.Errorf("bring up lab %s: %w", spec.Name, err)
 	}
 	se.say("lab", "ready", true)
@@ -101,10 +101,8 @@ func (se *session) adopt(ctx context.Context, spec Spec) error {
 		}
 	}
 	if s.Driver == DriverDocker && spec.Image.Name != "" {
-		if err := ensureImage(ctx, spec.Image); err != nil {
-			return err
-		}
-		s.Image = spec.Image.Name
+		// Earlier ones stay until the lab goes: jobs that run may start again.
+		s.addImage(spec.Image.Name)
 	}
 	if spec.PackVars != nil {
 		s.PackVars = spec.PackVars(s.Driver, s.layout().vaultURL())
@@ -246,10 +244,10 @@ func copyProgram(from, to string) error {
 	return errors.Join(os.Chmod(to, 0o700), os.Chtimes(to, time.Time{}, src.ModTime()))
 }
 
-func (se *session) bringUp(ctx context.Context, jobs []Job) error {
+func (se *session) bringUp(ctx context.Context, spec Spec) error {
 	n := se.nomad()
 	defer n.close()
-	servers := []func(context.Context) error{se.vaultUp}
+	servers := []func(context.Context) error{se.vaultUp, func(ctx context.Context) error { return se.imageUp(ctx, spec.Image) }}
 	for i := range se.state.Servers {
 		servers = append(servers, func(ctx context.Context) error { return se.serverUp(ctx, i) })
 	}
@@ -279,12 +277,25 @@ func (se *session) bringUp(ctx context.Context, jobs []Job) error {
 	if err := together(ctx, clients...); err != nil {
 		return err
 	}
-	for _, j := range jobs {
+	for _, j := range spec.Jobs {
 		if err := n.submit(ctx, j); err != nil {
 			return err
 		}
 		se.say("job "+j.Name, "submitted", true)
 	}
+	return nil
+}
+
+// imageUp makes the image. Its name is in the state by now, so that Down finds
+// it even if this call does not return.
+func (se *session) imageUp(ctx context.Context, img Image) error {
+	if se.state.Driver != DriverDocker || img.Name == "" {
+		return nil
+	}
+	if err := ensureImage(ctx, img); err != nil {
+		return err
+	}
+	se.say("image", img.Name, true)
 	return nil
 }
 
