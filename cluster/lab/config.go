@@ -258,7 +258,7 @@ func render(name, text string, data any) ([]byte, error) {
 func renderVault(p paths, l layout) ([]byte, error) {
 	return render("vault", vaultConfig, map[string]string{
 		"URL": l.vaultURL(), "Addr": l.Vault, "ClusterURL": "https://" + l.VaultCluster,
-		"ClusterAddr": l.VaultCluster, "Data": filepath.Join(p.vault(), "raft"),
+		"ClusterAddr": l.VaultCluster, "Data": p.raft(),
 	})
 }
 

@@ -155,6 +155,7 @@ func TestLab(t *testing.T) {
 	checkNodeFault(ctx, t, l, se)
 	checkSeal(ctx, t, l)
 	checkRepair(ctx, t, l, spec, se, wrapped)
+	checkLostKeys(ctx, t, l, spec, se)
 	checkDown(ctx, t, l, se)
 }
 
@@ -366,6 +367,22 @@ func checkRepair(ctx context.Context, t *testing.T, l *Lab, spec Spec, se *sessi
 		t.Errorf("a key from before the crash does not open: %v", err)
 	}
 	waitRunning(ctx, t, se, "model", "g")
+}
+
+// checkLostKeys takes the keys of a Vault with which nothing was sealed, as a
+// crash right after it was initialised would.
+func checkLostKeys(ctx context.Context, t *testing.T, l *Lab, spec Spec, se *session) {
+	t.Helper()
+	s, err := loadState(l.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Procs["vault"].kill(ctx), os.Remove(l.paths.unsealKey()), os.Remove(l.paths.vaultToken())); err != nil {
+		t.Fatal(err)
+	}
+	mustUp(ctx, t, spec)
+	checkHealthy(ctx, t, l)
+	dataKey(ctx, t, se)
 }
 
 // checkDown sees that nothing is left: no process, mount, cgroup or file.

@@ -72,6 +72,7 @@ func (p paths) models() string     { return filepath.Join(p.dir, "models") }
 func (p paths) plugins() string    { return filepath.Join(p.dir, "plugins") }
 func (p paths) tmp() string        { return filepath.Join(p.dir, "tmp") }
 func (p paths) vault() string      { return filepath.Join(p.dir, "vault") }
+func (p paths) raft() string       { return filepath.Join(p.vault(), "raft") }
 func (p paths) audit() string      { return filepath.Join(p.vault(), "audit.log") }
 
 func (p paths) log(part string) string    { return filepath.Join(p.logs(), part+".log") }

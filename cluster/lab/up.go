@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"stoker/secrets/seal"
 )
 
 // Up brings the lab up, or back up. It is harmless when everything runs; what
@@ -146,7 +148,7 @@ func reconcile(spec Spec, s *state) (Spec, error) {
 // files makes all folders and configuration files.
 func (se *session) files(ctx context.Context, plugin string) error {
 	p, s := se.paths, se.state
-	dirs := []string{p.logs(), p.plugins(), p.tmp(), filepath.Join(p.vault(), "raft"), filepath.Join(p.dir, "conf")}
+	dirs := []string{p.logs(), p.plugins(), p.tmp(), p.raft(), filepath.Join(p.dir, "conf")}
 	for _, dir := range dirs {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make the lab's folders: %w", err)
@@ -300,6 +302,20 @@ func (se *session) imageUp(ctx context.Context, img Image) error {
 }
 
 func (se *session) vaultUp(ctx context.Context) error {
+	err := se.vaultStart(ctx)
+	if errors.Is(err, errKeysLost) {
+		if err = se.forgetVault(ctx, err); err == nil {
+			err = se.vaultStart(ctx)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	se.say("vault", "unsealed", true)
+	return nil
+}
+
+func (se *session) vaultStart(ctx context.Context) error {
 	se.saySlow("vault")
 	lay := se.state.layout()
 	_, err := se.ensure("vault", se.state.VaultBin, []string{lay.Vault, lay.VaultCluster},
@@ -309,11 +325,50 @@ func (se *session) vaultUp(ctx context.Context) error {
 	}
 	v := se.vault()
 	defer v.close()
-	if err := v.ready(ctx, se.paths, se.gone("vault")); err != nil {
+	return v.ready(ctx, se.paths, se.gone("vault"))
+}
+
+// forgetVault removes the data of a Vault whose keys are lost, so that the next
+// start makes a new one. It refuses while there are artifacts that were sealed:
+// whoever finds the keys again can still open them.
+func (se *session) forgetVault(ctx context.Context, lost error) error {
+	artifact, err := firstArtifact(se.paths.models())
+	if err != nil {
+		return errors.Join(lost, err)
+	}
+	if artifact != "" {
+		return fmt.Errorf("%w: put the file back if you have it. Without it nothing opens what was sealed, such as %s: take the lab down and up again, which removes it too",
+			lost, artifact)
+	}
+	se.say("vault", "its keys are lost and nothing was sealed: making it anew", false)
+	if err := se.proc("vault").stop(ctx, agentGrace); err != nil {
 		return err
 	}
-	se.say("vault", "unsealed", true)
+	// Moved first: half of the data would be a Vault that does not start.
+	data := se.paths.raft()
+	old := data + ".lost"
+	err = errors.Join(os.RemoveAll(old), os.Rename(data, old), os.Mkdir(data, 0o700), os.RemoveAll(old))
+	for _, path := range []string{se.paths.unsealKey(), se.paths.vaultToken()} {
+		if rerr := os.Remove(path); !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("make vault anew: %w", err)
+	}
 	return nil
+}
+
+// firstArtifact finds a folder that holds a sealed artifact; "" when there is none.
+func firstArtifact(dir string) (found string, err error) {
+	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Name() == seal.ManifestName {
+			found = filepath.Dir(path)
+			return fs.SkipAll
+		}
+		return err
+	})
+	return found, err
 }
 
 // vaultRights sets Vault up. It needs Nomad's keys, so Nomad must answer.

@@ -31,9 +31,13 @@ func (v vaultAPI) health(ctx context.Context) (vaultHealth, error) {
 	return h, err
 }
 
+// errKeysLost says that Vault is sealed for good, as far as the lab can tell.
+var errKeysLost = errors.New("vault is sealed and its unseal key or root token is not in the lab's folder")
+
 // ready initialises and unseals Vault as far as it needs that, and waits until
-// it serves. The unseal key and the token are on disk before Vault is used: a
-// Vault whose key is lost can only be thrown away.
+// it serves. Vault tells its unseal key and root token once, in its answer to
+// being initialised; both are on disk before it is unsealed. So a crash in
+// between leaves a Vault that nobody can open and nobody has used: errKeysLost.
 func (v vaultAPI) ready(ctx context.Context, p paths, gone func() error) error {
 	var h vaultHealth
 	err := until(ctx, "vault", 30*time.Second, gone, func(ctx context.Context) (err error) {
@@ -47,6 +51,11 @@ func (v vaultAPI) ready(ctx context.Context, p paths, gone func() error) error {
 		if err := v.initialise(ctx, p); err != nil {
 			return err
 		}
+	} else if err := haveKeys(p); err != nil {
+		if h.Sealed {
+			return fmt.Errorf("%w: %w", errKeysLost, err)
+		}
+		return fmt.Errorf("vault is open, but its keys are not all there: %w: put the file back, or take the lab down and up again, which removes its models", err)
 	}
 	if err := v.unseal(ctx, p); err != nil {
 		return err
@@ -58,6 +67,15 @@ func (v vaultAPI) ready(ctx context.Context, p paths, gone func() error) error {
 		}
 		return err
 	})
+}
+
+func haveKeys(p paths) error {
+	for _, path := range []string{p.unsealKey(), p.vaultToken()} {
+		if _, err := os.Stat(path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (v vaultAPI) initialise(ctx context.Context, p paths) error {
@@ -79,7 +97,7 @@ func (v vaultAPI) initialise(ctx context.Context, p paths) error {
 func (v vaultAPI) unseal(ctx context.Context, p paths) error {
 	key, err := os.ReadFile(p.unsealKey())
 	if err != nil {
-		return fmt.Errorf("unseal vault: %w: without the key its data is lost; take the lab down and up again", err)
+		return fmt.Errorf("unseal vault: %w", err)
 	}
 	h, err := v.health(ctx)
 	if err != nil {
