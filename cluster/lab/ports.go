@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -103,7 +104,7 @@ func checkFree(part string, addrs ...string) error {
 		if owner == "" {
 			owner = "another process"
 		}
-		errs = append(errs, fmt.Errorf("%s needs %s, which %s holds (%w): stop it, or give the lab another name", part, addr, owner, err))
+		errs = append(errs, fmt.Errorf("%s needs %s, which %s holds (%w): stop it, or give this lab another --name", part, addr, owner, err))
 	}
 	return errors.Join(errs...)
 }
@@ -134,7 +135,13 @@ func listener(addr netip.AddrPort) string {
 		if to, err := os.Readlink(link); err == nil && to == "socket:["+inode+"]" {
 			pid := strings.Split(link, "/")[2]
 			comm, _ := os.ReadFile(filepath.Join("/proc", pid, "comm"))
-			return fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(comm)), pid)
+			who := fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(comm)), pid)
+			env, _ := os.ReadFile(filepath.Join("/proc", pid, "environ"))
+			// What a lab starts works in the lab's folder.
+			if home, err := os.Readlink(filepath.Join("/proc", pid, "cwd")); err == nil && bytes.Contains(env, []byte(markVar+"=")) {
+				who += " of the lab in " + home
+			}
+			return who
 		}
 	}
 	return ""

@@ -99,7 +99,7 @@ func TestTakenPortNamesItsOwner(t *testing.T) {
 		t.Fatal("a taken port is reported as free")
 	}
 	comm, _ := os.ReadFile("/proc/self/comm")
-	for _, want := range []string{"vault", addr, strings.TrimSpace(string(comm)), "another name"} {
+	for _, want := range []string{"vault", addr, strings.TrimSpace(string(comm)), "another --name"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not mention %q", err, want)
 		}

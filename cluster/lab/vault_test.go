@@ -124,6 +124,9 @@ func TestVaultWithoutKeysIsMadeAnew(t *testing.T) {
 		}
 	}
 	first := up()
+	if err := checkFree("vault", se.state.layout().Vault); err == nil || !strings.Contains(err.Error(), "of the lab in "+p.dir) {
+		t.Errorf("the holder of a port is another lab: %v", err)
+	}
 	crash()
 	if again := up(); again != first {
 		t.Error("a Vault with its keys was made anew")
