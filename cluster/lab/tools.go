@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,20 +37,11 @@ func Vault() Tool {
 	return Tool{Name: "vault", Module: "github.com/hashicorp/vault", Minimum: [2]int{1, 16}, Tags: "minimal", Expected: 5 * time.Minute}
 }
 
-// DefaultCacheDir is where built tools are kept: under XDG_CACHE_HOME, which is
-// ~/.cache unless set.
-func DefaultCacheDir() (string, error) {
-	base, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find a folder for built programs: %w (set XDG_CACHE_HOME)", err)
-	}
-	return filepath.Join(base, "stoker", "tools"), nil
-}
-
 // Tools finds a tool: on PATH when recent enough, else in the cache, else it
 // builds it there once. srcDir is the folder "cluster/lab/tools" of a checkout of
-// stoker, which pins what is built; without it a missing tool is an error.
-// progress may be nil; it is called about once a second during a build.
+// stoker, which pins what is built; without it the newest one in the cache will
+// do, and a missing tool is an error. progress may be nil; it is called about
+// once a second during a build.
 func Tools(ctx context.Context, tool Tool, srcDir, cacheDir string, progress func(Progress)) (string, error) {
 	if progress == nil {
 		progress = func(Progress) {}
@@ -66,10 +58,16 @@ func Tools(ctx context.Context, tool Tool, srcDir, cacheDir string, progress fun
 		}
 	}
 	mod := filepath.Join(srcDir, tool.Name)
-	pinned, err := pinnedVersion(filepath.Join(mod, "go.mod"), tool.Module)
-	if srcDir == "" || err != nil {
-		return "", fmt.Errorf("find %s: %s, and there is no source to build it from (%w): install %s or run from a checkout of stoker",
-			tool.Name, unfit, err, tool.Name)
+	pinned, err := "", errors.New("no checkout")
+	if srcDir != "" {
+		pinned, err = pinnedVersion(filepath.Join(mod, "go.mod"), tool.Module)
+	}
+	if err != nil {
+		if path := tool.newest(cacheDir); path != "" {
+			return path, nil
+		}
+		return "", fmt.Errorf("find %s: %s, none was built in %s, and there is no source to build it from (%w): install %s or run from a checkout of stoker",
+			tool.Name, unfit, cacheDir, err, tool.Name)
 	}
 	path := filepath.Join(cacheDir, tool.Name+"-"+pinned)
 	if checkProgram(tool.Name, path) == nil {
@@ -96,6 +94,8 @@ func Tools(ctx context.Context, tool Tool, srcDir, cacheDir string, progress fun
 
 var versionPattern = regexp.MustCompile(`v(\d+)\.(\d+)\.\d+\S*`)
 
+var releasePattern = regexp.MustCompile(`^v(\d+)\.(\d+)\.(\d+)$`)
+
 func toolVersion(ctx context.Context, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -118,6 +118,31 @@ func (t Tool) accepts(version string) bool {
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
 	return major > t.Minimum[0] || major == t.Minimum[0] && minor >= t.Minimum[1]
+}
+
+// newest finds the newest version that was built into the cache and will do, ""
+// when there is none. A file name that goes on after the version is a lock, or a
+// build that has not ended.
+func (t Tool) newest(cacheDir string) string {
+	entries, _ := os.ReadDir(cacheDir)
+	best, bestPath := []int{}, ""
+	for _, e := range entries {
+		version, ok := strings.CutPrefix(e.Name(), t.Name+"-")
+		m := releasePattern.FindStringSubmatch(version)
+		path := filepath.Join(cacheDir, e.Name())
+		if !ok || m == nil || !t.accepts(version) || checkProgram(t.Name, path) != nil {
+			continue
+		}
+		var v []int
+		for _, part := range m[1:] {
+			n, _ := strconv.Atoi(part)
+			v = append(v, n)
+		}
+		if slices.Compare(v, best) > 0 {
+			best, bestPath = v, path
+		}
+	}
+	return bestPath
 }
 
 // pinnedVersion reads which version of module a go.mod requires.

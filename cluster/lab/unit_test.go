@@ -391,6 +391,19 @@ func TestToolsPrefersPathThenCache(t *testing.T) {
 	if got, err := Tools(t.Context(), Nomad(), src, cache, nil); err != nil || got != cached {
 		t.Errorf("old one on PATH: %q, %v", got, err)
 	}
+	// Without a checkout nothing is pinned.
+	newest := filepath.Join(cache, "nomad-v1.12.0")
+	for _, name := range []string{"nomad-v1.9.12", "nomad-v1.12.0", "nomad-v1.13.0.lock", "nomad-v1.13.0.4711", "vault-v1.21.0"} {
+		script(filepath.Join(cache, name), "v0.0.0")
+	}
+	for _, none := range []string{"", t.TempDir()} {
+		if got, err := Tools(t.Context(), Nomad(), none, cache, nil); err != nil || got != newest {
+			t.Errorf("no checkout: %q, %v", got, err)
+		}
+	}
+	if got, err := Tools(t.Context(), Nomad(), "", t.TempDir(), nil); err == nil {
+		t.Errorf("neither a checkout nor a cache: %q", got)
+	}
 	script(filepath.Join(bin, "nomad"), "v1.10.2")
 	if got, err := Tools(t.Context(), Nomad(), src, cache, nil); err != nil || got != filepath.Join(bin, "nomad") {
 		t.Errorf("good one on PATH: %q, %v", got, err)
