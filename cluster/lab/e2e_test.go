@@ -330,6 +330,20 @@ func checkNodeFault(ctx context.Context, t *testing.T, l *Lab, se *session) {
 		t.Fatal(err)
 	}
 	checkHealthy(ctx, t, l)
+	for name, fault := range map[string]func(context.Context, string) error{"stop": l.StopNode, "crash": l.CrashNode} {
+		if err := fault(ctx, "gpu-b"); err != nil {
+			t.Fatal(err)
+		}
+		for p, part := range owned(se.state.Mark) {
+			if part == "gpu-b" && (name == "crash" || strings.Contains(cmdlineOf(p.PID), "-config=")) {
+				t.Errorf("%s gpu-b: %s still runs", name, cmdlineOf(p.PID))
+			}
+		}
+		if err := l.StartNode(ctx, "gpu-b"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkHealthy(ctx, t, l)
 }
 
 func checkSeal(ctx context.Context, t *testing.T, l *Lab) {
@@ -343,8 +357,14 @@ func checkSeal(ctx context.Context, t *testing.T, l *Lab) {
 	if err := l.UnsealVault(ctx); err != nil {
 		t.Fatal(err)
 	}
+	if i, err := l.Leader(ctx); err != nil || i != 0 {
+		t.Errorf("the only server: leader %d, %v", i, err)
+	}
 	if err := l.StopServer(ctx, 0); err != nil {
 		t.Fatal(err)
+	}
+	if i, err := l.Leader(ctx); err == nil {
+		t.Errorf("no server: leader %d", i)
 	}
 	if err := l.StartServer(ctx, 0); err != nil {
 		t.Fatal(err)

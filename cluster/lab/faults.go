@@ -2,9 +2,13 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
+
+// So far only tests call what is in this file, those of tui/e2e among them; a
+// command that injects faults into a lab will call the same.
 
 // StopNode ends a Nomad client in good order. Its tasks go on.
 func (l *Lab) StopNode(ctx context.Context, name string) error {
@@ -80,6 +84,9 @@ func (l *Lab) Leader(ctx context.Context) (int, error) {
 		var addr string
 		err = n.get(ctx, "/v1/status/leader", &addr)
 		n.close()
+		if err == nil && addr == "" {
+			err = errors.New("none elected")
+		}
 		for i, other := range lay.Servers {
 			if err == nil && addr == other.addr(other.RPC) {
 				return i, nil

@@ -56,9 +56,6 @@ func (l *Lab) SimDir(node string) string { return l.paths.sim(node) }
 // AuditLog is Vault's audit file.
 func (l *Lab) AuditLog() string { return l.paths.audit() }
 
-// ContextFile is the file that describes the lab as a context for stoker.
-func (l *Lab) ContextFile() string { return l.paths.context() }
-
 // Logs is the path of the log of a part: "vault", "server-1" or a node's name.
 func (l *Lab) Logs(part string) string { return l.paths.log(part) }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 )
@@ -131,28 +129,4 @@ agents:
 		return fmt.Errorf("write the lab's context: %w", err)
 	}
 	return nil
-}
-
-// List finds the labs below the default folder, by name.
-func List() ([]*Lab, error) {
-	pattern, err := DefaultDir("*")
-	if err != nil {
-		return nil, err
-	}
-	dirs, err := filepath.Glob(pattern)
-	if err != nil {
-		return nil, fmt.Errorf("list labs: %w", err)
-	}
-	var labs []*Lab
-	for _, dir := range dirs {
-		if _, err := os.Stat(paths{dir}.state()); err != nil {
-			continue
-		}
-		l, err := Open(dir)
-		if err != nil {
-			return labs, err
-		}
-		labs = append(labs, l)
-	}
-	return labs, nil
 }
