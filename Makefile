@@ -45,7 +45,7 @@ lint: setup ## formatting, vet and staticcheck of every module
 	@out=$$(go tool gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted (make fmt):"; echo "$$out"; exit 1; fi
 	go vet ./... && go tool staticcheck ./...
 	CGO_ENABLED=0 go vet ./...
-	@for m in $(NESTED); do echo "lint $$m"; (cd $$m && go vet ./...) || exit 1; done
+	@check=$$(go tool -n staticcheck) && for m in $(NESTED); do echo "lint $$m"; (cd $$m && go vet ./... && "$$check" ./...) || exit 1; done
 
 fmt: setup ## format all Go files
 	go tool gofumpt -w $$(git ls-files '*.go')
