@@ -8,6 +8,8 @@ SHELL := /bin/bash
 BIN     := bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
+# The lab of the demo. make demo LAB=other has one beside it, where the ports fit.
+LAB     := lab
 # Modules with a go.mod of their own: go test ./... does not visit them.
 NESTED  := gpu/plugin scenarios/workload
 # go-nvml's header marks functions as deprecated that it wraps all the same.
@@ -36,8 +38,8 @@ workload: setup ## build the reference workload
 tools: build ## find nomad and vault, or build them once (under 10 minutes on two cores)
 	$(BIN)/stoker lab tools
 
-demo: build ## bring the lab up and run the first scenario on it
-	$(BIN)/stoker demo
+demo: build ## bring the lab up and run the first scenario on it (LAB=NAME: another one)
+	$(BIN)/stoker demo --name $(LAB)
 
 test: lint unit e2e ## run everything: lint, unit tests, and the tests on the lab
 
