@@ -70,11 +70,17 @@ func (se *session) removeDocker(ctx context.Context, allocs map[string]bool) err
 		return errors.New("DOCKER_HOST names no unix socket, so that containers of the lab may be left: set it as it was when the lab was brought up, and take it down again")
 	}
 	defer e.close()
-	errs := []error{removeContainers(ctx, e, allocs)}
-	for _, name := range se.state.Images {
-		errs = append(errs, removeImage(ctx, e, name))
+	err := e.get(ctx, "/version", nil)
+	if err == nil {
+		errs := []error{removeContainers(ctx, e, allocs)}
+		for _, name := range se.state.Images {
+			errs = append(errs, removeImage(ctx, e, name))
+		}
+		err = errors.Join(errs...)
+	} else {
+		err = fmt.Errorf("ask the docker engine: %w", err)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return fmt.Errorf("%w; containers or images of the lab may be left: take it down again when the docker engine answers, or delete %s if there is no such engine any more",
 			err, se.paths.dir)
 	}
