@@ -44,9 +44,12 @@ type Config struct {
 
 	Packs    func() ([]pack.Pack, error) // nil: no form to submit from
 	PackVars map[string]string           // what the context says for packs
-	Keys     keyring.Rotator             // nil: keys are only shown
-	Runs     scenarios.Source            // the scenario that runs beside the screen, and the files there are
-	Local    bool                        // this machine alone: only its GPUs are shown
+	// CommandContext is what a command that is to be pasted elsewhere must give
+	// with --context; empty when the environment alone says which cluster it is.
+	CommandContext string
+	Keys           keyring.Rotator  // nil: keys are only shown
+	Runs           scenarios.Source // the scenario that runs beside the screen, and the files there are
+	Local          bool             // this machine alone: only its GPUs are shown
 
 	Theme string      // one of theme.Names; empty is theme.Auto
 	Start screen.Name // the first screen; empty is the fleet

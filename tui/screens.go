@@ -42,7 +42,7 @@ func screens(e *screen.Env, cfg Config) []entry {
 		event,
 	}
 	if cfg.Packs != nil {
-		out = append(out, entry{screen.Submit, keys.GoSubmit, keys.ScopeSubmit, submit.New(e, cfg.Packs, cfg.PackVars)})
+		out = append(out, entry{screen.Submit, keys.GoSubmit, keys.ScopeSubmit, submit.New(e, cfg.Packs, cfg.PackVars, cfg.CommandContext)})
 	}
 	return out
 }

@@ -34,6 +34,9 @@ type Context struct {
 	// Configured is false when nothing named a cluster: the official default
 	// address is then only a guess.
 	Configured bool `yaml:"-"`
+	// Named says that --context finds it again; what only the environment says
+	// has no name of its own.
+	Named bool `yaml:"-"`
 }
 
 // Nomad is where a Nomad is, by the names of its own variables.
@@ -139,7 +142,7 @@ func All(sys System) ([]Context, string, error) {
 	}
 	var out []Context
 	for name, c := range f.Contexts {
-		c.Name, c.Configured = name, true
+		c.Name, c.Configured, c.Named = name, true, true
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b Context) int { return strings.Compare(a.Name, b.Name) })

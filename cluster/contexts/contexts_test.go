@@ -196,6 +196,9 @@ func TestPrecedence(t *testing.T) {
 			if got.Name+" "+got.Nomad.Address != c.want || got.Configured != c.configured {
 				t.Errorf("got %s %s, configured %v", got.Name, got.Nomad.Address, got.Configured)
 			}
+			if byName := got.Name != "default"; got.Named != byName {
+				t.Errorf("%s: named %v", got.Name, got.Named)
+			}
 		})
 	}
 }

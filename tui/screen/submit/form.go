@@ -21,6 +21,7 @@ type form struct {
 	env     *screen.Env
 	pack    pack.Pack
 	presets map[string]string // of the context, those that the pack has
+	context string            // that the command must name; may be empty
 	snap    *cluster.Snapshot
 	fields  []field
 	at      int   // the field with the cursor
@@ -40,8 +41,8 @@ type field struct {
 	err     string // empty when the value is right
 }
 
-func newForm(e *screen.Env, p pack.Pack, presets map[string]string, s *cluster.Snapshot) *form {
-	f := &form{env: e, pack: p, presets: p.With(presets, nil)}
+func newForm(e *screen.Env, p pack.Pack, presets map[string]string, context string, s *cluster.Snapshot) *form {
+	f := &form{env: e, pack: p, presets: p.With(presets, nil), context: context}
 	for _, v := range p.Variables {
 		fd := field{Variable: v}
 		if v.Default != nil {
@@ -258,6 +259,9 @@ func (f *form) submit() tea.Cmd {
 // shell takes it from a variable.
 func (f *form) command() string {
 	words := []string{"stoker", "submit", quote(f.pack.Name)}
+	if f.context != "" { // elsewhere, another cluster may be the current one
+		words = append(words, "--context", quote(f.context))
+	}
 	for i := range f.fields {
 		d := &f.fields[i]
 		switch {

@@ -18,6 +18,7 @@ type Model struct {
 	env     *screen.Env
 	list    func() ([]pack.Pack, error)
 	presets map[string]string
+	context string // that a command must name; may be empty
 	snap    *cluster.Snapshot
 
 	asked  int   // number of the last reading of the packs
@@ -35,11 +36,12 @@ type packsMsg struct {
 }
 
 // New makes the screen. packs lists the packs and may read files; presets are
-// the context's values for variables, for packs that have them.
-func New(e *screen.Env, packs func() ([]pack.Pack, error), presets map[string]string) *Model {
+// the context's values for variables, for packs that have them; the command
+// that is offered names the context, unless that is empty.
+func New(e *screen.Env, packs func() ([]pack.Pack, error), presets map[string]string, context string) *Model {
 	return &Model{
 		Table: ui.NewTable(e.Theme, func(p *pack.Pack) string { return p.Name }, columns(e)),
-		env:   e, list: packs, presets: presets, snap: &cluster.Snapshot{},
+		env:   e, list: packs, presets: presets, context: context, snap: &cluster.Snapshot{},
 	}
 }
 
@@ -143,7 +145,7 @@ func (m *Model) open() tea.Cmd {
 	case p.Err != nil:
 		return screen.Note(cluster.Warn, "pack "+p.Name+" cannot be used: "+p.Err.Error())
 	}
-	m.form = newForm(m.env, *p, m.presets, m.snap)
+	m.form = newForm(m.env, *p, m.presets, m.context, m.snap)
 	m.form.setSize(m.w, m.h)
 	return nil
 }

@@ -43,7 +43,7 @@ func packs(t testing.TB) func() ([]pack.Pack, error) {
 // loaded is the screen with its packs read.
 func loaded(t testing.TB, presets map[string]string) func(*screen.Env) screen.Screen {
 	return func(e *screen.Env) screen.Screen {
-		m := New(e, packs(t), presets)
+		m := New(e, packs(t), presets, "")
 		m.Update(fixture.Reply(m.Open(screen.Target{})))
 		return m
 	}
@@ -116,7 +116,7 @@ func TestGolden(t *testing.T) {
 	fixture.Goldens(t, "filled", s, form, chain(fixture.Key(keys.Open), typing("llama-3.1-8b"), press("down"), press("down"), press("down"), press("space"), press("down"), typing("hf_secret"), press("down"))...)
 	fixture.Goldens(t, "error", s, form, wrong...)
 	fixture.Themes(t, "error", s, form, wrong...)
-	fixture.Goldens(t, "reading", s, func(e *screen.Env) screen.Screen { return New(e, packs(t), nil) })
+	fixture.Goldens(t, "reading", s, func(e *screen.Env) screen.Screen { return New(e, packs(t), nil, "") })
 }
 
 func TestEveryWidth(t *testing.T) {
@@ -232,7 +232,7 @@ func TestAPackWithoutVariables(t *testing.T) {
 }
 
 func TestOnlyTheLastReadingCounts(t *testing.T) {
-	m := New(fixture.Env(t), packs(t), nil)
+	m := New(fixture.Env(t), packs(t), nil, "")
 	m.SetSize(120, 35)
 	first := fixture.Reply(m.Update(screen.TickMsg{}))
 	second := m.Open(screen.Target{})
@@ -264,7 +264,7 @@ func TestTheDigestComesFromTheRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := New(fixture.Env(t), func() ([]pack.Pack, error) { return []pack.Pack{serve}, nil }, map[string]string{"vault_addr": "https://vault.example.net:8200"})
+	m := New(fixture.Env(t), func() ([]pack.Pack, error) { return []pack.Pack{serve}, nil }, map[string]string{"vault_addr": "https://vault.example.net:8200"}, "")
 	m.SetSize(120, 40)
 	m.Update(fixture.Reply(m.Open(screen.Target{})))
 	do(m, fixture.Key(keys.Open))
@@ -302,6 +302,16 @@ func TestTheDigestComesFromTheRegistry(t *testing.T) {
 	m.SetSnapshot(&snap)
 	if got := submitted()["digest"]; got != `"sha256:cc"` { // what a person gave stays
 		t.Errorf("digest %q", got)
+	}
+}
+
+func TestTheCommandNamesTheContextOfTheScreen(t *testing.T) {
+	m := New(fixture.Env(t), packs(t), nil, "gpu lab")
+	m.Update(fixture.Reply(m.Open(screen.Target{})))
+	m.SetSize(120, 35)
+	do(m, chain(fixture.Key(keys.Open), typing("llama"))...)
+	if c := m.form.command(); c != `stoker submit chat --context 'gpu lab' -v model=llama` {
+		t.Error(c)
 	}
 }
 
