@@ -271,6 +271,9 @@ func planDrain(p *Plan, s *cluster.Snapshot) error {
 			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "moves away"})
 		}
 	}
+	if !node.Eligible && len(p.Touches) == 1 {
+		p.Touches, p.Nothing = nil, "node "+node.Name+" takes no new work already, and nothing runs on it"
+	}
 	return nil
 }
 

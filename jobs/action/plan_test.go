@@ -100,6 +100,10 @@ func TestPlan(t *testing.T) {
 			action.Request{ID: action.Drain, Node: "gpu-b-0000-0000"},
 			shown{"drain node gpu-b", nil, true, "", "node gpu-b is draining already"},
 		},
+		"drain what was drained": {
+			action.Request{ID: action.Drain, Node: "gpu-d-0000-0000"},
+			shown{"drain node gpu-d", nil, true, "", "node gpu-d takes no new work already, and nothing runs on it"},
+		},
 		"undrain": {
 			action.Request{ID: action.Undrain, Node: "gpu-b-0000-0000"},
 			shown{"end the drain of node gpu-b", []action.Touch{{"node", "gpu-b", "takes work again"}}, false, "", ""},

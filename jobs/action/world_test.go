@@ -103,15 +103,15 @@ func alloc(id, of, on string, held ...gpu.UUID) cluster.Alloc {
 	}
 }
 
-// snapshot is three nodes, the second draining and the third closed, and on the
-// first a model of three, a notebook, the agent and what ended.
+// snapshot is four nodes, the second draining, the third closed with work on it
+// and the last closed and empty, and on the first a model of three, a notebook, the agent and what ended.
 func snapshot(t *testing.T) *cluster.Snapshot {
 	t.Helper()
 	node := func(name string) cluster.Node {
 		return cluster.Node{ID: cluster.NodeID(name + "-0000-0000"), Name: name, Status: cluster.NodeReady, Eligible: true, ModifyIndex: 1}
 	}
-	nodes := []cluster.Node{node("gpu-a"), node("gpu-b"), node("gpu-c")}
-	nodes[1].Draining, nodes[1].Eligible, nodes[2].Eligible = true, false, false
+	nodes := []cluster.Node{node("gpu-a"), node("gpu-b"), node("gpu-c"), node("gpu-d")}
+	nodes[1].Draining, nodes[1].Eligible, nodes[2].Eligible, nodes[3].Eligible = true, false, false, false
 	ended, waits := alloc("ended9", "chat", "gpu-a", "GPU-9"), alloc("chat3", "chat", "gpu-c", "GPU-3")
 	ended.Client, waits.Client = "complete", "pending"
 	gone := job("gone", "service", group("g", 1, 0))

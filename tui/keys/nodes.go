@@ -26,5 +26,6 @@ func gpus() []Binding {
 		{GoHolder, ScopeGPUs, []string{"h"}, "holder", "the job that holds the GPU"},
 		{GoNode, ScopeGPUs, []string{"n"}, "node", "the node of the GPU"},
 		{Drain, ScopeGPUs, []string{"d"}, "drain node", "move all work off the GPU's node and keep new work away"},
+		{Undrain, ScopeGPUs, []string{"u"}, "undrain node", "let the GPU's node take work again"},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stoker/cluster"
+	"stoker/tui/keys"
 	"stoker/tui/theme"
 	"stoker/tui/ui"
 )
@@ -24,6 +25,17 @@ func NodeState(th *theme.Theme, n *cluster.Node) ui.Cell {
 		return ui.In(th.OK, th.G.OK+" ready")
 	}
 	return ui.In(th.Unknown, th.G.Unknown+" "+cmp.Or(string(n.Status), "unknown"))
+}
+
+// Drains offers the one of drain and undrain that would do something.
+func Drains(n *cluster.Node) []keys.ID {
+	switch {
+	case n == nil:
+		return nil
+	case n.Draining || !n.Eligible:
+		return []keys.ID{keys.Undrain}
+	}
+	return []keys.ID{keys.Drain}
 }
 
 // GPUState is a GPU's state as glyph, word and style.

@@ -97,8 +97,8 @@ func (m *Model) act(k keys.ID, g *cluster.GPU) tea.Cmd {
 		}
 	case keys.GoNode:
 		return screen.Open(screen.Nodes, screen.Target{Node: g.Node, Details: true})
-	case keys.Drain:
-		return screen.Ask(action.Request{ID: action.Drain, Node: g.Node})
+	case keys.Drain, keys.Undrain:
+		return screen.Ask(action.Request{ID: action.ID(k), Node: g.Node})
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (m *Model) Actions() []keys.ID {
 	if g.Holder != nil {
 		out = append(out, keys.GoHolder)
 	}
-	out = append(out, keys.GoNode, keys.Drain)
+	out = append(append(out, keys.GoNode), screen.Drains(m.Snap.Node(g.Node))...)
 	if m.detail == nil {
 		out = append(out, keys.Sort)
 	}

@@ -1,6 +1,7 @@
 package gpus
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,29 @@ func TestSelectionFollowsTheGPU(t *testing.T) {
 	m.SetSnapshot(&less)
 	if got := m.Selected().UUID; got != s.GPUs[1].UUID {
 		t.Errorf("after a refresh: %s", got)
+	}
+}
+
+func TestADrainedNodeIsOfferedUndrain(t *testing.T) {
+	s := *fixture.Lab()
+	s.Nodes = slices.Clone(s.Nodes)
+	m := shown(t, &s)
+	g := &s.GPUs[0]
+	if as := m.Actions(); !slices.Contains(as, keys.Drain) || slices.Contains(as, keys.Undrain) {
+		t.Errorf("a node that takes work: %v", as)
+	}
+	for i := range s.Nodes {
+		if s.Nodes[i].ID == g.Node {
+			s.Nodes[i].Eligible = false
+		}
+	}
+	m.SetSnapshot(&s)
+	if as := m.Actions(); slices.Contains(as, keys.Drain) || !slices.Contains(as, keys.Undrain) {
+		t.Errorf("a drained node: %v", as)
+	}
+	want := screen.AskMsg{Request: action.Request{ID: action.Undrain, Node: g.Node}}
+	if d := cmp.Diff(want, fixture.Reply(m.Update(fixture.Key(keys.Undrain)))); d != "" {
+		t.Error(d)
 	}
 }
 

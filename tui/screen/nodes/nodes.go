@@ -104,24 +104,13 @@ func (m *Model) Back() bool {
 // Actions implements screen.Screen.
 func (m *Model) Actions() []keys.ID {
 	if m.detail != nil {
-		return append([]keys.ID{keys.Open, keys.Pane}, drains(m.Snap.Node(m.detail.id))...)
+		return append([]keys.ID{keys.Open, keys.Pane}, screen.Drains(m.Snap.Node(m.detail.id))...)
 	}
 	row := m.Selected()
 	if row == nil {
 		return nil
 	}
-	return append([]keys.ID{keys.Open}, append(drains(row.Node), keys.Sort)...)
-}
-
-// drains offers the one of the two that would do something.
-func drains(n *cluster.Node) []keys.ID {
-	switch {
-	case n == nil:
-		return nil
-	case n.Draining || !n.Eligible:
-		return []keys.ID{keys.Undrain}
-	}
-	return []keys.ID{keys.Drain}
+	return append([]keys.ID{keys.Open}, append(screen.Drains(row.Node), keys.Sort)...)
 }
 
 // SetFilter implements screen.Filterer.
