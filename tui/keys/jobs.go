@@ -49,14 +49,14 @@ func models() []Binding {
 		{Scale, ScopeModels, []string{"s"}, "scale", "change the number of replicas"},
 		{Restart, ScopeModels, []string{"R"}, "restart", "restart every replica, one after the other"},
 		{Stop, ScopeModels, []string{"x"}, "stop", "stop the job that serves the model"},
-		{Logs, ScopeModels, []string{"l"}, "logs", "follow the log of a replica"},
+		{Logs, ScopeModels, []string{"l"}, "logs", "follow the logs of all replicas"},
 	}
 }
 
 func training() []Binding {
 	return []Binding{
 		{Stop, ScopeTrain, []string{"x"}, "stop", "stop the training job"},
-		{Logs, ScopeTrain, []string{"l"}, "logs", "follow the log of the trainer"},
+		{Logs, ScopeTrain, []string{"l"}, "logs", "follow the logs of the job"},
 		{Why, ScopeTrain, []string{"w"}, "why", "why the job waits, in Nomad's own counts"},
 	}
 }

@@ -90,8 +90,8 @@ type Target struct {
 	Job   cluster.JobID
 	Alloc cluster.AllocID
 	Key   string
-	// Details opens them, too, instead of only selecting the row.
-	Details bool
+	// Details opens them, too, instead of only selecting the row, and Logs the log of the job.
+	Details, Logs bool
 }
 
 // KeyMsg is a key that the table of keys knows in this screen's scopes.

@@ -270,7 +270,12 @@ func (m *Model) Open(t screen.Target) tea.Cmd {
 		return nil
 	}
 	m.Select(t.Job)
-	if t.Details {
+	switch {
+	case t.Logs:
+		cmd := m.follow(t.Job, t.Alloc)
+		m.jumped = m.logs != nil
+		return cmd
+	case t.Details:
 		m.show(t.Job)
 		m.detail.allocs.Select(t.Alloc)
 		m.detail.fillTasks()
@@ -281,13 +286,14 @@ func (m *Model) Open(t screen.Target) tea.Cmd {
 
 // Back implements screen.Backer.
 func (m *Model) Back() bool {
-	if m.logs != nil {
+	switch {
+	case m.logs != nil && m.detail != nil:
 		m.closeLogs()
 		return true
-	}
-	if m.detail == nil {
+	case m.logs == nil && m.detail == nil:
 		return false
 	}
+	m.closeLogs()
 	closed := !m.jumped
 	m.detail, m.jumped = nil, false
 	return closed

@@ -109,6 +109,26 @@ func TestLogEveryWidth(t *testing.T) {
 	fixture.Sweep(t, s, logs(t, s, id("prod", "llm-chat")), fixture.Key(keys.Wrap))
 }
 
+func TestAJumpOpensTheLogAndEscLeadsBack(t *testing.T) {
+	e := fixture.Env(t)
+	e.Logs = written{}
+	m := New(e)
+	m.SetSize(120, 35)
+	m.SetSnapshot(fixture.Lab())
+	t.Cleanup(m.closeLogs)
+	job := id("train", "resnet-sweep")
+	if cmd := m.Open(screen.Target{Job: job, Logs: true}); cmd == nil || m.logs == nil || m.logs.job != job {
+		t.Fatalf("no log is open:\n%s", fixture.Picture(m.View()))
+	}
+	if m.Back() || m.logs != nil {
+		t.Error("esc closes the log and goes on to where the jump came from")
+	}
+	m.follow(job, "")
+	if !m.Back() || m.logs != nil {
+		t.Error("a log that was opened here closes, and that is all")
+	}
+}
+
 func parse(t *testing.T, text string) ui.Filter {
 	t.Helper()
 	f, err := ui.ParseFilter(text)

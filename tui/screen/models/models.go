@@ -96,14 +96,7 @@ func (m *Model) act(k keys.ID, id cluster.JobID) tea.Cmd {
 	case keys.Scale:
 		return scale(job)
 	case keys.Logs:
-		t := screen.Target{Job: id, Details: true}
-		for _, a := range m.Snap.JobAllocs(id) {
-			if !a.Terminal() {
-				t.Alloc = a.ID
-				break
-			}
-		}
-		return screen.Open(screen.Jobs, t)
+		return screen.Open(screen.Jobs, screen.Target{Job: id, Logs: true})
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func TestKeysActOnTheJob(t *testing.T) {
 		if d := cmp.Diff(screen.AskMsg{Request: action.Request{ID: action.Stop, Job: id}}, fixture.Reply(m.Update(fixture.Key(keys.Stop)))); d != "" {
 			t.Error(d)
 		}
-		if got := fixture.Reply(m.Update(fixture.Key(keys.Logs))).(screen.OpenMsg); got.Screen != screen.Jobs || got.Target.Job != id || got.Target.Alloc == "" {
+		if got := fixture.Reply(m.Update(fixture.Key(keys.Logs))).(screen.OpenMsg); got.Screen != screen.Jobs || got.Target != (screen.Target{Job: id, Logs: true}) {
 			t.Errorf("%+v", got)
 		}
 	}

@@ -72,11 +72,7 @@ func (m *Model) act(k keys.ID, id cluster.JobID) tea.Cmd {
 	case keys.Why:
 		return screen.Open(screen.Jobs, screen.Target{Job: id, Details: true})
 	case keys.Logs:
-		t := screen.Target{Job: id, Details: true}
-		if rows := m.Snap.JobAllocs(id); len(rows) > 0 {
-			t.Alloc = rows[0].ID // the newest
-		}
-		return screen.Open(screen.Jobs, t)
+		return screen.Open(screen.Jobs, screen.Target{Job: id, Logs: true})
 	}
 	return nil
 }
