@@ -174,7 +174,11 @@ func (m *model) footer() []string {
 	default:
 		out = append(out, m.hints())
 	}
-	if m.footerLines() > 2 {
+	switch {
+	case m.footerLines() == 2:
+	case m.line != nil:
+		out = append(out, m.underLine())
+	default:
 		out = append(out, m.tabs())
 	}
 	return out
@@ -190,9 +194,9 @@ func (m *model) hints() string {
 		return th.Key.Render(key) + " " + th.Muted.Render(b.Label)
 	}
 	var segs []ui.Seg
-	if f := m.filters[m.top()]; !f.Empty() {
+	if f, ok := m.filter(); ok && f != "" {
 		shown, all := m.active().Screen.(screen.Filterer).Counts()
-		segs = append(segs, ui.Seg{Text: th.Key.Render("/") + f.String() + th.Muted.Render(fmt.Sprintf("  %s of %s, esc clears", ui.Int(shown), ui.Int(all)))})
+		segs = append(segs, ui.Seg{Text: th.Key.Render("/") + f + th.Muted.Render(fmt.Sprintf("  %s of %s, esc clears", ui.Int(shown), ui.Int(all)))})
 	}
 	for i, id := range m.active().Actions() {
 		b, ok := m.env.Keys.Find(id, m.active().scope, keys.List, keys.Global)

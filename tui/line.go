@@ -1,11 +1,13 @@
 package tui
 
 import (
+	"errors"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/theme"
@@ -24,25 +26,52 @@ const (
 type inputLine struct {
 	kind
 	ui.Line
+	old   bool     // what is there is from the last time: typing replaces it
+	err   error    // about an expression; the filter is then the last one that was right
 	tabs  []string // what the tab key goes through
 	tabAt int
 }
 
 func newInput(k kind, text string) *inputLine {
-	l := &inputLine{kind: k}
+	l := &inputLine{kind: k, old: text != ""}
 	l.Set(text)
 	return l
+}
+
+// replace takes the text of the last time away, unless it was edited since.
+func (l *inputLine) replace() {
+	if l.old {
+		l.Set("")
+	}
+	l.old = false
+}
+
+// edit takes an editing key and says whether it was one. The first one replaces
+// the old text or, moving the caret, goes on from it.
+func (l *inputLine) edit(k tea.KeyPressMsg) bool {
+	switch {
+	case l.old && k.String() == "backspace":
+		l.replace()
+		return true
+	case k.Text != "":
+		l.replace()
+	}
+	l.old = false
+	return l.Key(k)
 }
 
 func (m *model) lineKey(k tea.KeyPressMsg) tea.Cmd {
 	switch id, _ := m.env.Keys.Lookup(k.String(), keys.Input); id {
 	case keys.Cancel:
 		if m.line.kind == filter {
-			m.setFilter(m.top(), ui.Filter{})
+			m.clearFilter()
 		}
 		m.line = nil
 	case keys.Accept:
 		l := m.line
+		if l.err != nil {
+			return nil // it stays, to be put right
+		}
 		m.line = nil
 		if l.kind == command {
 			return m.command(strings.Fields(l.Value()))
@@ -54,7 +83,7 @@ func (m *model) lineKey(k tea.KeyPressMsg) tea.Cmd {
 			m.line = nil // as vi and less do
 			return nil
 		}
-		if m.line.Key(k) {
+		if m.line.edit(k) {
 			m.line.tabs = nil
 			m.typed()
 		}
@@ -67,9 +96,7 @@ func (m *model) typed() {
 	if m.line.kind != filter {
 		return
 	}
-	if f, err := ui.ParseFilter(m.line.Value()); err == nil {
-		m.setFilter(m.top(), f)
-	}
+	m.line.err = m.setFilter(m.line.Value())
 }
 
 // commands lists what the command bar knows.
@@ -149,10 +176,41 @@ func (m *model) command(words []string) tea.Cmd {
 	}
 	i, _ := m.find(screen.Name(found[0]))
 	cmd := m.switchTo(i)
-	if f, err := ui.ParseFilter(strings.Join(words[1:], " ")); err == nil && !f.Empty() {
-		m.setFilter(i, f)
+	if len(words) > 1 {
+		if err := m.setFilter(strings.Join(words[1:], " ")); err != nil {
+			m.note(cluster.Warn, "filter: "+filterError(err))
+		}
 	}
 	return cmd
+}
+
+// filterError says in one line what is wrong with an expression, and what could
+// be named in it.
+func filterError(err error) string {
+	text := err.Error()
+	var wrong *facts.FilterError
+	if errors.As(err, &wrong) {
+		text = wrong.Err.Error()
+	}
+	text, _, _ = strings.Cut(text, "\n") // a drawing of the place follows
+	if wrong != nil {
+		text += "   " + wrong.Hint()
+	}
+	return ui.Clean(text)
+}
+
+// underLine stands under what is typed: what is wrong with it, or what it may be.
+func (m *model) underLine() string {
+	th := m.env.Theme
+	if m.line.err != nil {
+		return th.Bad.Render(ui.Fit("  "+th.G.Bad+" "+filterError(m.line.err), m.w))
+	}
+	if s, ok := m.active().Screen.(interface{ Fields() []string }); ok && m.line.kind == filter {
+		if names := s.Fields(); len(names) > 0 {
+			return th.Muted.Render(ui.Fit("  words, !word, or an expression (< == && …) over "+strings.Join(names, ", "), m.w))
+		}
+	}
+	return m.tabs()
 }
 
 // lineView draws what is typed, and what it could become.
@@ -166,9 +224,18 @@ func (m *model) lineView(w int) string {
 		}
 	} else if s, ok := m.active().Screen.(screen.Filterer); ok {
 		shown, all := s.Counts()
-		right = th.Muted.Render(ui.Int(shown) + " of " + ui.Int(all) + "   !word leaves out")
+		hint := "!word leaves out"
+		if m.line.old {
+			hint = "typing replaces it"
+		}
+		right = th.Muted.Render(ui.Int(shown) + " of " + ui.Int(all) + "   " + hint)
 	}
 	right = ui.Fit(right, min(ui.Width(right), w*2/3))
-	left := " " + th.Key.Render(string(rune(m.line.kind))) + m.line.View(th, max(w-ui.Width(right)-5, 4))
+	room := max(w-ui.Width(right)-5, 4)
+	text := m.line.View(th, room)
+	if m.line.old {
+		text = th.Selected.Render(ui.Fit(m.line.Value(), min(ui.Width(m.line.Value()), room)))
+	}
+	left := " " + th.Key.Render(string(rune(m.line.kind))) + text
 	return ui.Sides(left, right+"  ", w)
 }

@@ -35,8 +35,7 @@ type model struct {
 
 	screens []entry
 	seen    []uint64 // the snapshot's number that each screen has
-	filters []ui.Filter
-	stack   []int // indexes into screens; the last is active
+	stack   []int    // indexes into screens; the last is active
 
 	over overlay    // nil when nothing lies over the screen
 	line *inputLine // nil when nothing is typed in the footer
@@ -62,7 +61,6 @@ func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapsho
 	}
 	m.screens = screens(m.env, cfg)
 	m.seen = make([]uint64, len(m.screens))
-	m.filters = make([]ui.Filter, len(m.screens))
 	start, ok := m.find(cfg.Start)
 	if !ok && cfg.Start != "" {
 		return nil, fmt.Errorf("no screen %q", cfg.Start)

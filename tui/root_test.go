@@ -97,7 +97,7 @@ func (r *rig) run(cmd tea.Cmd) {
 }
 
 func key(s string) tea.KeyPressMsg {
-	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "down": tea.KeyDown, "up": tea.KeyUp, "backspace": tea.KeyBackspace}
+	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "down": tea.KeyDown, "up": tea.KeyUp, "backspace": tea.KeyBackspace, "left": tea.KeyLeft}
 	if code, ok := special[s]; ok {
 		return tea.KeyPressMsg{Code: code}
 	}
@@ -149,6 +149,7 @@ func TestGolden(t *testing.T) {
 		{"nothing", fixture.Lab(), []string{"2", "d", `"gpu-a"`, "enter", "!"}, nil},
 		{"filter", fixture.Lab(), []string{"2", "/", `"gpu !-b"`}, nil},
 		{"filtered", fixture.Lab(), []string{"2", "/", `"gpu !-b"`, "enter"}, nil},
+		{"expression", fixture.Lab(), []string{"3", "/", `"gpu-c"`, "enter", "/", `"util_percent < 5 && held"`}, nil},
 		{"command", fixture.Lab(), []string{":", `"no"`}, nil},
 	} {
 		for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 50}} {

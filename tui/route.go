@@ -1,12 +1,13 @@
 package tui
 
 import (
+	"strings"
+
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
-	"stoker/tui/ui"
 )
 
 // maxStack bounds the way back.
@@ -55,11 +56,11 @@ func (m *model) open(name screen.Name, t screen.Target) tea.Cmd {
 			m.stack = m.stack[1:]
 		}
 	}
-	m.setFilter(i, ui.Filter{}) // it could hide the target
 	cmd := m.show()
 	if o, ok := m.active().Screen.(screen.Opener); ok {
 		cmd = tea.Batch(cmd, o.Open(t))
 	}
+	m.clearFilter() // it could hide the target
 	return cmd
 }
 
@@ -85,30 +86,43 @@ func (m *model) leave() (tea.Cmd, bool) {
 	return nil, false
 }
 
-// back is esc: it gives up a plan, closes, clears the filter or goes back.
+// back is esc: it gives up a plan, clears the filter of what is on top, closes
+// that or goes back.
 func (m *model) back() tea.Cmd {
 	if m.acts.giveUp() {
 		m.log.clear()
 		return nil
 	}
-	if b, ok := m.active().Screen.(screen.Backer); ok && b.Back() {
-		return nil
-	}
-	if !m.filters[m.top()].Empty() {
-		m.setFilter(m.top(), ui.Filter{})
+	if m.clearFilter() {
 		return nil
 	}
 	cmd, _ := m.leave()
 	return cmd
 }
 
-func (m *model) setFilter(i int, f ui.Filter) {
-	s, ok := m.screens[i].Screen.(screen.Filterer)
-	if !ok || m.filters[i].String() == f.String() {
-		return
+// filter is what the rows on top are filtered by; ok is false where there is
+// nothing to filter.
+func (m *model) filter() (text string, ok bool) {
+	if s, is := m.active().Screen.(screen.Filterer); is {
+		return s.Filter()
 	}
-	m.filters[i] = f
-	s.SetFilter(f)
+	return "", false
+}
+
+// setFilter filters what is on top. The error is about an expression that does
+// not compile; the filter then stays.
+func (m *model) setFilter(text string) error {
+	was, ok := m.filter()
+	if text = strings.TrimSpace(text); !ok || text == was {
+		return nil
+	}
+	return m.active().Screen.(screen.Filterer).SetFilter(text)
+}
+
+// clearFilter says whether there was one.
+func (m *model) clearFilter() bool {
+	was, _ := m.filter()
+	return was != "" && m.setFilter("") == nil
 }
 
 // key takes one key: overlays first, then inputs, then the screen's scopes.
@@ -161,8 +175,8 @@ func (m *model) dispatch(id keys.ID) tea.Cmd {
 	case keys.Command:
 		m.line = newInput(command, "")
 	case keys.Filter:
-		if _, ok := m.active().Screen.(screen.Filterer); ok {
-			m.line = newInput(filter, m.filters[m.top()].String())
+		if text, ok := m.filter(); ok {
+			m.line = newInput(filter, text)
 		} else {
 			m.note(cluster.Info, "there is nothing to filter here")
 		}
@@ -182,6 +196,7 @@ func (m *model) paste(p tea.PasteMsg) tea.Cmd {
 	case m.over != nil:
 		m.over.paste(p.Content)
 	case m.line != nil:
+		m.line.replace()
 		m.line.Insert(p.Content)
 		m.typed()
 	case typer && t.Typing():

@@ -20,12 +20,12 @@ type Filter struct {
 }
 
 // CompileFilter reads input as an expression over the view's column names when
-// it holds an operator other than those of arithmetic, which alone never make
-// a yes or no; else as words that must all occur in the row; "!word" must not.
+// IsExpression says so: it holds an operator other than those of arithmetic,
+// which alone never make a yes or no; else as words that must all occur in the row; "!word" must not.
 func CompileFilter(input string, v *View) (*Filter, error) {
 	input = strings.TrimSpace(input)
 	f := &Filter{view: v}
-	if !isExpression(input) {
+	if !IsExpression(input) {
 		f.words = strings.Fields(strings.ToLower(input))
 		return f, nil
 	}
@@ -45,9 +45,9 @@ func CompileFilter(input string, v *View) (*Filter, error) {
 	return f, nil
 }
 
-// isExpression: words may begin with "!" and hold "-" or, as jobs and versions
+// IsExpression says whether a filter is an expression or words. Words may begin with "!" and hold "-" or, as jobs and versions
 // do, "/" and "+", so none of these alone makes one.
-func isExpression(input string) bool {
+func IsExpression(input string) bool {
 	for _, w := range strings.Fields(input) {
 		if strings.ContainsAny(strings.TrimPrefix(w, "!"), "<>=!&|()\"'") {
 			return true

@@ -19,8 +19,8 @@ func TestIsExpression(t *testing.T) {
 		"not waiting": true, "a and b": true, "a or b": true, "node in []": true,
 		"node contains x": true, "node matches x": true, "node startsWith x": true, "node endsWith x": true,
 	} {
-		if got := isExpression(input); got != want {
-			t.Errorf("isExpression(%q) = %v", input, got)
+		if got := IsExpression(input); got != want {
+			t.Errorf("IsExpression(%q) = %v", input, got)
 		}
 	}
 }

@@ -22,14 +22,15 @@ func jobsView() View {
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Jobs {
-				out = append(out, jobRow(s, &s.Jobs[i]))
+				out = append(out, JobRow(s, &s.Jobs[i]))
 			}
 			return out
 		},
 	}
 }
 
-func jobRow(s *cluster.Snapshot, j *cluster.Job) Row {
+// JobRow is the row of one job in the view jobs.
+func JobRow(s *cluster.Snapshot, j *cluster.Job) Row {
 	status := j.Status
 	if j.Stopped {
 		status = "stopped"
@@ -107,14 +108,15 @@ func modelsView() View {
 		},
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Models {
-				out = append(out, modelRow(&s.Models[i]))
+				out = append(out, ModelRow(&s.Models[i]))
 			}
 			return out
 		},
 	}
 }
 
-func modelRow(m *cluster.Model) Row {
+// ModelRow is the row of one served model in the view models.
+func ModelRow(m *cluster.Model) Row {
 	v50, b50 := quantile(m.P50)
 	v95, b95 := quantile(m.P95)
 	v99, b99 := quantile(m.P99)
@@ -160,18 +162,22 @@ func trainingView() View {
 		},
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Training {
-				t := &s.Training[i]
-				source := ""
-				if t.Reports {
-					source = "metrics"
-				}
-				out = append(out, line(t.Place, source, t.At, t.Job.Namespace, t.Job.Name, word(t.Model), word(t.Version), t.Status,
-					num(t.Step), num(t.PlannedSteps), num(t.Epoch), num(t.TrainingSample.Loss), num(t.Accuracy), num(t.LearningRate),
-					num(t.SamplesPerSec), t.GPUs, num(t.GPUUtil)))
+				out = append(out, TrainingRow(&s.Training[i]))
 			}
 			return out
 		},
 	}
+}
+
+// TrainingRow is the row of one training job in the view training.
+func TrainingRow(t *cluster.Training) Row {
+	source := ""
+	if t.Reports {
+		source = "metrics"
+	}
+	return line(t.Place, source, t.At, t.Job.Namespace, t.Job.Name, word(t.Model), word(t.Version), t.Status,
+		num(t.Step), num(t.PlannedSteps), num(t.Epoch), num(t.TrainingSample.Loss), num(t.Accuracy), num(t.LearningRate),
+		num(t.SamplesPerSec), t.GPUs, num(t.GPUUtil))
 }
 
 func keysView() View {
@@ -185,35 +191,37 @@ func keysView() View {
 			Column{Name: "artifacts", Title: "ARTIFACTS"}, Column{Name: "artifacts_stale", Title: "STALE"},
 			Column{Name: "used_by", Title: "USED BY"},
 		),
-		Rows: keyRows,
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for i := range s.Keys {
+				out = append(out, KeyRow(s, &s.Keys[i]))
+			}
+			return out
+		},
 	}
 }
 
-func keyRows(s *cluster.Snapshot) (out []Row) {
-	for i := range s.Keys {
-		k := &s.Keys[i]
-		var latest time.Time
-		for _, v := range k.Versions {
-			if v.Version == k.Latest {
-				latest = v.Created
-			}
+// KeyRow is the row of one Transit key in the view keys.
+func KeyRow(s *cluster.Snapshot, k *cluster.Key) Row {
+	var latest time.Time
+	for _, v := range k.Versions {
+		if v.Version == k.Latest {
+			latest = v.Created
 		}
-		var used []string
-		for _, a := range k.Artifacts {
-			used = append(used, a.Model+":"+a.Version)
-		}
-		var asOf time.Time
-		if s.Vault != nil {
-			asOf = s.Vault.KeysAt
-		}
-		var artifacts, stale any // unknown while the registry was not read
-		if reg := s.Source("registry"); reg != nil && !reg.AsOf.IsZero() {
-			artifacts, stale = len(k.Artifacts), k.Stale
-		}
-		out = append(out, line(s.Place, "vault", asOf, k.Name, k.Type, k.Derived, k.Latest, k.MinDecryption, latest,
-			k.Exportable, k.DeletionAllowed, artifacts, stale, list(used)))
 	}
-	return out
+	var used []string
+	for _, a := range k.Artifacts {
+		used = append(used, a.Model+":"+a.Version)
+	}
+	var asOf time.Time
+	if s.Vault != nil {
+		asOf = s.Vault.KeysAt
+	}
+	var artifacts, stale any // unknown while the registry was not read
+	if reg := s.Source("registry"); reg != nil && !reg.AsOf.IsZero() {
+		artifacts, stale = len(k.Artifacts), k.Stale
+	}
+	return line(s.Place, "vault", asOf, k.Name, k.Type, k.Derived, k.Latest, k.MinDecryption, latest,
+		k.Exportable, k.DeletionAllowed, artifacts, stale, list(used))
 }
 
 func eventsView() View {
@@ -225,12 +233,16 @@ func eventsView() View {
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Events {
-				e := &s.Events[i]
-				out = append(out, line(e.Place, e.Kind, e.At, e.At, levelName(e.Level), e.Kind, e.Subject, e.Text))
+				out = append(out, EventRow(&s.Events[i]))
 			}
 			return out
 		},
 	}
+}
+
+// EventRow is the row of one event in the view events.
+func EventRow(e *cluster.Event) Row {
+	return line(e.Place, e.Kind, e.At, e.At, levelName(e.Level), e.Kind, e.Subject, e.Text)
 }
 
 func levelName(l cluster.Level) string {

@@ -86,14 +86,15 @@ func nodesView() View {
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Nodes {
-				out = append(out, nodeRow(s, &s.Nodes[i]))
+				out = append(out, NodeRow(s, &s.Nodes[i]))
 			}
 			return out
 		},
 	}
 }
 
-func nodeRow(s *cluster.Snapshot, n *cluster.Node) Row {
+// NodeRow is the row of one node in the view nodes.
+func NodeRow(s *cluster.Snapshot, n *cluster.Node) Row {
 	var held, free, failed, reporting int
 	var util float64
 	var power, temp *float64
@@ -163,14 +164,15 @@ func gpusView() View {
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.GPUs {
-				out = append(out, gpuRow(&s.GPUs[i]))
+				out = append(out, GPURow(&s.GPUs[i]))
 			}
 			return out
 		},
 	}
 }
 
-func gpuRow(g *cluster.GPU) Row {
+// GPURow is the row of one GPU in the view gpus.
+func GPURow(g *cluster.GPU) Row {
 	sample := g.Sample
 	if sample == nil {
 		sample = &gpu.Sample{}

@@ -25,11 +25,11 @@ const (
 func global() []Binding {
 	return []Binding{
 		{Command, Global, []string{":"}, "command", "type a command: a screen, a theme, quit"},
-		{Filter, Global, []string{"/"}, "filter", "keep the rows with these words; !word leaves rows out"},
+		{Filter, Global, []string{"/"}, "filter", "keep rows by words, !word or an expression"},
 		{Help, Global, []string{"?"}, "help", "all keys of this screen"},
 		{Messages, Global, []string{"!"}, "messages", "what was done and what went wrong"},
 		{GoSubmit, Global, []string{"S"}, "submit", "open the form that submits a job"},
-		{Back, Global, []string{"esc"}, "back", "close, clear the filter, or go back"},
+		{Back, Global, []string{"esc"}, "back", "clear the filter, close, or go back"},
 		{Quit, Global, []string{"q"}, "quit", "go back; from the top, quit"},
 		{QuitNow, Global, []string{"ctrl+c"}, "quit", "quit at once"},
 		{Go1, Global, []string{"1"}, "fleet", "every GPU, and what needs attention"},

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/tui/keys"
 	"stoker/tui/ui"
 )
@@ -24,6 +25,9 @@ type List[R any, K comparable] struct {
 
 	things  string
 	summary func(*cluster.Snapshot) string
+	filter  string // as it was typed
+	view    *facts.View
+	fact    func(*cluster.Snapshot, *R) facts.Row // nil where there is no view
 	w, h    int
 }
 
@@ -35,6 +39,49 @@ func NewList[R any, K comparable](e *Env, things string, summary func(*cluster.S
 		things: things, summary: summary,
 	}
 }
+
+// Facts lets the list be filtered by expressions over the columns of a view of
+// line mode; row makes the view's row.
+func (l List[R, K]) Facts(view string, row func(*cluster.Snapshot, *R) facts.Row) List[R, K] {
+	if v, ok := facts.Find(view); ok {
+		l.view, l.fact = v, row
+	}
+	return l
+}
+
+// SetFilter implements Filterer.
+func (l *List[R, K]) SetFilter(text string) error {
+	if l.fact == nil || !facts.IsExpression(text) {
+		l.filter = text
+		l.Table.SetFilter(ui.ParseFilter(text))
+		return nil
+	}
+	f, err := facts.CompileFilter(text, l.view)
+	if err != nil {
+		return err
+	}
+	l.filter = text
+	l.SetKeep(func(r *R) bool { return f.Keep(l.fact(l.Snap, r)) })
+	return nil
+}
+
+// Fields are names that an expression may hold, those that people see in line
+// mode; there are more. It is nil where there is no view.
+func (l *List[R, K]) Fields() []string {
+	if l.fact == nil {
+		return nil
+	}
+	var names []string
+	for _, c := range l.view.Columns {
+		if c.Title != "" && !c.Wide {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// Filter implements Filterer.
+func (l *List[R, K]) Filter() (text string, ok bool) { return l.filter, true }
 
 // SetSize implements Screen.
 func (l *List[R, K]) SetSize(w, h int) {

@@ -11,7 +11,6 @@ import (
 	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/theme"
-	"stoker/tui/ui"
 )
 
 // Screen is one screen. The root gives it keys as KeyMsg, a TickMsg each
@@ -28,9 +27,14 @@ type Screen interface {
 	Actions() []keys.ID
 }
 
-// Filterer is a screen whose rows can be filtered.
+// Filterer is a screen whose rows can be filtered. A filter belongs to what lies
+// on top when it is typed: the list, or the log over it.
 type Filterer interface {
-	SetFilter(f ui.Filter)
+	// SetFilter filters what is on top, by words or by an expression. With an
+	// error, the filter stays as it was.
+	SetFilter(text string) error
+	// Filter is what was typed for it; ok is false where there is nothing to filter.
+	Filter() (text string, ok bool)
 	// Counts is the number of rows shown, and of all.
 	Counts() (shown, all int)
 }

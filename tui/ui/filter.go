@@ -10,9 +10,8 @@ type Filter struct {
 	not  []string
 }
 
-// ParseFilter reads what was typed. Plain words never fail; the error is for
-// the expressions that a filter may also hold one day.
-func ParseFilter(text string) (Filter, error) {
+// ParseFilter reads what was typed.
+func ParseFilter(text string) Filter {
 	f := Filter{text: strings.TrimSpace(text)}
 	for _, w := range strings.Fields(strings.ToLower(text)) {
 		switch not, isNot := strings.CutPrefix(w, "!"); {
@@ -22,7 +21,7 @@ func ParseFilter(text string) (Filter, error) {
 			f.want = append(f.want, w)
 		}
 	}
-	return f, nil
+	return f
 }
 
 // Empty reports a filter that keeps all.

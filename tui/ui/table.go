@@ -64,6 +64,7 @@ type Table[R any, K comparable] struct {
 	sort  int  // column, or -1 for the given order
 	rev   bool
 	f     Filter
+	keep  func(*R) bool // beside f; nil keeps all
 	dim   bool
 
 	visible []int // columns shown
@@ -105,7 +106,13 @@ func (t *Table[R, K]) SetDim(dim bool) {
 
 // SetFilter keeps the rows whose text matches.
 func (t *Table[R, K]) SetFilter(f Filter) {
-	t.f = f
+	t.f, t.keep = f, nil
+	t.arrange()
+}
+
+// SetKeep keeps the rows that keep says, in place of a filter by text.
+func (t *Table[R, K]) SetKeep(keep func(*R) bool) {
+	t.f, t.keep = Filter{}, keep
 	t.arrange()
 }
 
@@ -183,7 +190,7 @@ func (t *Table[R, K]) arrange() {
 	clear(t.lines)
 	t.order = t.order[:0]
 	for i := range t.rows {
-		if t.f.Empty() || t.f.Match(t.text(&t.rows[i])) {
+		if r := &t.rows[i]; (t.keep == nil || t.keep(r)) && (t.f.Empty() || t.f.Match(t.text(r))) {
 			t.order = append(t.order, i)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/theme"
@@ -31,7 +32,8 @@ type Model struct {
 func New(e *screen.Env) *Model {
 	return &Model{List: screen.NewList(e, "events",
 		func(s *cluster.Snapshot) string { return summary(e.Theme, s) },
-		func(ev *cluster.Event) id { return id{ev.At, ev.Kind, ev.Subject, ev.Text} }, columns(e))}
+		func(ev *cluster.Event) id { return id{ev.At, ev.Kind, ev.Subject, ev.Text} }, columns(e)).
+		Facts("events", func(_ *cluster.Snapshot, ev *cluster.Event) facts.Row { return facts.EventRow(ev) })}
 }
 
 // SetSnapshot implements screen.Screen.

@@ -7,7 +7,6 @@ import (
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/screen/fixture"
-	"stoker/tui/ui"
 )
 
 func open1(e *screen.Env) screen.Screen { return New(e) }
@@ -25,11 +24,9 @@ func TestFilterAndOpen(t *testing.T) {
 	m.SetSize(120, 30)
 	m.SetSnapshot(fixture.Lost())
 	all := m.All()
-	f, err := ui.ParseFilter("gpu-b down")
-	if err != nil {
+	if err := m.SetFilter("gpu-b down"); err != nil {
 		t.Fatal(err)
 	}
-	m.SetFilter(f)
 	if shown, total := m.Counts(); shown != 1 || total != all {
 		t.Fatalf("%d of %d", shown, total)
 	}

@@ -110,13 +110,18 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 }
 
 // SetFilter implements screen.Filterer.
-func (m *Model) SetFilter(f ui.Filter) {
+func (m *Model) SetFilter(text string) error {
+	f := ui.ParseFilter(text)
 	m.filter = f
 	m.problems.SetFilter(f)
 	m.nodes.SetFilter(f)
 	m.dense.setSnapshot(m.snap, m.levels, f)
 	m.resize()
+	return nil
 }
+
+// Filter implements screen.Filterer.
+func (m *Model) Filter() (text string, ok bool) { return m.filter.String(), true }
 
 // Counts implements screen.Filterer.
 func (m *Model) Counts() (shown, all int) { return m.nodes.Shown(), m.nodes.All() }

@@ -111,11 +111,9 @@ func TestFilterNarrowsEverything(t *testing.T) {
 	m := New(fixture.Env(t))
 	m.SetSize(120, 35)
 	m.SetSnapshot(fixture.Lab())
-	f, err := ui.ParseFilter("gpu-b")
-	if err != nil {
+	if err := m.SetFilter("gpu-b"); err != nil {
 		t.Fatal(err)
 	}
-	m.SetFilter(f)
 	if shown, all := m.Counts(); shown != 1 || all != 3 || m.problems.Shown() != 1 {
 		t.Errorf("%d of %d nodes, %d problems", shown, all, m.problems.Shown())
 	}

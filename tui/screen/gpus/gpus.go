@@ -4,11 +4,11 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/gpu"
 	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
-	"stoker/tui/ui"
 )
 
 // Model is the screen of GPUs.
@@ -17,7 +17,6 @@ type Model struct {
 	detail  *detail // nil shows the table
 	local   bool    // there is no scheduler: this machine alone
 	tallies []tally // of the last snapshot
-	filter  ui.Filter
 	w, h    int
 }
 
@@ -29,7 +28,8 @@ func New(e *screen.Env) *Model {
 }
 
 func (m *Model) list(e *screen.Env) screen.List[cluster.GPU, gpu.UUID] {
-	return screen.NewList(e, "GPUs", m.summary, func(g *cluster.GPU) gpu.UUID { return g.UUID }, columns(e, m.local))
+	return screen.NewList(e, "GPUs", m.summary, func(g *cluster.GPU) gpu.UUID { return g.UUID }, columns(e, m.local)).
+		Facts("gpus", func(_ *cluster.Snapshot, g *cluster.GPU) facts.Row { return facts.GPURow(g) })
 }
 
 // SetSize implements screen.Screen.
@@ -45,9 +45,10 @@ func (m *Model) SetSize(w, h int) {
 func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	if l := local(s); l != m.local {
 		m.local = l
+		filter, _ := m.List.Filter()
 		m.List = m.list(m.Env)
 		m.List.SetSize(m.w, m.h)
-		m.Table.SetFilter(m.filter)
+		_ = m.SetFilter(filter) // it was taken before
 	}
 	m.tallies = count(s.GPUs, m.local)
 	m.Fill(s, s.GPUs)
@@ -170,10 +171,12 @@ func (m *Model) Actions() []keys.ID {
 	return out
 }
 
-// SetFilter implements screen.Filterer.
-func (m *Model) SetFilter(f ui.Filter) {
-	m.filter = f
-	m.Table.SetFilter(f)
+// Filter implements screen.Filterer: there is nothing to filter in the details.
+func (m *Model) Filter() (text string, ok bool) {
+	if m.detail != nil {
+		return "", false
+	}
+	return m.List.Filter()
 }
 
 // View implements screen.Screen.

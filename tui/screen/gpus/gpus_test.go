@@ -14,7 +14,6 @@ import (
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/screen/fixture"
-	"stoker/tui/ui"
 )
 
 func open(e *screen.Env) screen.Screen { return New(e) }
@@ -154,11 +153,9 @@ func TestAMachineAloneHasNoJobs(t *testing.T) {
 
 func TestFilterSurvivesTheChangeOfColumns(t *testing.T) {
 	m := shown(t, &cluster.Snapshot{})
-	f, err := ui.ParseFilter("failed")
-	if err != nil {
+	if err := m.SetFilter("failed"); err != nil {
 		t.Fatal(err)
 	}
-	m.SetFilter(f)
 	m.SetSnapshot(fixture.Top())
 	if n, all := m.Counts(); n >= all {
 		t.Errorf("%d of %d rows", n, all)

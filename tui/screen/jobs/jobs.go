@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
@@ -22,8 +23,7 @@ type Model struct {
 	screen.List[row, cluster.JobID]
 	detail *detail
 	logs   *logView
-	jumped bool // a jump opened what is on top
-	filter ui.Filter
+	jumped bool   // a jump opened what is on top
 	stream uint64 // number of the last log view
 	dim    bool   // Nomad does not answer: what is shown is old
 	head   string // the summary: it counts all rows, so it is made once for each snapshot
@@ -34,7 +34,8 @@ type Model struct {
 func New(e *screen.Env) *Model {
 	m := &Model{}
 	m.List = screen.NewList(e, "jobs", func(*cluster.Snapshot) string { return m.head },
-		func(r *row) cluster.JobID { return r.ID }, columns(e))
+		func(r *row) cluster.JobID { return r.ID }, columns(e)).
+		Facts("jobs", func(s *cluster.Snapshot, r *row) facts.Row { return facts.JobRow(s, r.Job) })
 	return m
 }
 
@@ -248,7 +249,6 @@ func (m *Model) follow(id cluster.JobID, only cluster.AllocID) tea.Cmd {
 	m.logs = newLogView(m.Env, m.stream, id, only)
 	m.logs.snap = m.Snap
 	m.logs.setSize(m.w, m.h)
-	m.logs.setFilter(m.filter, false)
 	return m.logs.begin()
 }
 
@@ -328,14 +328,33 @@ func (m *Model) Actions() []keys.ID {
 	return append(out, keys.GoSubmit, keys.Sort)
 }
 
-// SetFilter implements screen.Filterer. The filter is of the screen: the log
-// takes it as well, and begins with the matches marked when it had one.
-func (m *Model) SetFilter(f ui.Filter) {
-	m.filter = f
-	m.Table.SetFilter(f)
-	if m.logs != nil {
-		m.logs.setFilter(f, true)
+// SetFilter implements screen.Filterer: of the log where one is open. A log takes
+// words only, since its lines are no rows of facts.
+func (m *Model) SetFilter(text string) error {
+	if m.logs == nil {
+		return m.List.SetFilter(text)
 	}
+	m.logs.setFilter(ui.ParseFilter(text))
+	return nil
+}
+
+// Filter implements screen.Filterer: there is nothing to filter in the details.
+func (m *Model) Filter() (text string, ok bool) {
+	switch {
+	case m.logs != nil:
+		return m.logs.filter.String(), true
+	case m.detail != nil:
+		return "", false
+	}
+	return m.List.Filter()
+}
+
+// Fields are the names that an expression may hold.
+func (m *Model) Fields() []string {
+	if m.logs != nil {
+		return nil
+	}
+	return m.List.Fields()
 }
 
 // Counts implements screen.Filterer.

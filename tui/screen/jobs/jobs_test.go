@@ -13,7 +13,6 @@ import (
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/screen/fixture"
-	"stoker/tui/ui"
 )
 
 func open(e *screen.Env) screen.Screen { return New(e) }
@@ -107,15 +106,15 @@ func TestSelectionSurvivesARefresh(t *testing.T) {
 	if got := m.Selected().ID; got != job {
 		t.Errorf("selected %s, want %s", got, job)
 	}
-	f, err := ui.ParseFilter("training")
-	if err != nil {
+	if err := m.SetFilter("training"); err != nil {
 		t.Fatal(err)
 	}
-	m.SetFilter(f)
 	if shown, all := m.Counts(); shown != 3 || all != 7 {
 		t.Errorf("%d of %d", shown, all)
 	}
-	m.SetFilter(ui.Filter{})
+	if err := m.SetFilter(""); err != nil {
+		t.Fatal(err)
+	}
 	if got := m.Selected().ID; got != job {
 		t.Errorf("after the filter: %s, want %s", got, job)
 	}

@@ -246,8 +246,8 @@ func (v *logView) rebuild() {
 	v.moveTo(top)
 }
 
-func (v *logView) setFilter(f ui.Filter, only bool) {
-	v.filter, v.all, v.mark = f, !only && !f.Empty(), -1
+func (v *logView) setFilter(f ui.Filter) {
+	v.filter, v.all, v.mark = f, false, -1
 	v.rebuild()
 }
 

@@ -14,7 +14,6 @@ import (
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/screen/fixture"
-	"stoker/tui/ui"
 )
 
 // written is a LogSource that writes what it has for a log and then ends, or
@@ -85,8 +84,8 @@ func TestLogGolden(t *testing.T) {
 	fixture.Goldens(t, "stderr", s, logs(t, s, job), fixture.Key(keys.Stderr), fixture.Key(keys.Stderr), fixture.Key(keys.Wrap))
 	fixture.Goldens(t, "filter", s, func(e *screen.Env) screen.Screen {
 		m := logs(t, s, job)(e)
-		m.(*Model).SetFilter(parse(t, "worker scheduler"))
-		m.(*Model).SetFilter(parse(t, "py"))
+		filter(t, m, "worker scheduler")
+		filter(t, m, "py")
 		return m
 	}, fixture.Key(keys.NextMatch))
 	fixture.Goldens(t, "waiting", s, func(e *screen.Env) screen.Screen {
@@ -99,7 +98,7 @@ func TestLogGolden(t *testing.T) {
 	})
 	fixture.Themes(t, "log", s, func(e *screen.Env) screen.Screen {
 		m := logs(t, s, job)(e)
-		m.(*Model).SetFilter(parse(t, "py"))
+		filter(t, m, "py")
 		return m
 	})
 }
@@ -129,13 +128,11 @@ func TestAJumpOpensTheLogAndEscLeadsBack(t *testing.T) {
 	}
 }
 
-func parse(t *testing.T, text string) ui.Filter {
+func filter(t *testing.T, m screen.Screen, text string) {
 	t.Helper()
-	f, err := ui.ParseFilter(text)
-	if err != nil {
+	if err := m.(*Model).SetFilter(text); err != nil {
 		t.Fatal(err)
 	}
-	return f
 }
 
 // play runs commands as Bubble Tea does, until stop or a deadline, and feeds
@@ -297,7 +294,7 @@ func TestFilterHidesAndSearchMarks(t *testing.T) {
 	s := fixture.Lab()
 	m := logs(t, s, id("prod", "llm-chat"))(fixture.Env(t)).(*Model)
 	m.SetSize(120, 8)
-	m.SetFilter(parse(t, "ERROR"))
+	filter(t, m, "ERROR")
 	if shown, all := m.Counts(); shown != 1 || all != 24 || len(m.logs.rows) != 1 {
 		t.Fatalf("%d of %d, %d rows", shown, all, len(m.logs.rows))
 	}

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/ui"
@@ -29,7 +30,8 @@ type Model struct {
 // New makes the screen. Without a rotator (nil) no key can be rotated from it.
 func New(e *screen.Env, r Rotator) *Model {
 	m := &Model{rotator: r}
-	m.List = screen.NewList(e, "keys", func(*cluster.Snapshot) string { return "" }, func(k *cluster.Key) string { return k.Name }, columns(e))
+	m.List = screen.NewList(e, "keys", func(*cluster.Snapshot) string { return "" }, func(k *cluster.Key) string { return k.Name }, columns(e)).
+		Facts("keys", facts.KeyRow)
 	return m
 }
 
@@ -156,8 +158,13 @@ func (m *Model) Actions() []keys.ID {
 	return out
 }
 
-// SetFilter implements screen.Filterer.
-func (m *Model) SetFilter(f ui.Filter) { m.Table.SetFilter(f) }
+// Filter implements screen.Filterer: there is nothing to filter in the details.
+func (m *Model) Filter() (text string, ok bool) {
+	if m.detail != nil {
+		return "", false
+	}
+	return m.List.Filter()
+}
 
 // View implements screen.Screen.
 func (m *Model) View() string {

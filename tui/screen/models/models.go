@@ -7,10 +7,10 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
-	"stoker/tui/ui"
 )
 
 // Model is the screen of models.
@@ -18,7 +18,6 @@ type Model struct {
 	screen.List[row, cluster.ModelKey]
 	has    reported
 	detail *detail // nil shows the table
-	filter ui.Filter
 	w, h   int
 }
 
@@ -30,7 +29,8 @@ func New(e *screen.Env) *Model {
 }
 
 func (m *Model) list(e *screen.Env) screen.List[row, cluster.ModelKey] {
-	return screen.NewList(e, "models", m.summary, func(r *row) cluster.ModelKey { return r.Key }, columns(e, m.has))
+	return screen.NewList(e, "models", m.summary, func(r *row) cluster.ModelKey { return r.Key }, columns(e, m.has)).
+		Facts("models", func(_ *cluster.Snapshot, r *row) facts.Row { return facts.ModelRow(r.Model) })
 }
 
 // SetSize implements screen.Screen.
@@ -48,9 +48,10 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	if has := m.has.with(rows); has != m.has {
 		m.has = has
 		sel := m.Selected()
+		filter, _ := m.List.Filter()
 		m.List = m.list(m.Env)
 		m.List.SetSize(m.w, m.h)
-		m.Table.SetFilter(m.filter)
+		_ = m.SetFilter(filter) // it was taken before
 		if sel != nil {
 			m.Select(sel.Key)
 		}
@@ -178,10 +179,12 @@ func (m *Model) Actions() []keys.ID {
 	return append(out, keys.Sort)
 }
 
-// SetFilter implements screen.Filterer.
-func (m *Model) SetFilter(f ui.Filter) {
-	m.filter = f
-	m.Table.SetFilter(f)
+// Filter implements screen.Filterer: there is nothing to filter in the details.
+func (m *Model) Filter() (text string, ok bool) {
+	if m.detail != nil {
+		return "", false
+	}
+	return m.List.Filter()
 }
 
 // View implements screen.Screen.

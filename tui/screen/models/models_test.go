@@ -13,7 +13,6 @@ import (
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/screen/fixture"
-	"stoker/tui/ui"
 )
 
 func open(e *screen.Env) screen.Screen { return New(e) }
@@ -91,11 +90,9 @@ func TestSelectionAndFilterSurviveNewColumns(t *testing.T) {
 	few.Models = s.Models[1:3] // xray-classify, embed
 	m := shown(t, &few)
 	m.Update(fixture.Key(keys.Down))
-	f, err := ui.ParseFilter("!rerank")
-	if err != nil {
+	if err := m.SetFilter("!rerank"); err != nil {
 		t.Fatal(err)
 	}
-	m.SetFilter(f)
 	m.SetSnapshot(s)
 	if got := m.Selected().Key.Model; got != "embed" {
 		t.Errorf("selected %s", got)

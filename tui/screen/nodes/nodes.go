@@ -4,10 +4,10 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
-	"stoker/tui/ui"
 )
 
 // Model is the nodes screen.
@@ -22,7 +22,8 @@ type Model struct {
 func New(e *screen.Env) *Model {
 	return &Model{List: screen.NewList(e, "nodes",
 		func(s *cluster.Snapshot) string { return summary(e.Theme, s) },
-		func(r *row) cluster.NodeID { return r.ID }, columns(e))}
+		func(r *row) cluster.NodeID { return r.ID }, columns(e)).
+		Facts("nodes", func(s *cluster.Snapshot, r *row) facts.Row { return facts.NodeRow(s, r.Node) })}
 }
 
 // SetSize implements screen.Screen.
@@ -113,8 +114,13 @@ func (m *Model) Actions() []keys.ID {
 	return append([]keys.ID{keys.Open}, append(screen.Drains(row.Node), keys.Sort)...)
 }
 
-// SetFilter implements screen.Filterer.
-func (m *Model) SetFilter(f ui.Filter) { m.Table.SetFilter(f) }
+// Filter implements screen.Filterer: there is nothing to filter in the details.
+func (m *Model) Filter() (text string, ok bool) {
+	if m.detail != nil {
+		return "", false
+	}
+	return m.List.Filter()
+}
 
 // View implements screen.Screen.
 func (m *Model) View() string {

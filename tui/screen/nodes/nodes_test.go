@@ -10,7 +10,6 @@ import (
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/screen/fixture"
-	"stoker/tui/ui"
 )
 
 func open(e *screen.Env) screen.Screen { return New(e) }
@@ -45,11 +44,9 @@ func TestSelectionFollowsTheNode(t *testing.T) {
 	if m.Selected().ID != id {
 		t.Errorf("after a refresh: %s", m.Selected().Name)
 	}
-	f, err := ui.ParseFilter("!gpu-b")
-	if err != nil {
+	if err := m.SetFilter("!gpu-b"); err != nil {
 		t.Fatal(err)
 	}
-	m.SetFilter(f)
 	if got := m.Selected().Name; got != "gpu-c" {
 		t.Errorf("with the row filtered out: %s", got)
 	}

@@ -31,6 +31,7 @@ type Model struct {
 	steps *ui.Table[Line, int]
 	// follow keeps the cursor on the step that runs, until it is moved.
 	follow bool
+	filter ui.Filter
 	w, h   int
 }
 
@@ -120,7 +121,14 @@ func (m *Model) Back() bool {
 }
 
 // SetFilter implements screen.Filterer.
-func (m *Model) SetFilter(f ui.Filter) { m.steps.SetFilter(f) }
+func (m *Model) SetFilter(text string) error {
+	m.filter = ui.ParseFilter(text)
+	m.steps.SetFilter(m.filter)
+	return nil
+}
+
+// Filter implements screen.Filterer.
+func (m *Model) Filter() (text string, ok bool) { return m.filter.String(), true }
 
 // Counts implements screen.Filterer.
 func (m *Model) Counts() (shown, all int) { return m.steps.Shown(), m.steps.All() }

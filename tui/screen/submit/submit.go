@@ -20,6 +20,7 @@ type Model struct {
 	presets map[string]string
 	context string // that a command must name; may be empty
 	snap    *cluster.Snapshot
+	filter  ui.Filter
 
 	asked  int   // number of the last reading of the packs
 	loaded bool  // one came
@@ -184,7 +185,14 @@ func (m *Model) Actions() []keys.ID {
 }
 
 // SetFilter implements screen.Filterer.
-func (m *Model) SetFilter(f ui.Filter) { m.Table.SetFilter(f) }
+func (m *Model) SetFilter(text string) error {
+	m.filter = ui.ParseFilter(text)
+	m.Table.SetFilter(m.filter)
+	return nil
+}
+
+// Filter implements screen.Filterer.
+func (m *Model) Filter() (text string, ok bool) { return m.filter.String(), m.form == nil }
 
 // Counts implements screen.Filterer.
 func (m *Model) Counts() (shown, all int) { return m.Shown(), m.All() }

@@ -4,10 +4,10 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
-	"stoker/tui/ui"
 )
 
 // Model is the screen of training jobs.
@@ -20,7 +20,8 @@ type Model struct {
 // New makes the screen.
 func New(e *screen.Env) *Model {
 	m := &Model{}
-	m.List = screen.NewList(e, "training jobs", m.summary, func(t *cluster.Training) cluster.JobID { return t.Job }, columns(e))
+	m.List = screen.NewList(e, "training jobs", m.summary, func(t *cluster.Training) cluster.JobID { return t.Job }, columns(e)).
+		Facts("training", func(_ *cluster.Snapshot, t *cluster.Training) facts.Row { return facts.TrainingRow(t) })
 	return m
 }
 
@@ -135,8 +136,13 @@ func (m *Model) Actions() []keys.ID {
 	return out
 }
 
-// SetFilter implements screen.Filterer.
-func (m *Model) SetFilter(f ui.Filter) { m.Table.SetFilter(f) }
+// Filter implements screen.Filterer: there is nothing to filter in the details.
+func (m *Model) Filter() (text string, ok bool) {
+	if m.detail != nil {
+		return "", false
+	}
+	return m.List.Filter()
+}
 
 // View implements screen.Screen.
 func (m *Model) View() string {
