@@ -193,17 +193,25 @@ func (m *model) hints() string {
 		}
 		return th.Key.Render(key) + " " + th.Muted.Render(b.Label)
 	}
+	typing := m.typing()
+	scopes := []keys.Scope{m.active().scope, keys.List, keys.Global}
+	if typing {
+		scopes = []keys.Scope{keys.Form}
+	}
 	var segs []ui.Seg
 	if f, ok := m.filter(); ok && f != "" {
 		shown, all := m.active().Screen.(screen.Filterer).Counts()
 		segs = append(segs, ui.Seg{Text: th.Key.Render("/") + f + th.Muted.Render(fmt.Sprintf("  %s of %s, esc clears", ui.Int(shown), ui.Int(all)))})
 	}
 	for i, id := range m.active().Actions() {
-		b, ok := m.env.Keys.Find(id, m.active().scope, keys.List, keys.Global)
+		b, ok := m.env.Keys.Find(id, scopes...)
 		if !ok || m.hidden(b) {
 			continue
 		}
 		segs = append(segs, ui.Seg{Text: hint(b), Drop: i + 2})
+	}
+	if typing { // any other key types
+		return ui.Sides("  "+ui.Segs(segs, 3, m.w-4), "", m.w)
 	}
 	right := make([]ui.Seg, 0, 3)
 	for i, id := range []keys.ID{keys.Filter, keys.Command, keys.Help} {
@@ -223,6 +231,7 @@ func (m *model) tabs() string {
 }
 
 // tabLine names the screens; where that is too long, only the open one is named.
+// While keys type, no key leads to another screen.
 func (m *model) tabLine(named bool) string {
 	th := m.env.Theme
 	var b strings.Builder
@@ -233,6 +242,7 @@ func (m *model) tabLine(named bool) string {
 		case !ok:
 		case i == m.top():
 			b.WriteString(th.Title.Render("[" + bind.Keys[0] + " " + bind.Label + "]"))
+		case m.typing():
 		case named:
 			b.WriteString(" " + th.Key.Render(bind.Keys[0]) + " " + th.Muted.Render(bind.Label) + " ")
 		default:

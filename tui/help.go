@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"stoker/tui/keys"
+	"stoker/tui/screen"
 	"stoker/tui/ui"
 )
 
@@ -12,6 +13,9 @@ func newHelp(m *model) overlay {
 	return newBox(m.env, "help", func(w int) []string {
 		th := m.env.Theme
 		lines := m.helpOn("on "+string(m.active().name), m.active().scope, w)
+		if m.active().name == screen.Submit {
+			lines = append(lines, m.helpOn("in the form", keys.Form, w)...)
+		}
 		lines = append(lines, m.helpOn("everywhere", keys.Global, w)...)
 		lines = append(lines, m.helpOn("in rows", keys.List, w)...)
 		if m.cfg.ReadOnly {

@@ -14,6 +14,7 @@ import (
 
 	"stoker/cluster"
 	"stoker/jobs/action"
+	"stoker/jobs/pack"
 	"stoker/tui/screen"
 	"stoker/tui/screen/fixture"
 	"stoker/tui/theme"
@@ -150,6 +151,7 @@ func TestGolden(t *testing.T) {
 		{"filter", fixture.Lab(), []string{"2", "/", `"gpu !-b"`}, nil},
 		{"filtered", fixture.Lab(), []string{"2", "/", `"gpu !-b"`, "enter"}, nil},
 		{"expression", fixture.Lab(), []string{"3", "/", `"gpu-c"`, "enter", "/", `"util_percent < 5 && held"`}, nil},
+		{"form", fixture.Lab(), []string{"S", "enter"}, []func(*Config){func(c *Config) { c.Packs = pack.Library{}.List }}},
 		{"command", fixture.Lab(), []string{":", `"no"`}, nil},
 	} {
 		for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 50}} {

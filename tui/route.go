@@ -125,13 +125,19 @@ func (m *model) clearFilter() bool {
 	return was != "" && m.setFilter("") == nil
 }
 
+// typing says that the active screen takes keys as they come.
+func (m *model) typing() bool {
+	t, ok := m.active().Screen.(screen.Typer)
+	return ok && t.Typing()
+}
+
 // key takes one key: overlays first, then inputs, then the screen's scopes.
 func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	if id, _ := m.env.Keys.Lookup(k.String(), keys.Global); id == keys.QuitNow {
 		return tea.Quit
 	}
 	m.log.clear()
-	switch t, typer := m.active().Screen.(screen.Typer); {
+	switch {
 	case m.over != nil:
 		over := m.over
 		cmd, closed := over.key(k)
@@ -141,7 +147,7 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		return cmd
 	case m.line != nil:
 		return m.lineKey(k)
-	case typer && t.Typing():
+	case m.typing():
 		return m.active().Update(k)
 	}
 	id, ok := m.env.Keys.Lookup(k.String(), m.active().scope, keys.List, keys.Global)
@@ -192,14 +198,14 @@ func (m *model) dispatch(id keys.ID) tea.Cmd {
 }
 
 func (m *model) paste(p tea.PasteMsg) tea.Cmd {
-	switch t, typer := m.active().Screen.(screen.Typer); {
+	switch {
 	case m.over != nil:
 		m.over.paste(p.Content)
 	case m.line != nil:
 		m.line.replace()
 		m.line.Insert(p.Content)
 		m.typed()
-	case typer && t.Typing():
+	case m.typing():
 		return m.active().Update(p)
 	}
 	return nil

@@ -22,8 +22,10 @@ const (
 	PrevMatch   ID = "previous match"
 
 	// In the form that submits a pack.
-	Copy   ID = "copy"
-	Preset ID = "preset"
+	NextField ID = "next field"
+	PrevField ID = "previous field"
+	Copy      ID = "copy"
+	Preset    ID = "preset"
 )
 
 func jobs() []Binding {
@@ -63,8 +65,11 @@ func training() []Binding {
 
 func submit() []Binding {
 	return []Binding{
-		{Submit, ScopeSubmit, []string{"ctrl+s"}, "plan", "show the plan; a second key submits. Enter does the same"},
-		{Copy, ScopeSubmit, []string{"ctrl+y"}, "copy", "copy the command that submits the same"},
-		{Preset, ScopeSubmit, []string{"ctrl+r"}, "default", "put the field's default back"},
+		{Submit, Form, []string{"ctrl+s", "enter"}, "plan", "show the plan; a second key submits"},
+		{NextField, Form, []string{"tab", "down", "ctrl+n"}, "next field", "to the next field"},
+		{PrevField, Form, []string{"shift+tab", "up", "ctrl+p"}, "previous field", "to the field before"},
+		{Cancel, Form, []string{"esc"}, "back", "back to the packs; what was typed is kept"},
+		{Copy, Form, []string{"ctrl+y"}, "copy", "copy the command that submits the same"},
+		{Preset, Form, []string{"ctrl+r"}, "default", "put the field's default back"},
 	}
 }

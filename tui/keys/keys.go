@@ -19,6 +19,7 @@ const (
 	Box         Scope = "box"     // help, messages
 	Confirm     Scope = "confirm" // the question before a change
 	Input       Scope = "input"   // filter, command bar, prompt
+	Form        Scope = "form"    // the fields of the form that submits: other keys type
 	ScopeFleet  Scope = "fleet"
 	ScopeNodes  Scope = "nodes"
 	ScopeGPUs   Scope = "gpus"

@@ -41,7 +41,8 @@ type field struct {
 	err     string // empty when the value is right
 }
 
-func newForm(e *screen.Env, p pack.Pack, presets map[string]string, context string, s *cluster.Snapshot) *form {
+// newForm makes the form of a pack. typed are values from before.
+func newForm(e *screen.Env, p pack.Pack, presets map[string]string, context string, typed map[string]string, s *cluster.Snapshot) *form {
 	f := &form{env: e, pack: p, presets: p.With(presets, nil), context: context}
 	for _, v := range p.Variables {
 		fd := field{Variable: v}
@@ -52,6 +53,10 @@ func newForm(e *screen.Env, p pack.Pack, presets map[string]string, context stri
 			fd.base, fd.preset = preset, true
 		}
 		fd.line.Set(fd.base)
+		if value, ok := typed[v.Name]; ok {
+			fd.line.Set(value)
+			fd.touched = true
+		}
 		fd.check()
 		f.fields = append(f.fields, fd)
 	}
@@ -145,7 +150,7 @@ func (f *form) refer() {
 }
 
 func (f *form) key(k tea.KeyPressMsg) tea.Cmd {
-	id, _ := f.env.Keys.Lookup(k.String(), keys.ScopeSubmit)
+	id, _ := f.env.Keys.Lookup(k.String(), keys.Form)
 	switch id {
 	case keys.Submit:
 		return f.submit()
@@ -157,14 +162,14 @@ func (f *form) key(k tea.KeyPressMsg) tea.Cmd {
 			f.typed()
 		}
 		return nil
+	case keys.NextField:
+		f.move(1)
+		return nil
+	case keys.PrevField:
+		f.move(-1)
+		return nil
 	}
 	switch k.String() {
-	case "enter":
-		return f.submit()
-	case "tab", "down", "ctrl+n":
-		f.move(1)
-	case "shift+tab", "up", "ctrl+p":
-		f.move(-1)
 	case "pgdown":
 		f.move(8)
 	case "pgup":

@@ -35,11 +35,36 @@ func (f *form) view() string {
 		foot = foot[len(foot)-1:]
 		room = max(f.h-len(head)-len(foot), 1)
 	}
-	body, from, to := f.body()
-	f.scroll(from, to, len(body), room)
+	body, starts := f.body()
+	end := len(body)
+	if f.at+1 < len(starts) {
+		end = starts[f.at+1]
+	}
+	f.scroll(starts[f.at], end, len(body), room)
+	f.signs(head, foot, starts, room)
 	body = body[f.top:min(f.top+room, len(body))]
 	lines := slices.Concat(head, ui.Lines(body, f.w, room), foot)
 	return ui.Block(lines, f.w, f.h)
+}
+
+// signs says how many fields do not fit, in the empty lines around them.
+func (f *form) signs(head, foot []string, starts []int, room int) {
+	th := f.env.Theme
+	above, below := 0, 0
+	for _, at := range starts {
+		switch {
+		case at < f.top:
+			above++
+		case at >= f.top+room:
+			below++
+		}
+	}
+	if i := len(head) - 2; above > 0 {
+		head[i] = "  " + th.Accent.Render(fmt.Sprintf("%s %d more above", th.G.Up, above))
+	}
+	if below > 0 && len(foot) > 1 {
+		foot[0] = "  " + th.Accent.Render(fmt.Sprintf("%s %d more below", th.G.Down, below))
+	}
 }
 
 // scroll keeps the lines of the field with the cursor on screen.
@@ -88,22 +113,19 @@ func (f *form) free() string {
 	return strings.Join(models, ", ")
 }
 
-// body is all fields, and which lines belong to the one with the cursor.
-func (f *form) body() (lines []string, from, to int) {
+// body is all fields, and at which line each begins.
+func (f *form) body() (lines []string, starts []int) {
 	if len(f.fields) == 0 {
-		return []string{"  " + f.env.Theme.Muted.Render("this pack has no variables: enter shows the plan")}, 0, 1
+		return []string{"  " + f.env.Theme.Muted.Render("this pack has no variables: enter shows the plan")}, []int{0}
 	}
 	for i := range f.fields {
-		first := len(lines)
+		starts = append(starts, len(lines))
 		lines = append(lines, f.row(i))
 		if d := &f.fields[i]; d.shows() {
 			lines = append(lines, f.wrongLines(d)...)
 		}
-		if i == f.at {
-			from, to = first, len(lines)
-		}
 	}
-	return lines, from, to
+	return lines, starts
 }
 
 func (f *form) row(i int) string {
@@ -214,12 +236,11 @@ func (f *form) verdictLine(th *theme.Theme) string {
 			return th.Warn.Render(th.G.Warn + " cannot be submitted here: " + ui.Clean(err.Error()))
 		}
 	}
-	keys := th.Muted.Render("   tab next field, esc back to the packs")
 	switch n := f.wrong(); {
 	case f.err != nil:
 		return th.Bad.Render(th.G.Bad + " " + ui.Clean(f.err.Error()))
 	case n > 0:
-		return th.Warn.Render(fmt.Sprintf("%s %s to look at", th.G.Warn, ui.Count(n, "field"))) + keys
+		return th.Warn.Render(fmt.Sprintf("%s %s to look at", th.G.Warn, ui.Count(n, "field")))
 	}
-	return th.OK.Render(th.G.OK+" enter shows the plan; nothing is submitted before you confirm it") + keys
+	return th.OK.Render(th.G.OK + " enter shows the plan; nothing is submitted before you confirm it")
 }

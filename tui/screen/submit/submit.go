@@ -22,10 +22,11 @@ type Model struct {
 	snap    *cluster.Snapshot
 	filter  ui.Filter
 
-	asked  int   // number of the last reading of the packs
-	loaded bool  // one came
-	err    error // of a folder that could not be read
-	form   *form // nil shows the list
+	asked  int                          // number of the last reading of the packs
+	loaded bool                         // one came
+	err    error                        // of a folder that could not be read
+	form   *form                        // nil shows the list
+	typed  map[string]map[string]string // by pack, of the forms that were left
 	w, h   int
 }
 
@@ -146,14 +147,14 @@ func (m *Model) open() tea.Cmd {
 	case p.Err != nil:
 		return screen.Note(cluster.Warn, "pack "+p.Name+" cannot be used: "+p.Err.Error())
 	}
-	m.form = newForm(m.env, *p, m.presets, m.context, m.snap)
+	m.form = newForm(m.env, *p, m.presets, m.context, m.typed[p.Name], m.snap)
 	m.form.setSize(m.w, m.h)
 	return nil
 }
 
 func (m *Model) formKey(k tea.KeyPressMsg) tea.Cmd {
-	if k.String() == "esc" {
-		m.form = nil
+	if id, _ := m.env.Keys.Lookup(k.String(), keys.Form); id == keys.Cancel {
+		m.Back()
 		return nil
 	}
 	return m.form.key(k)
@@ -163,11 +164,17 @@ func (m *Model) formKey(k tea.KeyPressMsg) tea.Cmd {
 // by a look at another screen.
 func (m *Model) Open(screen.Target) tea.Cmd { return m.read() }
 
-// Back implements screen.Backer.
+// Back implements screen.Backer. What was typed is there when the form is opened again.
 func (m *Model) Back() bool {
-	had := m.form != nil
+	if m.form == nil {
+		return false
+	}
+	if m.typed == nil {
+		m.typed = map[string]map[string]string{}
+	}
+	m.typed[m.form.pack.Name] = m.form.values()
 	m.form = nil
-	return had
+	return true
 }
 
 // Typing implements screen.Typer.
@@ -177,7 +184,7 @@ func (m *Model) Typing() bool { return m.form != nil }
 func (m *Model) Actions() []keys.ID {
 	switch {
 	case m.form != nil:
-		return []keys.ID{keys.Submit, keys.Preset, keys.Copy}
+		return []keys.ID{keys.Submit, keys.NextField, keys.Cancel, keys.Copy, keys.Preset}
 	case m.Selected() != nil:
 		return []keys.ID{keys.Open, keys.Sort}
 	}

@@ -305,6 +305,39 @@ func TestTheDigestComesFromTheRegistry(t *testing.T) {
 	}
 }
 
+func TestWhatWasTypedIsKept(t *testing.T) {
+	m := loaded(t, nil)(fixture.Env(t)).(*Model)
+	m.SetSize(120, 35)
+	do(m, chain(fixture.Key(keys.Open), typing("llama"), press("tab"), press("ctrl+u"), typing("two"), press("esc"))...)
+	if m.Typing() {
+		t.Fatal("esc leads back to the packs")
+	}
+	do(m, fixture.Key(keys.Open))
+	if d := cmp.Diff(map[string]string{"model": "llama", "replicas": "two"}, m.form.values()); d != "" {
+		t.Error(d)
+	}
+	if f := m.form.field(); f.Name != "replicas" || !f.shows() {
+		t.Errorf("the cursor is at %s, which is to be put right", f.Name)
+	}
+	do(m, press("esc"), fixture.Key(keys.Down), fixture.Key(keys.Open))
+	if got := m.form.values(); len(got) > 0 {
+		t.Errorf("another pack has %v", got)
+	}
+}
+
+func TestAFormSaysHowMuchDoesNotFit(t *testing.T) {
+	m := loaded(t, nil)(fixture.Env(t)).(*Model)
+	m.SetSize(80, 15)
+	do(m, fixture.Key(keys.Open))
+	if got := m.View(); !strings.Contains(got, "3 more below") || strings.Contains(got, "above") {
+		t.Error(fixture.Picture(got))
+	}
+	do(m, press("up")) // around to the last
+	if got := m.View(); !strings.Contains(got, "3 more above") || strings.Contains(got, "below") {
+		t.Error(fixture.Picture(got))
+	}
+}
+
 func TestTheCommandNamesTheContextOfTheScreen(t *testing.T) {
 	m := New(fixture.Env(t), packs(t), nil, "gpu lab")
 	m.Update(fixture.Reply(m.Open(screen.Target{})))
