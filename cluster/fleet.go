@@ -120,7 +120,8 @@ func joinKeys(v *secrets.State, artifacts []Artifact) []Key {
 	return out
 }
 
-// problems lists what somebody should look at, worst first.
+// problems lists what somebody should look at, worst first; of the same level,
+// jobs come first, and GPUs that only lie idle, of which there may be many, last.
 func problems(s *Snapshot) []Problem {
 	var out []Problem
 	for i := range s.GPUs {
@@ -131,7 +132,7 @@ func problems(s *Snapshot) []Problem {
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
 		if n.Status != NodeReady && n.Status != NodeInitialising {
-			out = append(out, Problem{Level: Bad, Subject: n.Name, Text: "node is " + string(n.Status) + nodeLoad(s, n), Node: n.ID})
+			out = append(out, Problem{Level: Bad, Subject: n.Name, Text: "node is " + string(n.Status) + nodeLoad(s, n), Since: lostSince(s, n), Node: n.ID})
 		}
 	}
 	for i := range s.Jobs {
@@ -154,9 +155,35 @@ func problems(s *Snapshot) []Problem {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(a.Subject, b.Subject))
+		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Subject, b.Subject))
 	})
 	return out
+}
+
+func (p *Problem) rank() int {
+	switch {
+	case p.Job != JobID{}:
+		return 0
+	case p.Holder != JobID{}:
+		return 2
+	}
+	return 1
+}
+
+// lostSince is when the node was seen to become what it is, or else when one of
+// its GPUs was read last; zero when neither was seen.
+func lostSince(s *Snapshot, n *Node) (at time.Time) {
+	for i := range s.Events { // the newest first
+		if e := &s.Events[i]; e.Kind == "node" && e.Node == n.ID && e.Text == string(n.Status) {
+			return e.At
+		}
+	}
+	for _, g := range s.NodeGPUs(n.ID) {
+		if g.AsOf().After(at) {
+			at = g.AsOf()
+		}
+	}
+	return at
 }
 
 func gpuProblem(g *GPU) (Problem, bool) {
@@ -176,7 +203,7 @@ func gpuProblem(g *GPU) (Problem, bool) {
 	case g.Rogue():
 		p.Level, p.Text = Warn, "busy, but the scheduler gave it to nobody: "+processes(g.Sample)
 	case g.Idle():
-		p.Level, p.Text = Warn, "held but idle"+by
+		p.Level, p.Text, p.Holder = Warn, "held but idle by "+g.Holder.Job.String(), g.Holder.Job
 		p.Since = g.Sample.At.Add(-g.History.QuietFor(g.Sample.At))
 		if g.Holder.Since.After(p.Since) {
 			p.Since = g.Holder.Since // before, it was free

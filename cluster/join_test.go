@@ -167,6 +167,16 @@ func TestNodeDown(t *testing.T) {
 	if len(s.Problems) != 1 || s.Problems[0].Text != "node is down, jobs held 1 GPU on it" || s.Problems[0].Level != Bad {
 		t.Errorf("%+v", s.Problems)
 	}
+	if at := s.Problems[0].Since; at.IsZero() || at != s.Events[0].At {
+		t.Errorf("down since %v", s.Problems[0].Since)
+	}
+
+	w = newWorld(t) // down from the beginning: its last reading is the best that is known
+	w.update(Update{Nodes: []Node{{ID: "n1", Name: "gpu-a", Status: NodeDown, ModifyIndex: 2, Devices: node("", "", 0, "G1").Devices}}})
+	s = w.batch(reading("n1", start().Add(-time.Hour), sample("G1", start().Add(-time.Hour), 0)))
+	if len(s.Problems) != 1 || s.Problems[0].Since != start().Add(-time.Hour) {
+		t.Errorf("%+v", s.Problems)
+	}
 }
 
 // A machine that was set up anew gets a new ID; its old self stays listed, down.

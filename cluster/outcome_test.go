@@ -218,20 +218,20 @@ func TestProblemsWorstFirst(t *testing.T) {
 		got = append(got, fmt.Sprintf("%d %s: %s", p.Level, p.Subject, p.Text))
 	}
 	want := []string{
+		"2 job default/x: deployment failed: no progress",
 		"2 gpu-a: node is disconnected",
 		"2 gpu-b/2: Xid 79: fell off the bus, held by x.g[0]",
-		"2 job default/x: deployment failed: no progress",
-		"1 gpu-b/0: held but idle, held by x.g[0]",
+		"1 job default/x: 1 allocation failed",
 		"1 gpu-b/1: busy, but the scheduler gave it to nobody: python3 (42)",
 		"1 gpu-b/3: a row remapping waits for a reset",
-		"1 job default/x: 1 allocation failed",
 		"1 key k: an old version still opens 1 artifact; rewrap them",
 		"1 vault: connection refused",
+		"1 gpu-b/0: held but idle by default/x",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	if p := s.Problems[3]; p.GPU != "G1" || p.Since != start() {
+	if p := s.Problems[8]; p.GPU != "G1" || p.Since != start() || p.Holder != x() {
 		t.Errorf("idle since %s on %q", p.Since, p.GPU)
 	}
 	if f := s.Fleet; f.Held != 2 || f.Free != 2 || f.Failed != 1 || f.Idle != 2 || f.Rogue != 1 || f.Reporting != 4 || *f.UtilPercent != 17.5 {

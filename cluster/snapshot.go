@@ -236,6 +236,8 @@ type Problem struct {
 	Key  string
 	// Source names a source that is late.
 	Source string
+	// Holder is the job that holds a GPU without using it; GPU is set, too.
+	Holder JobID
 }
 
 // Node looks a node up; nil when unknown.

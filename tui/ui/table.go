@@ -30,7 +30,9 @@ type Column[R any] struct {
 	// as its widest content so far: it grows when it must, and does not
 	// shrink, so columns do not jump. A Max below Min means Min.
 	Min, Max int
-	Align    Align
+	// Ahead lets a column take all that it needs before others grow.
+	Ahead bool
+	Align Align
 	// Drop says in which order columns go when the screen is narrow: the
 	// highest number first, 0 never.
 	Drop int
@@ -280,13 +282,15 @@ func (t *Table[R, K]) layout() {
 	for _, c := range t.visible {
 		t.widths = append(t.widths, t.cols[c].Min)
 	}
-	for grew := true; grew && total < t.w; {
-		grew = false
-		for i, c := range t.visible {
-			if total < t.w && t.widths[i] < min(t.grown[c], t.cols[c].Max) {
-				t.widths[i]++
-				total++
-				grew = true
+	for _, ahead := range []bool{true, false} {
+		for grew := true; grew && total < t.w; {
+			grew = false
+			for i, c := range t.visible {
+				if total < t.w && t.cols[c].Ahead == ahead && t.widths[i] < min(t.grown[c], t.cols[c].Max) {
+					t.widths[i]++
+					total++
+					grew = true
+				}
 			}
 		}
 	}

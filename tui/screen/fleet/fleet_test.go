@@ -1,11 +1,14 @@
 package fleet
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"stoker/cluster"
+	"stoker/gpu"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/screen/fixture"
@@ -67,11 +70,11 @@ func TestEnterGoesToTheThing(t *testing.T) {
 		want screen.Name
 	}{
 		{[]keys.ID{keys.Open}, screen.GPUs},
-		{[]keys.ID{keys.Down, keys.Open}, screen.GPUs}, // the two idle ones, in one line
 		{[]keys.ID{keys.Down, keys.Open}, screen.Jobs},
 		{[]keys.ID{keys.Down, keys.Open}, screen.Keys},
+		{[]keys.ID{keys.Down, keys.Open}, screen.Jobs},  // that holds the two idle ones, in one line
 		{[]keys.ID{keys.Down, keys.Open}, screen.Nodes}, // over the edge
-		{[]keys.ID{keys.Up, keys.Open}, screen.Keys},
+		{[]keys.ID{keys.Up, keys.Open}, screen.Jobs},
 		{[]keys.ID{keys.Pane, keys.Open}, screen.Nodes},
 	} {
 		got, ok := press(m, tc.keys...).(screen.OpenMsg)
@@ -82,6 +85,41 @@ func TestEnterGoesToTheThing(t *testing.T) {
 	press(m, keys.Pane, keys.Top)
 	if got := press(m, keys.Open).(screen.OpenMsg); got.Target.GPU != failed {
 		t.Errorf("target %+v", got.Target)
+	}
+}
+
+func TestOneLineForTheIdleGPUsOfAJob(t *testing.T) {
+	since := fixture.Now().Add(-time.Hour)
+	idle := func(node string, index int, job string) cluster.Problem {
+		id := cluster.JobID{Namespace: "research", Name: job}
+		since = since.Add(time.Minute)
+		return cluster.Problem{
+			Level: cluster.Warn, Subject: fmt.Sprintf("%s/%d", node, index), GPU: gpu.UUID(fmt.Sprint(node, index)),
+			Text: "held but idle by " + id.String(), Holder: id, Since: since,
+		}
+	}
+	var in []cluster.Problem
+	for i := range 8 {
+		in = append(in, idle("gpu-a", i, "hold"))
+	}
+	in = append(in, idle("gpu-b", 0, "hold"), idle("gpu-b", 1, "note"), idle("gpu-b", 2, "hold"), idle("gpu-b", 4, "note"), idle("gpu-c", 0, "hold"))
+	worn := cluster.Problem{Level: cluster.Warn, Text: "worn", Subject: "gpu-c/1", GPU: "c1"}
+	other := worn
+	other.Subject, other.GPU = "gpu-d/1", "d1" // another node: another line
+	in = append(in, worn, other)
+	var got []string
+	for _, p := range merge(in) {
+		got = append(got, p.Subject+" "+p.Text)
+	}
+	want := []string{
+		"gpu-a/0-7 and 3 more held but idle by research/hold", "gpu-b/1,4 held but idle by research/note",
+		"gpu-c/1 worn", "gpu-d/1 worn",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if first := merge(in)[0]; !first.Since.Equal(in[12].Since) {
+		t.Errorf("idle since %v, all of them since %v", first.Since, in[12].Since)
 	}
 }
 
