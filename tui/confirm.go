@@ -2,11 +2,13 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
+	"stoker/cluster"
 	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
@@ -18,8 +20,9 @@ import (
 type asking struct {
 	title   string
 	lines   []string
-	name    string // to be typed; empty when yes is enough
-	nothing bool   // there is nothing to confirm
+	more    []string // that a key shows: all of a long difference
+	name    string   // to be typed; empty when yes is enough
+	nothing bool     // there is nothing to confirm
 	danger  bool
 }
 
@@ -32,13 +35,53 @@ func planText(e *screen.Env, p *action.Plan) asking {
 		return a
 	}
 	a.lines = append(a.lines, touches(th, p.Touches)...)
-	if p.Job != nil {
-		a.lines = append(a.lines, diff(th, p)...)
+	if p.Job != nil && p.Job.GPUs > 0 {
+		a.lines = append(a.lines, "It asks for "+ui.Count(p.Job.GPUs, "GPU")+".")
 	}
 	for _, w := range p.Warnings {
 		a.lines = append(a.lines, th.Warn.Render(th.G.Warn+" "+ui.Clean(w)))
 	}
+	if p.Job != nil && len(p.Job.Diff) > 0 {
+		a.difference(th, p.Job)
+	}
 	return a
+}
+
+// difference shows the scheduler's dry run. All of a new job is new: its outline
+// comes first, and the rest, without what is off or empty, when asked for.
+func (a *asking) difference(th *theme.Theme, p *cluster.JobPlan) {
+	if !p.New {
+		a.lines = append(append(a.lines, "", th.Muted.Render("What changes in the job:")), diff(th, p.Diff)...)
+		return
+	}
+	var outline, set []cluster.DiffLine
+	for _, d := range p.Diff {
+		if names(d.Text) {
+			outline = append(outline, d)
+		}
+		if !unset(d.Text) {
+			set = append(set, d)
+		}
+	}
+	a.lines = append(append(a.lines, "", th.Muted.Render("The job is new:")), diff(th, outline)...)
+	a.more = diff(th, set)
+}
+
+// names says that a line of a difference names a job, a group or a task.
+func names(text string) bool {
+	word, _, _ := strings.Cut(text, " ")
+	return word == "job" || word == "group" || word == "task"
+}
+
+// unset says that a line of a difference gives a field the value that it would
+// have anyway, as far as one can tell. What has an index or a name was given by
+// somebody, and no allocation is a choice, too.
+func unset(text string) bool {
+	field, value, ok := strings.Cut(text, ": ")
+	if !ok || field == "Count" || strings.Contains(field, "[") {
+		return false
+	}
+	return value == `""` || value == `"0"` || value == `"false"`
 }
 
 func touches(th *theme.Theme, list []action.Touch) []string {
@@ -56,13 +99,10 @@ func touches(th *theme.Theme, list []action.Touch) []string {
 	return out
 }
 
-// diff shows the scheduler's dry run.
-func diff(th *theme.Theme, p *action.Plan) []string {
-	if len(p.Job.Diff) == 0 {
-		return nil
-	}
-	out := []string{"", th.Muted.Render("What changes in the job:")}
-	for _, d := range p.Job.Diff {
+// diff draws lines of a difference.
+func diff(th *theme.Theme, lines []cluster.DiffLine) []string {
+	out := make([]string, 0, len(lines))
+	for _, d := range lines {
 		st := th.Text
 		switch d.Mark {
 		case '+':
@@ -74,7 +114,7 @@ func diff(th *theme.Theme, p *action.Plan) []string {
 		}
 		out = append(out, st.Render(ui.Clean(fmt.Sprintf("  %c %s%s", d.Mark, ui.Spaces(d.Indent*2), d.Text))))
 	}
-	return append(out, "")
+	return out
 }
 
 func questionText(e *screen.Env, q screen.QuestionMsg) asking {
@@ -125,6 +165,7 @@ type confirm struct {
 	env *screen.Env
 	asking
 	yes   bool
+	full  bool // more is shown, too
 	line  ui.Line
 	wrong bool // the typed name is not the one
 	top   int
@@ -145,12 +186,14 @@ func (c *confirm) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
 	if c.quiet.swallow(c.env.Now()) {
 		return nil, false
 	}
-	if c.name != "" && !c.nothing && c.line.Key(k) {
+	id, _ := c.env.Keys.Lookup(k.String(), keys.Confirm)
+	if id != keys.ShowAll && c.name != "" && !c.nothing && c.line.Key(k) {
 		c.wrong = false
 		return nil, false
 	}
-	id, _ := c.env.Keys.Lookup(k.String(), keys.Confirm)
 	switch id {
+	case keys.ShowAll:
+		c.full = !c.full
 	case keys.Cancel, keys.No:
 		return nil, true
 	case keys.ScrollUp:
@@ -188,7 +231,18 @@ func (c *confirm) view(w, h int) []string {
 	th := c.env.Theme
 	w = min(w, 92)
 	var body []string
-	for _, l := range c.lines {
+	lines := c.lines
+	if len(c.more) > 0 {
+		hint := "ctrl+d shows its " + ui.Count(len(c.more), "line")
+		if c.full {
+			hint = "All that it sets; ctrl+d hides it:"
+		}
+		lines = append(slices.Clone(lines), "", th.Muted.Render(hint))
+		if c.full {
+			lines = append(lines, c.more...)
+		}
+	}
+	for _, l := range lines {
 		if ui.Width(l) > w-4 {
 			body = append(body, ui.Wrap(l, w-4)...)
 		} else {

@@ -78,6 +78,7 @@ const (
 	Yes       ID = "yes"
 	No        ID = "no"
 	Turn      ID = "turn"
+	ShowAll   ID = "show all"
 	Accept    ID = "accept"
 	Cancel    ID = "cancel"
 	Complete  ID = "complete"
@@ -92,6 +93,7 @@ func overlays() []Binding {
 		{Yes, Confirm, []string{"y"}, "yes", "do it"},
 		{No, Confirm, []string{"n"}, "no", "leave it"},
 		{Turn, Confirm, []string{"tab", "left", "right", "shift+tab"}, "choose", "between no and yes"},
+		{ShowAll, Confirm, []string{"ctrl+d"}, "all lines", "all that a new job sets, or its outline only"},
 		{Accept, Confirm, []string{"enter"}, "take the choice", "take the choice"},
 		{Cancel, Confirm, []string{"esc"}, "cancel", "leave it"},
 		{ScrollUp, Confirm, []string{"up", "pgup"}, "up", "scroll"},
