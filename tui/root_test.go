@@ -362,6 +362,16 @@ func TestTheWayBack(t *testing.T) {
 	r.sees("there is no screen nowhere")
 }
 
+func TestEscLeavesThePacks(t *testing.T) {
+	r := newRig(t, fixture.Lab(), func(c *Config) { c.Packs = pack.Library{}.List })
+	r.press("4", "S", "S")
+	r.sees("[S submit]")
+	r.press("enter", "esc")
+	r.sees("[S submit]")
+	r.press("esc")
+	r.sees("[4 jobs]")
+}
+
 func TestCommandBar(t *testing.T) {
 	r := newRig(t, fixture.Lab())
 	r.press(":", `"nodes gpu-b"`, "enter")

@@ -64,8 +64,12 @@ func (m *model) open(name screen.Name, t screen.Target) tea.Cmd {
 	return cmd
 }
 
-// switchTo goes to a screen of the first level: there is no way back from it.
+// switchTo goes to a screen of the first level: there is no way back from it. The
+// form that submits is none: one leaves it for where one was.
 func (m *model) switchTo(i int) tea.Cmd {
+	if m.screens[i].name == screen.Submit {
+		return m.open(screen.Submit, screen.Target{})
+	}
 	m.stack = []int{i}
 	cmd := m.show()
 	if o, ok := m.active().Screen.(screen.Opener); ok {

@@ -35,11 +35,11 @@ func (r *Runner) planSubmit(ctx context.Context, p *Plan, s *cluster.Snapshot) e
 		}
 	}
 	for _, id := range jp.Preempts {
-		name := id.Short()
+		t := Touch{"alloc", id.Short(), "is preempted"}
 		if a := s.Alloc(id); a != nil {
-			name = a.Name
+			t.Name, t.Effect = a.Name, "is preempted on "+a.NodeName // a name may be on several nodes
 		}
-		p.Touches = append(p.Touches, Touch{"alloc", name, "is preempted"})
+		p.Touches = append(p.Touches, t)
 		p.Danger = true
 	}
 	if jp.Warnings != "" {

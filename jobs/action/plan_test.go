@@ -168,7 +168,7 @@ func TestPlanSubmit(t *testing.T) {
 		"others preempted": {
 			func(p *cluster.JobPlan) { p.Preempts = []cluster.AllocID{"note1", "unknown-1234"} },
 			shown{"submit job default/chat", []action.Touch{
-				{"group", "chat.g", "3 start"}, {"alloc", "note.g[1]", "is preempted"}, {"alloc", "unknown-", "is preempted"},
+				{"group", "chat.g", "3 start"}, {"alloc", "note.g[1]", "is preempted on gpu-a"}, {"alloc", "unknown-", "is preempted"},
 			}, true, "chat", ""},
 			nil,
 		},

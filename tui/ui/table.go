@@ -151,6 +151,14 @@ func (t *Table[R, K]) Top() bool { return t.moveTo(0) }
 // Bottom goes to the last row.
 func (t *Table[R, K]) Bottom() bool { return t.moveTo(len(t.order) - 1) }
 
+// Part is "6 of 20" when not all rows fit, else empty.
+func (t *Table[R, K]) Part() string {
+	if fit := max(t.h-1, 0); fit < len(t.order) {
+		return Int(fit) + " of " + Int(len(t.order))
+	}
+	return ""
+}
+
 // Page is the number of rows that fit.
 func (t *Table[R, K]) Page() int { return max(t.h-1, 1) }
 

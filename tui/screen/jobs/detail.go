@@ -106,6 +106,7 @@ type pane interface {
 	Reverse()
 	SetSize(w, h int)
 	ViewLines(focus bool) []string
+	Part() string
 	All() int
 	Shown() int
 	Cursor() int
@@ -243,7 +244,11 @@ func (d *detail) view() string {
 		}
 		first = false
 		part := p.ViewLines(i == d.focus)
-		if note := d.noteOf(i, shown); note != "" && len(part) > 0 {
+		note := d.noteOf(i, shown)
+		if i == 0 && len(lines) > 0 { // its heading has titles to the right end; the line above is empty
+			lines[len(lines)-1], note = ui.Sides("", th.Muted.Render(note)+"  ", d.w), ""
+		}
+		if note != "" && len(part) > 0 {
 			note = ui.Fit(note, min(ui.Width(note), d.w/2))
 			part[0] = ui.Over(part[:1], []string{th.Muted.Render(note)}, d.w-ui.Width(note)-2, 0)[0]
 		}
@@ -255,10 +260,13 @@ func (d *detail) view() string {
 	return ui.Block(lines, d.w, d.h)
 }
 
-// noteOf stands at the right of a pane's heading: whose history it is, and
-// which panes have no room.
+// noteOf stands at the right of a pane's heading: how much of it there is room
+// for, whose history it is, and which panes have no room.
 func (d *detail) noteOf(i int, shown []int) string {
 	var parts []string
+	if part := d.panes()[i].Part(); part != "" {
+		parts = append(parts, part)
+	}
 	if a := d.selected(); i == 1 && a != nil && d.allocs.All() > 1 {
 		parts = append(parts, "of "+shortName(a))
 	}

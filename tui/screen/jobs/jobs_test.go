@@ -3,6 +3,7 @@ package jobs
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	tea "charm.land/bubbletea/v2"
@@ -281,3 +282,18 @@ func TestTheHistoryFollowsTheAllocation(t *testing.T) {
 }
 
 var errGone = errors.New("no route to host")
+
+func TestAPaneSaysHowMuchOfItIsShown(t *testing.T) {
+	s := fixture.Lab()
+	m := New(fixture.Env(t))
+	m.SetSnapshot(s)
+	m.Open(screen.Target{Job: id("prod", "llm-chat"), Details: true})
+	m.SetSize(120, 12)
+	if got := fixture.Picture(m.View()); !strings.Contains(got, " of 3") {
+		t.Error(got)
+	}
+	m.SetSize(120, 60)
+	if got := fixture.Picture(m.View()); strings.Contains(got, " of 3\n") {
+		t.Error(got)
+	}
+}

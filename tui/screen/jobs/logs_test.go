@@ -315,6 +315,29 @@ func TestFilterHidesAndSearchMarks(t *testing.T) {
 	}
 }
 
+func TestALogThatCannotBeReadHasNotEnded(t *testing.T) {
+	job := id("prod", "llm-chat")
+	for name, c := range map[string]struct {
+		snap *cluster.Snapshot
+		live bool
+		want string
+	}{
+		"unreachable": {fixture.Lost(), true, "nomad is not reachable"},
+		"broken off":  {fixture.Lab(), true, "broke off, it is tried again"},
+		"ended":       {fixture.Lab(), false, "ended"},
+	} {
+		m := logs(t, c.snap, job)(fixture.Env(t)).(*Model)
+		for i := range m.logs.sources {
+			m.logs.sources[i].live = c.live
+			m.Update(logEndedMsg{m.stream, i, nil})
+		}
+		head, _, _ := strings.Cut(fixture.Picture(m.View()), "\n")
+		if !strings.Contains(head, c.want) || strings.Contains(head, "ended") != (c.want == "ended") {
+			t.Errorf("%s: %s", name, head)
+		}
+	}
+}
+
 func TestABrokenLogIsReadAgain(t *testing.T) {
 	s := fixture.Lab()
 	e := fixture.Env(t)

@@ -2,8 +2,10 @@ package jobs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"stoker/tui/screen"
 	"stoker/tui/theme"
 	"stoker/tui/ui"
 )
@@ -189,7 +191,7 @@ func (v *logView) summary() string {
 			follow += th.Muted.Render(", " + ui.Count(below, "line") + " below")
 		}
 	} else if v.reading() == 0 && len(v.sources) > 0 {
-		follow = th.Muted.Render(th.G.Off + " ended")
+		follow = v.silence()
 	}
 	logs := map[string]bool{}
 	for i := range v.sources {
@@ -218,6 +220,19 @@ func (v *logView) summary() string {
 	}
 	right := th.Muted.Render(kept) + "  "
 	return ui.Sides("  "+ui.Segs(segs, 3, v.w-4-ui.Width(right)), right, v.w)
+}
+
+// silence says why nothing is read: a log has ended only when its task has.
+func (v *logView) silence() string {
+	th := v.env.Theme
+	live := slices.ContainsFunc(v.sources, func(s source) bool { return s.live })
+	switch {
+	case screen.Source(v.snap, "nomad").Lost():
+		return th.Bad.Render(th.G.Bad + " nomad is not reachable")
+	case live:
+		return th.Warn.Render(th.G.Warn + " broke off, it is tried again")
+	}
+	return th.Muted.Render(th.G.Off + " ended")
 }
 
 // empty says why there is no line.

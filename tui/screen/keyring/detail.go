@@ -43,7 +43,7 @@ func (d *detail) draw() {
 	}
 	d.lines = append(d.facts(k), "")
 	versions := d.versions(k)
-	room := max(d.H-len(d.lines)-min(len(k.Artifacts)+2, max(d.H/3, 4)), 2)
+	room := max(d.H-len(d.lines)-min(len(k.Artifacts)+2+digestLines, max(d.H/3, 4+digestLines)), 2)
 	if len(versions) > room {
 		more := len(versions) - room + 1
 		versions = append(versions[:room-1:room-1], "  "+th.Faint.Render(fmt.Sprintf("and %d older versions", more)))
@@ -55,8 +55,11 @@ func (d *detail) draw() {
 	}
 	slices.Reverse(rows) // the newest first
 	d.artifacts.SetRows(rows)
-	d.artifacts.SetSize(d.W, max(d.H-len(d.lines), 0))
+	d.artifacts.SetSize(d.W, max(min(d.artifacts.All()+1, d.H-len(d.lines)-digestLines), 2))
 }
+
+// digestLines is the room for the whole digest of the artifact under the cursor.
+const digestLines = 3
 
 func (d *detail) facts(k *cluster.Key) []string {
 	th := d.Env.Theme
@@ -146,7 +149,7 @@ func artifactColumns(e *screen.Env) []ui.Column[sealed] {
 			}
 			return ui.In(th.Muted, a.TrainedBy.String())
 		}},
-		{Title: "DIGEST", Min: 18, Max: 71, Drop: 2, Cell: func(a *A) ui.Cell { return ui.In(th.Muted, a.Digest) }},
+		{Title: "DIGEST", Min: 71, Drop: 2, Cell: func(a *A) ui.Cell { return ui.In(th.Muted, a.Digest) }},
 	}
 }
 
@@ -168,6 +171,9 @@ func (d *detail) view() string {
 	lines := append([]string(nil), d.lines...)
 	if d.artifacts.All() > 0 {
 		lines = append(lines, d.artifacts.ViewLines(true)...)
+		if a := d.artifacts.Selected(); a != nil {
+			lines = append(append(lines, ""), parts.Text(d.Env.Theme, "digest", a.Digest, d.Env.Theme.Text, d.W, digestLines-1)...)
+		}
 	} else if find(d.Snap, d.name) != nil {
 		lines = append(lines, "  "+d.Env.Theme.Muted.Render("no registered artifact is sealed under this key"))
 	}

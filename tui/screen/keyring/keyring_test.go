@@ -173,3 +173,23 @@ func TestStates(t *testing.T) {
 		}
 	}
 }
+
+func TestTheWholeDigestIsShown(t *testing.T) {
+	s := *fixture.Lab()
+	s.Keys = slices.Clone(s.Keys)
+	s.Keys[0].Artifacts = slices.Clone(s.Keys[0].Artifacts)
+	digest := "sha256:" + strings.Repeat("0123456789abcdef", 4)
+	for i := range s.Keys[0].Artifacts {
+		s.Keys[0].Artifacts[i].Digest = digest
+	}
+	for _, w := range []int{80, 120, 200} {
+		m := New(fixture.Env(t), nil)
+		m.SetSize(w, 19)
+		m.SetSnapshot(&s)
+		m.Update(fixture.Key(keys.Open))
+		_, below, _ := strings.Cut(fixture.Picture(m.View()), "  digest ")
+		if got := strings.Join(strings.Fields(below), ""); !strings.HasPrefix(got, digest) {
+			t.Errorf("%d columns: %q", w, got)
+		}
+	}
+}

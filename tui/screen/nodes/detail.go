@@ -101,9 +101,20 @@ func (d *detail) view() string {
 	}
 	lines := d.facts(n)
 	lines = append(lines, d.gpus.ViewLines(!d.second)...)
-	lines = append(lines, "")
+	lines = append(lines, d.parts())
 	lines = append(lines, d.allocs.ViewLines(d.second)...)
 	return ui.Block(lines, d.w, d.h)
+}
+
+// parts says between the tables how much of each there is room for.
+func (d *detail) parts() string {
+	of := func(part, things string) string {
+		if part == "" {
+			return ""
+		}
+		return "  " + d.env.Theme.Muted.Render(part+" "+things) + "  "
+	}
+	return ui.Sides(of(d.gpus.Part(), "GPUs"), of(d.allocs.Part(), "allocations"), d.w)
 }
 
 func (d *detail) facts(n *cluster.Node) []string {
