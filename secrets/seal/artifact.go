@@ -26,7 +26,8 @@ type Options struct {
 	Workers      int   // segments at a time; the number of cores when 0
 
 	// Replace lets Seal put the new artifact in the place of an older one of
-	// the same URN, and lets Open replace files of the same names.
+	// the same URN, and lets Open replace files of the same names and the model
+	// that was opened into the folder before.
 	Replace bool
 	// Registered is the digest that the registry holds for this URN. Seal then
 	// leaves an artifact with this digest and the same files as it is. Without
@@ -35,10 +36,22 @@ type Options struct {
 	// Deep makes Open and Verify also compare each segment's plaintext with its
 	// SHA-256: against somebody who held the data key, for example an opener.
 	Deep bool
+	// Shared lets Open give the group and others the rights that the manifest
+	// gives them: for a folder that is closed around, such as a task's secrets,
+	// where the server may run as another user. Else the files are the opener's alone.
+	Shared bool
 
 	// Memory checks that dir is on a memory filesystem and says how many bytes
 	// are free there; the real check when nil.
 	Memory func(dir string) (free int64, err error)
+}
+
+// mode is what of a mode Open gives to a file or folder.
+func (o Options) mode(m fs.FileMode) fs.FileMode {
+	if o.Shared {
+		return m
+	}
+	return m & 0o700
 }
 
 func (o Options) workers() int {

@@ -23,8 +23,9 @@
 //
 // Open takes URN and digest from its caller, never from the folder. It refuses a
 // folder that is not memory, shows files under their names only when every
-// segment has opened, and removes what it wrote when anything fails. It does not
-// hash plaintext: GCM has authenticated it; Verify with Deep hashes.
+// segment has opened, and removes what it wrote when anything fails. It leaves a
+// listing of their names, so that Wipe removes those and nothing else. It does
+// not hash plaintext: GCM has authenticated it; Verify with Deep hashes.
 //
 // Functions run segments in parallel and are safe for concurrent use on
 // different folders; one folder wants one writer at a time.

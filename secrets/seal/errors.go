@@ -10,6 +10,7 @@ var (
 	ErrNotMemory = errors.New("not a memory filesystem")
 	ErrNoSpace   = errors.New("not enough memory")
 	ErrExists    = errors.New("exists already")
+	ErrNotOpened = errors.New("not opened by stoker")
 	ErrUnfit     = errors.New("cannot be sealed") // a source with links, devices or bad names, or a broken archive
 )
 

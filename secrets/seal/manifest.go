@@ -235,7 +235,7 @@ func segmentLength(size, segmentBytes int64, index int) int64 {
 }
 
 // checkPath refuses what could leave the folder or surprise somebody later.
-// (The reserved name of Open's staging folder is no model file either.)
+// (What Open itself puts into its folder is no model file either.)
 func checkPath(p string) error {
 	if len(p) > maxPath || p == "." || !fs.ValidPath(p) || strings.ContainsRune(p, '\\') {
 		return fmt.Errorf("path %q: want a relative path without .. and at most %d bytes", p, maxPath)
@@ -247,8 +247,8 @@ func checkPath(p string) error {
 		if len(part) > 255 {
 			return fmt.Errorf("path %q: a name of more than 255 bytes", p)
 		}
-		if part == staging {
-			return fmt.Errorf("path %q: the name %s is reserved", p, staging)
+		if part == staging || part == listing {
+			return fmt.Errorf("path %q: the name %s is reserved", p, part)
 		}
 	}
 	return nil

@@ -168,7 +168,7 @@ func contentOf(t testing.TB, dir string) model {
 	t.Helper()
 	out := model{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || d.Name() == ".stoker-opened" {
 			return err
 		}
 		name, err := filepath.Rel(dir, path)

@@ -23,6 +23,11 @@ import (
 // have opened. It is on the same memory, so moving out of it copies nothing.
 const staging = ".stoker-opening"
 
+// listing is the file inside of Open's target that names, one a line, what Open
+// put there: Wipe removes that and nothing else. It is written before the first
+// file and removed after the last.
+const listing = ".stoker-opened"
+
 // ReadManifest reads the manifest of the artifact in dir. What it says is only a
 // claim until Open or Verify has checked it.
 func ReadManifest(dir string) (*Manifest, error) {
@@ -229,11 +234,11 @@ func notMemory(dir string) error {
 // registry. All files appear at once, when the last segment has opened; on any
 // failure, nothing stays. One folder takes one Open at a time.
 func Open(ctx context.Context, src, dst string, urn secrets.URN, wantDigest string, kw Unwrapper, opts Options) (Receipt, error) {
-	receipt, err := open(ctx, src, dst, urn, wantDigest, kw, opts)
+	opened, err := open(ctx, src, dst, urn, wantDigest, kw, opts)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("open %s: %w", urn, err)
 	}
-	return receipt, nil
+	return opened, nil
 }
 
 func open(ctx context.Context, src, dst string, urn secrets.URN, want string, kw Unwrapper, opts Options) (Receipt, error) {
@@ -272,7 +277,7 @@ func open(ctx context.Context, src, dst string, urn secrets.URN, want string, kw
 		return Receipt{}, &Error{kind: ErrNoSpace, text: fmt.Sprintf("%s has %d bytes free, %d are needed", dst, free, need), hint: spaceHint}
 	}
 	if err := a.fill(ctx, target, opts); err != nil {
-		return Receipt{}, errors.Join(err, target.RemoveAll(staging))
+		return Receipt{}, errors.Join(err, target.RemoveAll(staging), target.RemoveAll(listing))
 	}
 	return a.receipt(), nil
 }
@@ -288,12 +293,17 @@ func (m *Manifest) tops() []string {
 	return slices.Compact(names)
 }
 
-// makeRoom removes what a killed Open left, and with Replace what is in the way.
+// makeRoom removes what a killed Open left, and with Replace what is in the way:
+// files of the same names and all of a model that was opened here before.
 func makeRoom(target *os.Root, m *Manifest, opts Options) error {
 	if err := target.RemoveAll(staging); err != nil {
 		return err
 	}
-	for _, name := range m.tops() {
+	before, _, err := listed(target)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Concat(before, m.tops()) {
 		_, err := target.Lstat(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -307,11 +317,35 @@ func makeRoom(target *os.Root, m *Manifest, opts Options) error {
 			return &Error{kind: ErrExists, text: fmt.Sprintf("%s is in %s already", name, target.Name()), hint: "open into an empty folder, or ask to replace"}
 		}
 	}
-	return nil
+	return target.RemoveAll(listing)
+}
+
+// listed reads the listing: the names that Open made in the folder, and whether
+// it was here at all. A killed Open may have left its staging folder alone.
+func listed(target *os.Root) (names []string, here bool, err error) {
+	raw, err := target.ReadFile(listing)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err := target.Lstat(staging)
+		return nil, err == nil, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	for name := range strings.Lines(string(raw)) {
+		name = strings.TrimSuffix(name, "\n")
+		if err := checkPath(name); err != nil {
+			return nil, false, &Error{kind: ErrMalformed, text: listing, cause: err}
+		}
+		names = append(names, name)
+	}
+	return names, true, nil
 }
 
 // fill opens every segment into the staging folder and then moves the files out.
 func (a *artifact) fill(ctx context.Context, target *os.Root, opts Options) error {
+	if err := target.WriteFile(listing, []byte(strings.Join(a.tops(), "\n")+"\n"), 0o600); err != nil {
+		return err
+	}
 	if err := target.Mkdir(staging, 0o700); err != nil {
 		return err
 	}
@@ -321,7 +355,7 @@ func (a *artifact) fill(ctx context.Context, target *os.Root, opts Options) erro
 	}
 	defer func() { _ = root.Close() }()
 	for _, f := range a.Files {
-		if err := create(root, f.Path); err != nil {
+		if err := create(root, f.Path, opts.mode(0o755)); err != nil {
 			return err
 		}
 	}
@@ -337,27 +371,26 @@ func (a *artifact) fill(ctx context.Context, target *os.Root, opts Options) erro
 		return err
 	}
 	for _, f := range a.Files {
-		if err := root.Chmod(f.Path, fs.FileMode(f.Mode)); err != nil {
+		if err := root.Chmod(f.Path, opts.mode(fs.FileMode(f.Mode))); err != nil {
 			return err
 		}
 	}
 	return a.moveOut(target)
 }
 
-// create makes an empty file and its folders, readable by the server's user
-// whatever the umask: the memory belongs to one allocation.
-func create(root *os.Root, name string) error {
+// create makes an empty file and its folders, with their modes whatever the umask.
+func create(root *os.Root, name string, dirMode fs.FileMode) error {
 	var dirs []string
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 		dirs = append(dirs, dir)
 	}
 	for _, dir := range slices.Backward(dirs) {
-		err := root.Mkdir(dir, 0o755)
+		err := root.Mkdir(dir, dirMode)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
 		if err == nil {
-			err = root.Chmod(dir, 0o755)
+			err = root.Chmod(dir, dirMode)
 		}
 		if err != nil {
 			return err
@@ -384,11 +417,50 @@ func (a *artifact) moveOut(target *os.Root) error {
 	return target.RemoveAll(staging)
 }
 
-// Wipe removes everything in dir, which must be on a memory filesystem: pages of
-// a removed file go back to the kernel, which clears them before it gives them to
-// anybody, so there is nothing to overwrite. It refuses any other folder, since a
-// mistaken path must not cost data.
-func Wipe(dir string, opts Options) error {
+// Wipe removes from dir what Open put there, also when Open was killed half way,
+// and says what else stays. It refuses a folder into which nothing was opened,
+// since a mistaken path must not cost data.
+func Wipe(dir string, opts Options) (stays []string, err error) {
+	err = wipe(dir, opts, func(root *os.Root, names []string) error {
+		ours, here, err := listed(root)
+		if err != nil {
+			return err
+		}
+		if !here && len(names) > 0 {
+			return &Error{kind: ErrNotOpened, text: "stoker opened no model here: nothing was removed", hint: "give the folder that was given to stoker open"}
+		}
+		// The listing goes last: who is killed here can be run again.
+		for _, name := range append(ours, staging, listing) {
+			if err := root.RemoveAll(name); err != nil {
+				return err
+			}
+		}
+		for _, name := range names {
+			if name != staging && name != listing && !slices.Contains(ours, name) {
+				stays = append(stays, name)
+			}
+		}
+		return nil
+	})
+	return stays, err
+}
+
+// Empty removes everything in dir: for a folder that a job keeps for its model,
+// with what its server or trainer wrote beside it.
+func Empty(dir string, opts Options) error {
+	return wipe(dir, opts, func(root *os.Root, names []string) error {
+		var err error
+		for _, name := range names {
+			err = errors.Join(err, root.RemoveAll(name))
+		}
+		return err
+	})
+}
+
+// wipe has the names in dir removed, which must be on a memory filesystem: pages
+// of a removed file go back to the kernel, which clears them before it gives them
+// to anybody, so there is nothing to overwrite.
+func wipe(dir string, opts Options, remove func(root *os.Root, names []string) error) error {
 	if opts.Memory == nil {
 		opts.Memory = memory
 	}
@@ -401,8 +473,12 @@ func Wipe(dir string, opts Options) error {
 	}
 	defer func() { _ = root.Close() }()
 	entries, err := fs.ReadDir(root.FS(), ".")
-	for _, entry := range entries {
-		err = errors.Join(err, root.RemoveAll(entry.Name()))
+	if err == nil {
+		var names []string
+		for _, entry := range entries {
+			names = append(names, entry.Name())
+		}
+		err = remove(root, names)
 	}
 	if err != nil {
 		return fmt.Errorf("wipe %s: %w", dir, err)

@@ -3,6 +3,7 @@ package seal_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -153,8 +154,11 @@ func TestOpenRefuses(t *testing.T) {
 		if !errors.Is(err, seal.ErrNotMemory) || !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), "tmpfs") {
 			t.Errorf("got %v", err)
 		}
-		if err := seal.Wipe(dir, seal.Options{}); !errors.Is(err, seal.ErrNotMemory) {
+		if _, err := seal.Wipe(dir, seal.Options{}); !errors.Is(err, seal.ErrNotMemory) {
 			t.Errorf("wipe: %v", err)
+		}
+		if err := seal.Empty(dir, seal.Options{}); !errors.Is(err, seal.ErrNotMemory) {
+			t.Errorf("empty: %v", err)
 		}
 	})
 	t.Run("cancelled", func(t *testing.T) {
@@ -194,8 +198,99 @@ func TestOpenAgain(t *testing.T) {
 		delete(got, "vault_token")
 		sameModel(t, usual(), got)
 	}
-	must(t, seal.Wipe(out, o))
+	must(t, seal.Empty(out, o))
 	empty(t, out)
+}
+
+// Another model in the same folder leaves nothing of the one before.
+func TestOpenAnotherInItsPlace(t *testing.T) {
+	keys, out, o := newLocalKeys("models"), t.TempDir(), small()
+	o.Replace = true
+	for i, m := range []model{usual(), {"other.txt": []byte("x")}} {
+		dst := filepath.Join(t.TempDir(), "m")
+		r, err := seal.Seal(t.Context(), m.fs(), dst, mustURN(t, fmt.Sprintf("m:%d", i)), "models", keys, small())
+		must(t, err)
+		_, err = seal.Open(t.Context(), dst, out, r.URN, r.Digest, keys, o)
+		must(t, err)
+		sameModel(t, m, contentOf(t, out))
+	}
+	wiped(t, out)
+	empty(t, out)
+}
+
+func wiped(t *testing.T, dir string, stay ...string) {
+	t.Helper()
+	left, err := seal.Wipe(dir, small())
+	must(t, err)
+	if !slices.Equal(left, stay) {
+		t.Errorf("wipe says that %q stay, want %q", left, stay)
+	}
+}
+
+func TestWipeRemovesWhatOpenPutThere(t *testing.T) {
+	s := sealOnce(t)
+	open := func(t *testing.T) string {
+		out := t.TempDir()
+		_, err := seal.Open(t.Context(), s.dir, out, s.urn, s.want, s.keys, small())
+		must(t, err)
+		return out
+	}
+	t.Run("and nothing else", func(t *testing.T) {
+		out := open(t)
+		must(t, os.WriteFile(filepath.Join(out, "mine"), nil, 0o600))
+		wiped(t, out, "mine")
+		if names := contentOfNames(t, out); !slices.Equal(names, []string{"mine"}) {
+			t.Errorf("left %v", names)
+		}
+	})
+	t.Run("of an open that was killed", func(t *testing.T) {
+		out := open(t)
+		must(t, os.Mkdir(filepath.Join(out, ".stoker-opening"), 0o700))
+		must(t, os.Rename(filepath.Join(out, "weights"), filepath.Join(out, ".stoker-opening", "weights")))
+		wiped(t, out)
+		empty(t, out)
+	})
+	t.Run("of an open that was killed early", func(t *testing.T) {
+		out := t.TempDir()
+		must(t, os.MkdirAll(filepath.Join(out, ".stoker-opening", "half"), 0o700))
+		wiped(t, out)
+		empty(t, out)
+	})
+	t.Run("twice", func(t *testing.T) {
+		out := open(t)
+		wiped(t, out)
+		wiped(t, out)
+	})
+	for name, listing := range map[string]string{"a foreign folder": "", "a forged listing": "../x\n"} {
+		t.Run(name, func(t *testing.T) {
+			out := t.TempDir()
+			must(t, os.WriteFile(filepath.Join(out, "mine"), nil, 0o600))
+			want := seal.ErrNotOpened
+			if listing != "" {
+				must(t, os.WriteFile(filepath.Join(out, ".stoker-opened"), []byte(listing), 0o600))
+				want = seal.ErrMalformed
+			}
+			before := contentOfNames(t, out)
+			if _, err := seal.Wipe(out, small()); !errors.Is(err, want) {
+				t.Errorf("got %v", err)
+			}
+			if names := contentOfNames(t, out); !slices.Equal(names, before) {
+				t.Errorf("left %v of %v", names, before)
+			}
+		})
+	}
+}
+
+// An opened folder that is sealed again is the model, without Open's own file.
+func TestSealAnOpenedFolder(t *testing.T) {
+	s, out, again := sealOnce(t), t.TempDir(), filepath.Join(t.TempDir(), "m")
+	_, err := seal.Open(t.Context(), s.dir, out, s.urn, s.want, s.keys, small())
+	must(t, err)
+	r, err := seal.Seal(t.Context(), os.DirFS(out), again, s.urn, "models", s.keys, small())
+	must(t, err)
+	if r.Files != len(usual()) {
+		t.Errorf("%d files of %d", r.Files, len(usual()))
+	}
 }
 
 // The one test that wants a real memory filesystem.
@@ -212,7 +307,8 @@ func TestOpenIntoMemory(t *testing.T) {
 	}
 	must(t, err)
 	sameModel(t, usual(), contentOf(t, out))
-	must(t, seal.Wipe(out, seal.Options{}))
+	_, err = seal.Wipe(out, seal.Options{})
+	must(t, err)
 	empty(t, out)
 }
 

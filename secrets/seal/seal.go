@@ -43,7 +43,7 @@ type source struct {
 func list(src fs.FS) ([]source, error) {
 	var files []source
 	err := fs.WalkDir(src, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || path == listing { // of the model that Open put here
 			return err
 		}
 		if !d.Type().IsRegular() {

@@ -109,13 +109,17 @@ func TestModesAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := seal.Open(t.Context(), dst, out, receipt.URN, receipt.Digest, keys, small()); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]fs.FileMode{"run.sh": 0o755, "dir/secret": 0o400, "suid": 0o755, "dir": fs.ModeDir | 0o755} {
-		info, err := os.Stat(filepath.Join(out, name))
-		if err != nil || info.Mode() != want {
-			t.Errorf("%s: %v, %v, want %v", name, info.Mode(), err, want)
+	for shared, mask := range map[bool]fs.FileMode{true: 0, false: 0o077} { // for its owner alone unless shared
+		o := small()
+		o.Shared, o.Replace = shared, true
+		if _, err := seal.Open(t.Context(), dst, out, receipt.URN, receipt.Digest, keys, o); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]fs.FileMode{"run.sh": 0o755, "dir/secret": 0o400, "suid": 0o755, "dir": fs.ModeDir | 0o755} {
+			info, err := os.Stat(filepath.Join(out, name))
+			if err != nil || info.Mode() != want&^mask {
+				t.Errorf("shared %v, %s: %v, %v, want %v", shared, name, info.Mode(), err, want&^mask)
+			}
 		}
 	}
 }

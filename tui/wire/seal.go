@@ -25,6 +25,7 @@ import (
 	"stoker/secrets/seal"
 	"stoker/secrets/vault"
 	"stoker/tui/cli"
+	"stoker/tui/ui"
 )
 
 // sealKit is what seal, open and verify share: the flags that say where.
@@ -321,10 +322,15 @@ func (k *sealKit) open(ctx context.Context, vc *vault.Client, urn secrets.URN, d
 			return err
 		}
 	}
-	if err := os.MkdirAll(into, 0o755); err != nil { //nolint:gosec // a server may run as another user; the secrets folder around it is closed
+	shared := k.ownSecrets(into)
+	mode := os.FileMode(0o700)
+	if shared {
+		mode = 0o755
+	}
+	if err := os.MkdirAll(into, mode); err != nil {
 		return fmt.Errorf("open %s: %w", urn, err)
 	}
-	receipt, err := seal.Open(ctx, k.artifact(urn), into, urn, digest, vc, seal.Options{Replace: true})
+	receipt, err := seal.Open(ctx, k.artifact(urn), into, urn, digest, vc, seal.Options{Replace: true, Shared: shared})
 	if err != nil {
 		return err
 	}
@@ -333,7 +339,36 @@ func (k *sealKit) open(ctx context.Context, vc *vault.Client, urn secrets.URN, d
 		return nil
 	}
 	err = runWith(ctx, command, k.app)
-	return errors.Join(err, seal.Wipe(into, seal.Options{}))
+	return errors.Join(err, k.wipe(into))
+}
+
+// ownSecrets says that dir is in the secrets folder of the task that this is.
+// The allocation's folder around it is closed, and a server that binds it may
+// run as another user, so there a model keeps its modes.
+func (k *sealKit) ownSecrets(dir string) bool {
+	if k.task.secrets == "" {
+		return false
+	}
+	rel, err := filepath.Rel(k.task.secrets, dir)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// wipe removes an opened model. A job empties the folder that it names, with
+// what its server or trainer left there; a person may have named a wrong one, so
+// there only what open put there goes.
+func (k *sealKit) wipe(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		fmt.Fprintf(k.app.Err, "there is no folder %s: nothing to remove\n", ui.Clean(dir)) // the task may run twice
+		return nil
+	}
+	if k.task.secrets != "" {
+		return seal.Empty(dir, seal.Options{})
+	}
+	stays, err := seal.Wipe(dir, seal.Options{})
+	if err == nil && len(stays) > 0 {
+		fmt.Fprintf(k.app.Err, "left as it is: %s in %s that stoker open did not put there\n", ui.Count(len(stays), "name"), ui.Clean(dir))
+	}
+	return err
 }
 
 func (k *sealKit) digest(ctx context.Context, urn secrets.URN) (string, error) {
@@ -396,12 +431,10 @@ func (k *sealKit) wipeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "wipe DIR",
 		Short: "Remove an opened model from a memory filesystem",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if _, err := os.Stat(args[0]); errors.Is(err, os.ErrNotExist) {
-				return nil // nothing was opened
-			}
-			return seal.Wipe(args[0], seal.Options{})
-		},
+		Long: `Remove from a memory filesystem what stoker open put there; other files stay, and a
+folder into which nothing was opened is refused. Inside an allocation the folder is
+emptied, since a job keeps it for its model alone.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return k.wipe(args[0]) },
 	}
 }

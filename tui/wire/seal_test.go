@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"stoker/cluster"
+	"stoker/secrets/seal"
+	"stoker/tui/cli"
 )
 
 func TestWhileUnreachable(t *testing.T) {
@@ -67,6 +69,49 @@ func TestTakeBack(t *testing.T) {
 			}
 			if _, serr := os.Stat(dst); os.IsNotExist(serr) == replaced || strings.Contains(err.Error(), "--replace") != replaced {
 				t.Errorf("%v, still there: %v", err, serr)
+			}
+		})
+	}
+}
+
+func TestOwnSecrets(t *testing.T) {
+	inside, outside := &sealKit{task: task{secrets: "/alloc/server/secrets"}}, &sealKit{}
+	for dir, want := range map[string]bool{"/alloc/server/secrets/model": true, "/alloc/server/secrets": true, "/dev/shm/x": false, "/alloc/server/secrets2": false, "/alloc/server/secrets/../x": false} {
+		if inside.ownSecrets(dir) != want || outside.ownSecrets(dir) {
+			t.Errorf("%s: inside %v, want %v; outside %v", dir, !want, want, outside.ownSecrets(dir))
+		}
+	}
+}
+
+func TestWipeOfAPersonAndOfATask(t *testing.T) {
+	for name, tt := range map[string]struct {
+		secrets string
+		want    error
+		left    int
+	}{"a person": {"", seal.ErrNotOpened, 1}, "a task": {"/secrets", nil, 0}} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := os.MkdirTemp("/dev/shm", "stoker-test-*")
+			if err != nil {
+				t.Skipf("no /dev/shm to write to: %v", err)
+			}
+			t.Cleanup(func() { _ = os.RemoveAll(dir) })
+			if err := os.WriteFile(filepath.Join(dir, "checkpoint"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var said strings.Builder
+			k := &sealKit{app: &cli.App{Err: &said}, task: task{secrets: tt.secrets}}
+			err = k.wipe(dir)
+			if errors.Is(err, seal.ErrNotMemory) {
+				t.Skip("/dev/shm is not a memory filesystem here")
+			}
+			if !errors.Is(err, tt.want) {
+				t.Errorf("got %v", err)
+			}
+			if entries, err := os.ReadDir(dir); err != nil || len(entries) != tt.left {
+				t.Errorf("%d names left, %v", len(entries), err)
+			}
+			if err := k.wipe(filepath.Join(dir, "none")); err != nil || !strings.Contains(said.String(), "there is no folder") {
+				t.Errorf("a folder that is not there: %v, %q", err, said.String())
 			}
 		})
 	}
