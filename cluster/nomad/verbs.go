@@ -14,9 +14,6 @@ import (
 	"stoker/cluster"
 )
 
-// drainDeadline is what nomad node drain uses when none is given.
-const drainDeadline = time.Hour
-
 // parsed is what a ParsedJob holds: the job and the text it came from, which
 // Nomad keeps beside it so that nomad job inspect can show it.
 type parsed struct {
@@ -191,11 +188,9 @@ func (c *Client) RestartAlloc(ctx context.Context, id cluster.AllocID) error {
 	return c.fault(c.api.Allocations().Restart(&api.Allocation{ID: string(id)}, "", c.query(ctx, c.namespace)))
 }
 
-// Drain moves all work off a node, system jobs last. A zero deadline is an hour.
+// Drain moves all work off a node, system jobs last; what is there at the deadline
+// is stopped.
 func (c *Client) Drain(ctx context.Context, id cluster.NodeID, deadline time.Duration) (cluster.Submitted, error) {
-	if deadline == 0 {
-		deadline = drainDeadline
-	}
 	return c.drain(ctx, id, &api.DrainOptions{DrainSpec: &api.DrainSpec{Deadline: deadline}})
 }
 

@@ -180,7 +180,7 @@ func TestVerbs(t *testing.T) {
 		},
 		"drain": {
 			"PUT /v1/node/n1/drain", `{"EvalIDs":["e1","e2"]}`,
-			func(c *Client) (cluster.Submitted, error) { return c.Drain(ctx, "n1", 0) },
+			func(c *Client) (cluster.Submitted, error) { return c.Drain(ctx, "n1", time.Hour) },
 			cluster.Submitted{Eval: "e1"},
 			nil,
 			[]string{`"Deadline":3600000000000`, `"MarkEligible":false`},

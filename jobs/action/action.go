@@ -71,7 +71,7 @@ type Request struct {
 	Count int             // Scale
 	Purge bool            // Stop: forget the job as well
 	Node  cluster.NodeID  // Drain, Undrain
-	// Deadline bounds a drain; allocations still there are then stopped. Zero is Nomad's hour.
+	// Deadline bounds a drain; allocations still there are then stopped. Zero is DrainDeadline.
 	Deadline time.Duration
 }
 

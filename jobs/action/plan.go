@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"stoker/cluster"
 )
@@ -248,7 +249,16 @@ func findNode(s *cluster.Snapshot, id cluster.NodeID) (*cluster.Node, error) {
 	return nil, fmt.Errorf("%w: no node %s in %s", ErrUsage, id.Short(), s.Place.Cluster)
 }
 
+// DrainDeadline is what nomad node drain uses when none is given.
+const DrainDeadline = time.Hour
+
 func planDrain(p *Plan, s *cluster.Snapshot) error {
+	if p.Deadline < 0 { // to Nomad, that means to stop all at once
+		return fmt.Errorf("%w: deadline %s is negative", ErrUsage, p.Deadline)
+	}
+	if p.Deadline == 0 {
+		p.Deadline = DrainDeadline
+	}
 	node, err := findNode(s, p.Node)
 	if err != nil {
 		return err
@@ -258,7 +268,7 @@ func planDrain(p *Plan, s *cluster.Snapshot) error {
 		p.Nothing = "node " + node.Name + " is draining already"
 		return nil
 	}
-	p.Touches = []Touch{{"node", node.Name, "takes no new work"}}
+	p.Touches = []Touch{{"node", node.Name, "takes no new work; stops the rest in " + span(p.Deadline)}}
 	for _, a := range s.NodeAllocs(node.ID) {
 		j := s.Job(a.Job)
 		switch {
@@ -275,6 +285,17 @@ func planDrain(p *Plan, s *cluster.Snapshot) error {
 		p.Touches, p.Nothing = nil, "node "+node.Name+" takes no new work already, and nothing runs on it"
 	}
 	return nil
+}
+
+// span is a duration without the zeros at its end: 1h, not 1h0m0s.
+func span(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"0s", "0m"} {
+		if short := strings.TrimSuffix(text, zero); strings.HasSuffix(short, "m") || strings.HasSuffix(short, "h") {
+			text = short
+		}
+	}
+	return text
 }
 
 func planUndrain(p *Plan, s *cluster.Snapshot) error {

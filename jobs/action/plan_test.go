@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -89,7 +90,7 @@ func TestPlan(t *testing.T) {
 		"drain": {
 			action.Request{ID: action.Drain, Node: "gpu-a-0000-0000"},
 			shown{"drain node gpu-a", []action.Touch{
-				{"node", "gpu-a", "takes no new work"},
+				{"node", "gpu-a", "takes no new work; stops the rest in 1h"},
 				{"alloc", "agent.g[1]", "stops last: it is a system job"},
 				{"alloc", "chat.g[1]", "moves away, with 2 GPUs"},
 				{"alloc", "chat.g[2]", "moves away, with 1 GPU"},
@@ -214,6 +215,7 @@ func TestPlanRefuses(t *testing.T) {
 		"unknown action":     {action.Request{ID: "explode"}, `unknown action "explode"`},
 		"unknown job":        {action.Request{ID: action.Stop, Job: id("nope")}, "no job default/nope in lab"},
 		"another namespace":  {action.Request{ID: action.Restart, Job: cluster.JobID{Namespace: "prod", Name: "chat"}}, "no job prod/chat in lab"},
+		"negative deadline":  {action.Request{ID: action.Drain, Node: "gpu-a-0000-0000", Deadline: -5 * time.Second}, "deadline -5s is negative"},
 		"unknown node":       {action.Request{ID: action.Drain, Node: "00000000-1111"}, "no node 00000000 in lab"},
 		"no node to undrain": {action.Request{ID: action.Undrain, Node: "x"}, "no node x in lab"},
 		"which group":        {action.Request{ID: action.Scale, Job: id("pair"), Count: 1}, "job default/pair has the groups left, right: name one"},

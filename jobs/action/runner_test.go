@@ -58,7 +58,7 @@ func TestDo(t *testing.T) {
 			action.Request{ID: action.Drain, Node: "gpu-c-0000-0000", Deadline: 5 * time.Minute},
 			[]string{"drain gpu-c-0000-0000 5m0s"},
 			action.Result{Text: "draining gpu-c", Eval: "eval1234-5678"},
-			`"action":"drain","target":"gpu-c","touched":["node gpu-c: takes no new work","alloc chat.g[3]: moves away, with 1 GPU"],` + eval,
+			`"action":"drain","target":"gpu-c","touched":["node gpu-c: takes no new work; stops the rest in 5m","alloc chat.g[3]: moves away, with 1 GPU"],` + eval,
 		},
 		"undrain": {
 			action.Request{ID: action.Undrain, Node: "gpu-b-0000-0000"},

@@ -266,7 +266,7 @@ func (a *App) drainCommand(conn *ConnectOptions) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&off, "off", false, "end the drain and let the node take work again")
-	cmd.Flags().DurationVar(&deadline, "deadline", 0, "after this, what is still there is stopped (default 1h)")
+	cmd.Flags().DurationVar(&deadline, "deadline", action.DrainDeadline, "after this, what is still there is stopped; 0 is the default")
 	c.flags(cmd)
 	return cmd
 }

@@ -118,7 +118,7 @@ func TestDeclined(t *testing.T) {
 	if err == nil || err.Error() != "nothing was changed" || out.Len() != 0 {
 		t.Errorf("got %v and %q", err, out.String())
 	}
-	want := "drain node " + node.Name + "\n  node   " + node.Name + ": takes no new work\n  alloc  "
+	want := "drain node " + node.Name + "\n  node   " + node.Name + ": takes no new work; stops the rest in 1h\n  alloc  "
 	if !strings.HasPrefix(said.String(), want) || !strings.Contains(said.String(), "moves away, with ") {
 		t.Errorf("the plan was not shown before asking:\n%s", said.String())
 	}
