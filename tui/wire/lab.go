@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"stoker/cluster"
 	"stoker/cluster/contexts"
 	"stoker/cluster/lab"
+	"stoker/jobs/action"
 	"stoker/jobs/pack"
 	"stoker/scenarios"
 	"stoker/scenarios/library"
@@ -52,6 +54,9 @@ func (k *labKit) upCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "up", Short: "Bring the lab up, or repair it; twice is harmless", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := k.allowed(cmd, "lab up"); err != nil {
+				return err
+			}
 			l, err := k.up(cmd.Context(), servers, driver, k.app.Err)
 			if err != nil {
 				return err
@@ -63,6 +68,14 @@ func (k *labKit) upCommand() *cobra.Command {
 	cmd.Flags().IntVar(&servers, "servers", 0, "Nomad servers, 1 or 3 (default: as it was, else 1)")
 	cmd.Flags().StringVar(&driver, "driver", lab.DriverAuto, "auto, docker, exec or raw_exec")
 	return cmd
+}
+
+// allowed refuses a change of the lab in read-only mode.
+func (k *labKit) allowed(cmd *cobra.Command, what string) error {
+	if readOnly, _ := cmd.Flags().GetBool("read-only"); readOnly {
+		return &cluster.Fault{Kind: cluster.ErrDenied, Text: what + ": " + action.ErrReadOnly.Error(), Err: action.ErrReadOnly}
+	}
+	return nil
 }
 
 // up finds or builds what a lab needs and brings it up.
@@ -177,6 +190,9 @@ func (k *labKit) downCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "down", Short: "Stop everything that the lab started and remove it", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := k.allowed(cmd, "lab down"); err != nil {
+				return err
+			}
 			l, err := k.open()
 			if errors.Is(err, cluster.ErrNotFound) {
 				fmt.Fprintf(k.app.Out, "there is no lab called %s\n", k.name)
@@ -227,7 +243,13 @@ func (k *labKit) statusCommand() *cobra.Command {
 
 func (k *labKit) logsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "logs PART", Short: "Print the log of a part: vault, server-1, gpu-a, …", Args: cobra.ExactArgs(1),
+		Use: "logs PART", Short: "Print the log of a part: vault, server-1, gpu-a, …",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return cli.Usage("stoker lab logs takes one part: %s", k.parts())
+			}
+			return nil
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			l, err := k.open()
 			if err != nil {
@@ -235,7 +257,7 @@ func (k *labKit) logsCommand() *cobra.Command {
 			}
 			f, err := os.Open(l.Logs(args[0]))
 			if errors.Is(err, os.ErrNotExist) {
-				return cli.Usage("the lab has no part called %q: stoker lab status lists them", args[0])
+				return cli.Usage("the lab has no part called %q: it has %s", args[0], k.parts())
 			}
 			if err != nil {
 				return err
@@ -245,6 +267,19 @@ func (k *labKit) logsCommand() *cobra.Command {
 			return err
 		},
 	}
+}
+
+// parts names what has a log.
+func (k *labKit) parts() string {
+	l, err := k.open()
+	if err != nil {
+		return err.Error()
+	}
+	logs, _ := filepath.Glob(l.Logs("*"))
+	for i, path := range logs {
+		logs[i] = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
+	return strings.Join(logs, ", ")
 }
 
 func (k *labKit) envCommand() *cobra.Command {
@@ -274,6 +309,9 @@ func demoCommand(sys contexts.System, app *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Bring a lab up and run the first scenario on it", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := k.allowed(cmd, "demo"); err != nil {
+				return err
+			}
 			ctx := cmd.Context()
 			l, err := k.up(ctx, 0, lab.DriverAuto, app.Err)
 			if err != nil {
