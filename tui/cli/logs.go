@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -45,6 +48,12 @@ func (a *App) logsCommand(conn *ConnectOptions) *cobra.Command {
 // following, allocations that come later join in. A log that cannot be read, of
 // a node that is down for one, does not end the others.
 func (a *App) logs(ctx context.Context, s *Session, snap *cluster.Snapshot, j *cluster.Job, o logOptions) error {
+	if err := unknownLog(snap, j.ID, o); err != nil {
+		if !o.follow { // it may come later
+			return err
+		}
+		fmt.Fprintf(a.Err, "%s yet; %s\n", ui.Clean(err.Error()), ui.Clean(err.Hint()))
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	r := &logReader{out: a.Out, warn: a.Err, read: s.Logs, started: map[cluster.LogRequest]bool{}}
 	start := func(snap *cluster.Snapshot) {
@@ -144,7 +153,7 @@ type logSource struct {
 func logSources(s *cluster.Snapshot, job cluster.JobID, o logOptions) []logSource {
 	var out []logSource
 	for _, al := range s.JobAllocs(job) {
-		if o.alloc != "" && !hasPrefix(string(al.ID), o.alloc) {
+		if !strings.HasPrefix(string(al.ID), o.alloc) {
 			continue
 		}
 		for _, t := range al.Tasks {
@@ -165,4 +174,28 @@ func logSources(s *cluster.Snapshot, job cluster.JobID, o logOptions) []logSourc
 	return out
 }
 
-func hasPrefix(s, prefix string) bool { return len(s) >= len(prefix) && s[:len(prefix)] == prefix }
+// unknownLog says which of the allocation and the task that were asked for the
+// job does not have, and what it has. Without any allocation nothing is known.
+func unknownLog(s *cluster.Snapshot, job cluster.JobID, o logOptions) *usageError {
+	var allocs, tasks []string
+	matches := false
+	for _, al := range s.JobAllocs(job) {
+		allocs = append(allocs, al.ID.Short())
+		if !strings.HasPrefix(string(al.ID), o.alloc) {
+			continue
+		}
+		matches = true
+		for _, t := range al.Tasks {
+			tasks = append(tasks, t.Name)
+		}
+	}
+	slices.Sort(tasks)
+	tasks = slices.Compact(tasks)
+	switch {
+	case o.alloc != "" && !matches:
+		return usage("job %s has no allocation %s", job, o.alloc).hint("its allocations: " + cmp.Or(strings.Join(allocs, ", "), "none"))
+	case o.task != "" && len(tasks) > 0 && !slices.Contains(tasks, o.task):
+		return usage("job %s has no task %s", job, o.task).hint("its tasks: " + strings.Join(tasks, ", "))
+	}
+	return nil
+}
