@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/jobs/action"
 )
 
@@ -195,15 +196,12 @@ func severity(v Verdict) int {
 func (r *run) ready(ctx context.Context) error {
 	err := r.watch(ctx, readyFor, func(s *cluster.Snapshot) bool { return s.Ready })
 	if errors.Is(err, errLimit) {
-		text := "the cluster's lists could not be read"
-		for _, src := range r.env.Feed.Latest().Sources {
-			if src.Err != "" {
-				text += "; " + src.Name + ": " + src.Err
-			}
-		}
-		return fmt.Errorf("%w: %s", ErrInconclusive, text)
+		return fmt.Errorf("%w: the cluster's lists could not be read%s", ErrInconclusive, facts.Failures(r.env.Feed.Latest()))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return facts.Refused(r.env.Feed.Latest())
 }
 
 // step runs one step and says how it ended.

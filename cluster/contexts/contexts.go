@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -119,7 +120,7 @@ type file struct {
 // All returns every named context, sorted by name. A broken file is an error
 // that names the line.
 func All(sys System) ([]Context, string, error) {
-	f, err := readConfig(sys.ConfigPath())
+	f, err := readConfig(sys)
 	if err != nil {
 		return nil, "", err
 	}
@@ -149,11 +150,15 @@ func All(sys System) ([]Context, string, error) {
 	return out, f.Current, nil
 }
 
-func readConfig(path string) (file, error) {
+// readConfig reads the config file, which need not be there unless it was named.
+func readConfig(sys System) (file, error) {
 	f := file{Contexts: map[string]Context{}}
-	err := readYAML(path, &f)
+	err := readYAML(sys.ConfigPath(), &f)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
+		if path := sys.Getenv("STOKER_CONFIG"); path != "" {
+			err = fmt.Errorf("%w %s, which STOKER_CONFIG names, is not there", ErrConfig, path)
+		}
 	}
 	if f.Contexts == nil {
 		f.Contexts = map[string]Context{}
@@ -177,6 +182,9 @@ func readYAML(path string, into any) error {
 
 // ErrConfig is a config file that cannot be read as one.
 var ErrConfig = errors.New("config file")
+
+// ErrAddress is an address that nothing can be reached at.
+var ErrAddress = errors.New("no URL")
 
 // ErrUnknown is returned by Resolve for a name that no context has.
 var ErrUnknown = errors.New("no such context")
@@ -205,7 +213,24 @@ func Resolve(sys System, name string) (Context, error) {
 		c = Context{Name: "default", Configured: sys.Getenv("NOMAD_ADDR") != ""}
 	}
 	c.fill(sys)
-	return c, nil
+	return c, c.check(sys)
+}
+
+// check finds an address that is none, and says where it comes from.
+func (c *Context) check(sys System) error {
+	for _, a := range []struct{ address, variable, key string }{
+		{c.Nomad.Address, "NOMAD_ADDR", "nomad"}, {c.Vault.Address, "VAULT_ADDR", "vault"},
+	} {
+		if u, err := url.Parse(a.address); a.address == "" || err == nil && u.Host != "" {
+			continue
+		}
+		where := fmt.Sprintf("context %s, %s address", c.Name, a.key)
+		if sys.Getenv(a.variable) == a.address {
+			where = a.variable
+		}
+		return fmt.Errorf("%s: %w like https://host:port: %q", where, ErrAddress, a.address)
+	}
+	return nil
 }
 
 func names(all []Context) string {

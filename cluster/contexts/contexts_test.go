@@ -279,6 +279,27 @@ func TestOfficialVariables(t *testing.T) {
 	}
 }
 
+func TestAddressesAreURLs(t *testing.T) {
+	for _, tt := range []struct{ env, config, want string }{
+		{"NOMAD_ADDR=garbage", "", `NOMAD_ADDR: no URL like https://host:port: "garbage"`},
+		{"VAULT_ADDR=localhost:8200", "", `VAULT_ADDR: no URL like https://host:port: "localhost:8200"`},
+		{"X=", "current: red\ncontexts: { red: { nomad: { address: garbage } } }", `context red, nomad address: no URL like https://host:port: "garbage"`},
+	} {
+		m := newMachine(t, tt.env)
+		m.config(tt.config)
+		if _, err := contexts.Resolve(m.sys(), ""); !errors.Is(err, contexts.ErrAddress) || err.Error() != tt.want {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestNamedConfigMustBeThere(t *testing.T) {
+	m := newMachine(t, "STOKER_CONFIG="+filepath.Join(t.TempDir(), "none.yaml"))
+	if _, _, err := contexts.All(m.sys()); !errors.Is(err, contexts.ErrConfig) || !strings.Contains(err.Error(), "none.yaml, which STOKER_CONFIG names, is not there") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestTokensAreNotPrinted holds that a context, which sessions and error texts
 // carry about, shows no token of the environment however it is printed.
 func TestTokensAreNotPrinted(t *testing.T) {

@@ -1,7 +1,7 @@
 package facts
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 
@@ -17,6 +17,8 @@ type View struct {
 	// complete; a name also stands for those it begins: "agent" for "agent gpu-a".
 	Needs   []string
 	Columns []Column
+	// Anyway says that there is something to print also when Nomad cannot be read.
+	Anyway bool
 	// Pending says that a row still lacks what a source is about to bring.
 	Pending func(s *cluster.Snapshot) bool
 	Rows    func(s *cluster.Snapshot) []Row
@@ -74,7 +76,9 @@ func (v *View) Settled(s *cluster.Snapshot) bool {
 	return v.Pending == nil || !v.Pending(s)
 }
 
-// Missing says which sources of the view did not answer; nil when all did.
+// Missing says which sources of the view did not answer; nil when all did. The
+// error is a Fault when the source that the view is of could not be read at all,
+// so that there is nothing to show: its first.
 func (v *View) Missing(s *cluster.Snapshot) error {
 	var late []string
 	for _, src := range s.Sources {
@@ -83,18 +87,70 @@ func (v *View) Missing(s *cluster.Snapshot) error {
 		}
 		switch src.State {
 		case cluster.SourceRetrying, cluster.SourceDenied, cluster.SourceStarting:
-			why := src.Err
-			if why == "" {
-				why = "no answer yet"
-			}
-			late = append(late, src.Name+": "+why)
+			late = append(late, Failure(src))
 		}
 	}
-	if s.Vault != nil && s.Vault.Sealed && v.wants("vault") {
+	sealed := s.Vault != nil && s.Vault.Sealed && v.wants("vault")
+	if sealed {
 		late = append(late, "vault: sealed, its keys cannot be read")
 	}
 	if len(late) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s", strings.Join(late, "; "))
+	text := strings.Join(late, "; ")
+	if kind := v.unread(s, sealed); kind != nil && len(v.Rows(s)) == 0 {
+		f := &cluster.Fault{Kind: kind, Text: text}
+		if s.Vault != nil && v.Needs[0] == "vault" {
+			f.Advice = s.Vault.Hint
+		}
+		return f
+	}
+	return errors.New(text)
+}
+
+// unread is why the first source of the view was never read, nil when it was or may be.
+func (v *View) unread(s *cluster.Snapshot, sealed bool) error {
+	src := s.Source(v.Needs[0])
+	switch {
+	case src == nil:
+	case src.State == cluster.SourceDenied:
+		return cluster.ErrDenied
+	case src.State == cluster.SourceRetrying && src.AsOf.IsZero(), sealed && src.Name == "vault":
+		return cluster.ErrUnreachable
+	}
+	return nil
+}
+
+// Failure is what is wrong with a source, with its name, once.
+func Failure(src cluster.SourceStatus) string {
+	why := src.Err
+	if why == "" {
+		why = "no answer yet"
+	}
+	name, _, _ := strings.Cut(src.Name, "/")
+	return src.Name + ": " + strings.TrimPrefix(why, name+": ")
+}
+
+// Failures are those of all sources that have an error, each after a semicolon.
+func Failures(s *cluster.Snapshot) string {
+	text := ""
+	for _, src := range s.Sources {
+		if src.Err != "" {
+			text += "; " + Failure(src)
+		}
+	}
+	return text
+}
+
+// Refused is the error of who may read neither jobs nor nodes: nothing that is
+// shown of the scheduler would be true.
+func Refused(s *cluster.Snapshot) error {
+	jobs, nodes := s.Source("nomad"), s.Source("nomad/nodes")
+	if jobs == nil || nodes == nil || jobs.State != cluster.SourceDenied || nodes.State != cluster.SourceDenied {
+		return nil
+	}
+	return &cluster.Fault{
+		Kind: cluster.ErrDenied, Text: jobs.Err,
+		Advice: "the token may read neither jobs nor nodes, or none was given: set NOMAD_TOKEN or token_file",
+	}
 }

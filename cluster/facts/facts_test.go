@@ -1,11 +1,15 @@
 package facts
 
 import (
+	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"stoker/cluster"
+	"stoker/secrets"
 )
 
 func TestSettledAndMissing(t *testing.T) {
@@ -56,6 +60,53 @@ func TestSettledAndMissing(t *testing.T) {
 				t.Errorf("missing %q, want %q", missing, c.missing)
 			}
 		})
+	}
+}
+
+// TestNothingRead holds that an answer in which nothing could be read is no
+// incomplete one, but of the kind of what is in the way.
+func TestNothingRead(t *testing.T) {
+	const live, retrying, denied = cluster.SourceLive, cluster.SourceRetrying, cluster.SourceDenied
+	key := func(f *cluster.Feed) {
+		f.Vault(secrets.State{KeysAt: time.Now(), Keys: []secrets.Key{{Name: "models"}}})
+	}
+	none := source("metrics", live, "")
+	for name, c := range map[string]struct {
+		vault cluster.SourceState
+		more  func(*cluster.Feed)
+		want  error
+	}{
+		"unreachable":            {retrying, none, cluster.ErrUnreachable},
+		"denied":                 {denied, none, cluster.ErrDenied},
+		"sealed":                 {live, func(f *cluster.Feed) { f.Vault(secrets.State{Sealed: true}) }, cluster.ErrUnreachable},
+		"one key, other refused": {denied, key, nil},
+		"the registry alone":     {live, none, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := fed(t, source("vault", c.vault, "vault: refused"), source("registry", denied, "nomad: refused"), c.more)
+			v, _ := Find("keys")
+			err := v.Missing(s)
+			var f *cluster.Fault
+			if errors.As(err, &f) != (c.want != nil) || c.want != nil && !errors.Is(err, c.want) {
+				t.Errorf("got %v", err)
+			}
+			if err == nil || strings.Contains(err.Error(), "vault: vault:") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestRefused(t *testing.T) {
+	jobs, nodes := source("nomad", cluster.SourceDenied, "nomad: permission denied"), source("nomad/nodes", cluster.SourceDenied, "nomad: permission denied")
+	if err := Refused(fed(t, jobs, nodes)); !errors.Is(err, cluster.ErrDenied) || err.Error() != "nomad: permission denied" {
+		t.Errorf("got %v", err)
+	}
+	if err := Refused(fed(t, jobs, source("nomad/nodes", cluster.SourceLive, ""))); err != nil {
+		t.Errorf("who may read nodes is not refused: %v", err)
+	}
+	if got := Failures(fed(t, jobs, nodes)); got != "; nomad: permission denied; nomad/nodes: permission denied" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -182,7 +182,7 @@ func TrainingRow(t *cluster.Training) Row {
 
 func keysView() View {
 	return View{
-		Name: "keys", Aliases: []string{"key"}, Help: "Vault Transit keys and what they still open", Needs: []string{"vault", "registry"},
+		Name: "keys", Aliases: []string{"key"}, Help: "Vault Transit keys and what they still open", Needs: []string{"vault", "registry"}, Anyway: true,
 		Columns: columns(
 			Column{Name: "key", Title: "KEY"}, Column{Name: "type", Title: "TYPE"}, Column{Name: "derived", Title: "DERIVED"},
 			Column{Name: "latest_version", Title: "VERSION"}, Column{Name: "min_decryption_version", Title: "OPENS FROM"},
@@ -226,7 +226,7 @@ func KeyRow(s *cluster.Snapshot, k *cluster.Key) Row {
 
 func eventsView() View {
 	return View{
-		Name: "events", Aliases: []string{"event"}, Help: "what happened since this command started", Needs: []string{"nomad", "agents", "agent"},
+		Name: "events", Aliases: []string{"event"}, Help: "what happened in the last 24 h, and since this command started", Needs: []string{"nomad", "agents", "agent"},
 		Columns: columns(
 			Column{Name: "time", Title: "AGE"}, Column{Name: "level", Title: "LEVEL"},
 			Column{Name: "kind", Title: "KIND"}, Column{Name: "subject", Title: "SUBJECT"}, Column{Name: "text", Title: "WHAT"},
@@ -257,7 +257,7 @@ func levelName(l cluster.Level) string {
 
 func sourcesView() View {
 	return View{
-		Name: "sources", Aliases: []string{"source"}, Help: "where facts come from, and whether it answers", Needs: []string{"nomad", "agents", "agent", "vault", "metrics", "registry"},
+		Name: "sources", Aliases: []string{"source"}, Help: "where facts come from, and whether it answers", Needs: []string{"nomad", "agents", "agent", "vault", "metrics", "registry"}, Anyway: true,
 		Columns: columns(
 			Column{Name: "name", Title: "SOURCE"}, Column{Name: "state", Title: "STATE"}, Column{Name: "since", Title: "SINCE"},
 			Column{Name: "last", Title: "LAST"}, Column{Name: "retry_at"}, Column{Name: "error", Title: "ERROR"},

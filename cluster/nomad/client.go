@@ -89,10 +89,35 @@ func Open(place cluster.Place, cfg Config, now func() time.Time) (*Client, error
 	return &Client{api: c, place: place, namespace: ns, address: cfg.Address, now: now, wait: defaultTimings()}, nil
 }
 
-// Ping asks for the leader: the cheapest question that shows whether Nomad answers.
+// Ping asks for the leader: the cheapest question that shows whether Nomad
+// answers, and that it is one.
 func (c *Client) Ping(ctx context.Context) error {
 	_, err := c.get(ctx, "/v1/status/leader", nil, new(string))
-	return err
+	return c.noNomad(err)
+}
+
+// noNomad makes an answer that no Nomad gives to Ping one that says so.
+func (c *Client) noNomad(err error) error {
+	var known *cluster.Fault
+	var noToken *tokenError
+	if err == nil || errors.Is(err, context.Canceled) || errors.As(err, &noToken) || errors.As(err, &known) && !errors.Is(err, cluster.ErrNotFound) {
+		return err
+	}
+	said := "no JSON"
+	var answer api.UnexpectedResponseError
+	if errors.As(err, &answer) && answer.HasStatusCode() {
+		if answer.StatusCode() >= http.StatusInternalServerError {
+			return err
+		}
+		said = strings.TrimSpace(fmt.Sprintf("%d %s", answer.StatusCode(), http.StatusText(answer.StatusCode())))
+		if body := strings.TrimSpace(answer.Body()); body != "" {
+			said += ": " + body
+		}
+	}
+	return &cluster.Fault{
+		Kind: cluster.ErrUnreachable, Err: err, Text: fmt.Sprintf("what answers at %s is no Nomad: %s", c.address, said),
+		Advice: "check the address: Nomad's own port is 4646, and TLS wants https://",
+	}
 }
 
 // get decodes one answer into out and returns the index it was taken at.
@@ -136,6 +161,9 @@ func (c *Client) fault(err error) error {
 			f.Kind, f.Advice = cluster.ErrConflict, "somebody changed the job after the plan: plan again"
 		case code == http.StatusInternalServerError && strings.Contains(body, "No cluster leader"):
 			f.Kind, f.Advice = cluster.ErrUnreachable, "the servers have no leader at the moment"
+		case strings.Contains(body, "No path to region"):
+			f.Kind, f.Text = cluster.ErrUnreachable, fmt.Sprintf("nomad at %s knows no way to the region %q", c.address, c.place.Region)
+			f.Advice = "set NOMAD_REGION, or region in the context: nomad server members lists them"
 		case code == http.StatusBadGateway || code == http.StatusServiceUnavailable || code == http.StatusGatewayTimeout:
 			f.Kind, f.Text = cluster.ErrUnreachable, fmt.Sprintf("cannot reach nomad at %s: %s", c.address, answer.StatusText())
 			f.Advice = "a proxy answers in its place"
@@ -150,7 +178,7 @@ func (c *Client) fault(err error) error {
 		return &cluster.Fault{
 			Kind: cluster.ErrUnreachable, Err: err,
 			Text:   fmt.Sprintf("cannot reach nomad at %s: %s", c.address, cause(err)),
-			Advice: "set NOMAD_ADDR or name a context; nomad server members shows whether it runs",
+			Advice: "check the address, and that Nomad runs there: nomad server members",
 		}
 	}
 	return fmt.Errorf("nomad: %w", err)

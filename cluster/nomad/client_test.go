@@ -100,7 +100,8 @@ func TestFaults(t *testing.T) {
 		"check index":    {500, "Enforcing job modify index 1: job does not exist", cluster.ErrConflict, "Enforcing job modify index"},
 		"no leader":      {500, "No cluster leader", cluster.ErrUnreachable, "No cluster leader"},
 		"dead proxy":     {502, "<html>Bad Gateway</html>", cluster.ErrUnreachable, "Bad Gateway"},
-		"anything else":  {500, "No path to region", nil, "No path to region (500)"},
+		"another region": {500, "No path to region", cluster.ErrUnreachable, `knows no way to the region "r"`},
+		"anything else":  {500, "it broke", nil, "it broke (500)"},
 		"no JSON at all": {200, "<html>", nil, "nomad:"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -138,6 +139,33 @@ func TestUnreachable(t *testing.T) {
 	defer cancel()
 	if err := open(t, slow.URL).Ping(ctx); !errors.Is(err, cluster.ErrUnreachable) || !strings.HasSuffix(err.Error(), "no answer in time") {
 		t.Error(err)
+	}
+}
+
+func TestWhatIsNoNomad(t *testing.T) {
+	for name, test := range map[string]struct {
+		code int
+		body string
+		said string // "": it is a Nomad
+	}{
+		"another server":        {404, "", "404 Not Found"},
+		"a page":                {200, "<html>", "no JSON"},
+		"nothing":               {200, "", "no JSON"},
+		"TLS":                   {400, "Client sent an HTTP request to an HTTPS server.", "400 Bad Request: Client sent an HTTP request to an HTTPS server."},
+		"one without a leader":  {500, "No cluster leader", ""},
+		"one that refuses":      {403, "Permission denied", ""},
+		"one behind a proxy":    {502, "", ""},
+		"one that has a leader": {200, `"127.0.0.1:4647"`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := newServer(t)
+			srv.on("GET /v1/status/leader", status(test.code, test.body))
+			err := open(t, srv.URL).Ping(t.Context())
+			none := err != nil && err.Error() == "what answers at "+srv.URL+" is no Nomad: "+test.said && errors.Is(err, cluster.ErrUnreachable)
+			if none != (test.said != "") {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -23,7 +23,7 @@ var (
 )
 
 // Error is a failed call. Capability is what a policy would have to grant, for
-// ErrDenied; Has is what the token may do there, when it was allowed to ask.
+// ErrDenied, and empty where the token itself is not good; Has is what the token may do there, when it was allowed to ask.
 type Error struct {
 	Op         string
 	Path       string
@@ -105,23 +105,24 @@ func (c *Client) explainUnreachable(e *Error, err error) {
 	case strings.Contains(err.Error(), "HTTP request to an HTTPS server"):
 		e.hint = "it speaks TLS there: use an https:// address"
 	default:
-		e.hint = "check the address (VAULT_ADDR) and that Vault runs there"
+		e.hint = "check the address, and that Vault runs there: vault status"
 	}
 }
 
 func (c *Client) explainDenied(ctx context.Context, r request, e *Error, said string) {
-	e.kind, e.Capability = ErrDenied, r.capability
+	e.kind = ErrDenied
 	used, _ := c.ready(ctx)
-	switch {
+	switch { // without a good token, no capability would help
 	case used.Empty():
-		e.detail = fmt.Sprintf("vault denied %s: there is no token", r.path)
+		e.detail = "there is no token for vault"
 		e.hint = "log in first: vault login, or set VAULT_TOKEN"
 		return
 	case strings.Contains(said, "invalid token"), strings.Contains(said, "bad token"):
-		e.detail = fmt.Sprintf("vault denied %s: the token is not valid, or it has expired", r.path)
+		e.detail = "vault says that the token is not valid, or it has expired"
 		e.hint = "log in again: vault login"
 		return
 	}
+	e.Capability = r.capability
 	e.Has = c.capabilities(ctx, r.path)
 	has := "the token"
 	switch {

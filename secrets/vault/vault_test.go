@@ -187,7 +187,7 @@ func TestUnreachable(t *testing.T) {
 	defer tlsServer.Close()
 
 	for _, c := range []struct{ name, address, text, hint string }{
-		{"refused", closed, "connection refused", "VAULT_ADDR"},
+		{"refused", closed, "connection refused", "vault status"},
 		{"no TLS there", strings.Replace(plain.URL, "http:", "https:", 1), "HTTP response to HTTPS client", "http://"},
 		{"unknown authority", tlsServer.URL, "certificate", "VAULT_CACERT"},
 	} {

@@ -9,6 +9,7 @@ import (
 
 	"stoker/cluster"
 	"stoker/cluster/contexts"
+	"stoker/cluster/facts"
 	"stoker/jobs/action"
 	"stoker/jobs/pack"
 )
@@ -97,37 +98,27 @@ func (a *App) ready(ctx context.Context, o ConnectOptions) (*Session, *cluster.S
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.Ping(ctx); err != nil {
+	snap, err := s.ready(ctx)
+	if err != nil {
 		s.Close()
 		return nil, nil, err
-	}
-	snap, ok := s.Wait(ctx, readyFor, func(s *cluster.Snapshot) bool { return s.Ready })
-	if !ok {
-		s.Close()
-		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
-		text := "nomad answers, but its lists could not be read"
-		for _, src := range snap.Sources {
-			if src.Err != "" {
-				text += "; " + src.Name + ": " + src.Err
-			}
-		}
-		return nil, nil, &cluster.Fault{Kind: cluster.ErrUnreachable, Text: text}
-	}
-	if refused(snap, "nomad") && refused(snap, "nomad/nodes") {
-		s.Close()
-		return nil, nil, &cluster.Fault{
-			Kind: cluster.ErrDenied, Text: snap.Source("nomad").Err,
-			Advice: "the token may read neither jobs nor nodes, or none was given: set NOMAD_TOKEN or token_file",
-		}
 	}
 	return s, snap, nil
 }
 
-func refused(s *cluster.Snapshot, source string) bool {
-	st := s.Source(source)
-	return st != nil && st.State == cluster.SourceDenied
+// ready waits for the first complete lists of Nomad.
+func (s *Session) ready(ctx context.Context) (*cluster.Snapshot, error) {
+	if err := s.Ping(ctx); err != nil {
+		return nil, err
+	}
+	snap, ok := s.Wait(ctx, readyFor, func(s *cluster.Snapshot) bool { return s.Ready })
+	if !ok {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, &cluster.Fault{Kind: cluster.ErrUnreachable, Text: "nomad answers, but its lists could not be read" + facts.Failures(snap)}
+	}
+	return snap, facts.Refused(snap)
 }
 
 // Root builds the whole command tree.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/tui/ui"
 )
 
@@ -31,7 +32,7 @@ func (a *App) doctorCommand(conn *ConnectOptions) *cobra.Command {
 
 func (a *App) doctor(ctx context.Context, conn ConnectOptions) error {
 	all, _, err := a.Contexts()
-	a.report(finding{"", "config", fmt.Sprintf("%d contexts", len(all)), ""}, err)
+	a.report(finding{"", "config", ui.Count(len(all), "context"), ""}, err)
 	if err != nil {
 		return err
 	}
@@ -42,23 +43,42 @@ func (a *App) doctor(ctx context.Context, conn ConnectOptions) error {
 	}
 	defer s.Close()
 	a.report(finding{what: "context", text: fmt.Sprintf("%s: nomad %s, vault %s", s.Context.Name, s.Context.Nomad.Address, orNone(s.Context.Vault.Address))}, nil)
-	if err := s.Ping(ctx); err != nil {
-		a.report(finding{what: "nomad"}, err)
-		return err
+	noNomad := s.Ping(ctx)
+	if noNomad != nil { // Vault is looked at all the same
+		a.report(finding{what: "nomad"}, noNomad)
+		snap, _ := s.Wait(ctx, settleFor, answered)
+		_ = a.sources(snap)
+		return noNomad
 	}
 	snap, _ := s.Wait(ctx, settleFor+time.Second, func(s *cluster.Snapshot) bool {
-		for _, src := range s.Sources {
-			if src.State == cluster.SourceStarting {
-				return false
-			}
-		}
-		return s.Ready && s.Source("agents") != nil
+		return answered(s) && s.Ready && s.Source("agents") != nil
 	})
 	return a.examine(snap)
 }
 
 // examine reports on the sources and on what the snapshot shows.
 func (a *App) examine(s *cluster.Snapshot) error {
+	bad := a.sources(s)
+	for _, p := range s.Problems {
+		if p.Source == "" {
+			a.report(finding{state: "warn", what: p.Subject, text: p.Text}, nil)
+		}
+	}
+	if err := facts.Refused(s); err != nil {
+		return err
+	}
+	f := s.Fleet
+	held := ui.None
+	if f.Claims {
+		held = ui.Int(f.Held)
+	}
+	a.report(finding{what: "fleet", text: fmt.Sprintf("%d of %s ready, %s, %s held, %d failed",
+		f.NodesReady, ui.Count(f.Nodes, "node"), ui.Count(f.GPUs, "GPU"), held, f.Failed)}, nil)
+	return bad
+}
+
+// sources reports on each source of facts.
+func (a *App) sources(s *cluster.Snapshot) error {
 	bad := 0
 	for _, src := range s.Sources {
 		f := finding{what: "source " + src.Name, text: string(src.State)}
@@ -68,6 +88,9 @@ func (a *App) examine(s *cluster.Snapshot) error {
 			f.state = "warn"
 			if src.Name == "agents" {
 				f.advice = "no trusted agent is registered: stoker submit agent runs it on every node"
+				if s.Known&cluster.SetServices == 0 {
+					f.advice = "services may not be read, so whether agents are registered is not known: the token wants read-job"
+				}
 			}
 		default:
 			bad++
@@ -76,18 +99,6 @@ func (a *App) examine(s *cluster.Snapshot) error {
 		}
 		a.report(f, nil)
 	}
-	for _, p := range s.Problems {
-		if p.Source == "" {
-			a.report(finding{state: "warn", what: p.Subject, text: p.Text}, nil)
-		}
-	}
-	f := s.Fleet
-	held := ui.None
-	if f.Claims {
-		held = ui.Int(f.Held)
-	}
-	a.report(finding{what: "fleet", text: fmt.Sprintf("%d of %s ready, %s, %s held, %d failed",
-		f.NodesReady, ui.Count(f.Nodes, "node"), ui.Count(f.GPUs, "GPU"), held, f.Failed)}, nil)
 	if bad > 0 {
 		return &partial{fmt.Errorf("%s failed", ui.Count(bad, "check"))}
 	}

@@ -80,28 +80,41 @@ func (a *App) get(ctx context.Context, conn ConnectOptions, name string, o getOp
 	if err != nil {
 		return err
 	}
-	s, _, err := a.ready(ctx, conn)
+	s, err := a.Connect(ctx, conn)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	settled := v.Settled
+	_, noNomad := s.ready(ctx)
+	if noNomad != nil {
+		if !v.Anyway || ctx.Err() != nil {
+			return noNomad
+		}
+		settled = answered
+	}
 	if o.watch {
 		return a.watch(ctx, s, v, f, o.format)
 	}
-	snap, err := a.print(ctx, s, v, f, o.format)
-	if err != nil {
+	snap, _ := s.Wait(ctx, settleFor, settled)
+	if err := write(a.Out, o.format, v.Columns, selected(v, f, snap), a.Now()); err != nil {
 		return err
 	}
-	if late := v.Missing(snap); late != nil {
-		return &partial{fmt.Errorf("the answer is incomplete: %w", late)}
+	late := v.Missing(snap)
+	var unread *cluster.Fault
+	switch {
+	case late == nil || noNomad != nil && v.Name == "sources":
+		return noNomad
+	case errors.As(late, &unread):
+		return unread
 	}
-	return nil
+	return &partial{fmt.Errorf("the answer is incomplete: %w", late)}
 }
 
-// print waits for the view's sources and prints its rows.
-func (a *App) print(ctx context.Context, s *Session, v *facts.View, f *facts.Filter, format string) (*cluster.Snapshot, error) {
-	snap, _ := s.Wait(ctx, settleFor, v.Settled)
-	return snap, write(a.Out, format, v.Columns, selected(v, f, snap), a.Now())
+// answered says that no source is still waited for, of those that there are
+// without Nomad.
+func answered(s *cluster.Snapshot) bool {
+	return s.Source("nomad") != nil && !slices.ContainsFunc(s.Sources, func(src cluster.SourceStatus) bool { return src.State == cluster.SourceStarting })
 }
 
 // Once prints the rows of a session that is this machine alone, once they came.

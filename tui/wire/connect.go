@@ -234,7 +234,10 @@ func vaultStatus(s secrets.State) cluster.SourceStatus {
 		out.State, out.Err, out.Retry = cluster.SourceRetrying, s.Err, s.Retry
 	case len(s.Denied) > 0 && !s.Sealed:
 		out.State = cluster.SourceDenied
-		out.Err = fmt.Sprintf("vault: may not %s %s", s.Denied[0].Capability, s.Denied[0].Path)
+		out.Err = fmt.Sprintf("may not %s %s", s.Denied[0].Capability, s.Denied[0].Path)
+		if s.Denied[0].Capability == "" {
+			out.Err = s.Denied[0].Reason
+		}
 	}
 	return out
 }

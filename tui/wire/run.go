@@ -35,7 +35,7 @@ func ExitCode(err error) int {
 	switch {
 	case err == nil:
 		return ExitDone
-	case cli.IsUsage(err), errors.Is(err, contexts.ErrUnknown), errors.Is(err, contexts.ErrConfig):
+	case cli.IsUsage(err), errors.Is(err, contexts.ErrUnknown), errors.Is(err, contexts.ErrConfig), errors.Is(err, contexts.ErrAddress):
 		return ExitUsage
 	case errors.Is(err, cluster.ErrUnreachable), errors.Is(err, vault.ErrUnreachable), errors.Is(err, vault.ErrSealed):
 		return ExitUnreachable

@@ -228,7 +228,10 @@ func denied(e *screen.Env, s *cluster.Snapshot, w int) []string {
 	th := e.Theme
 	out := []string{"", parts.Title(th, "MAY NOT BE READ", "the list above may be short of these")}
 	for _, d := range s.Vault.Denied {
-		text := th.Warn.Render(th.G.Warn) + " " + ui.Clean(d.Path) + th.Muted.Render("   wants ") + ui.Clean(d.Capability)
+		text := th.Warn.Render(th.G.Warn) + " " + ui.Clean(d.Path)
+		if d.Capability != "" {
+			text += th.Muted.Render("   wants ") + ui.Clean(d.Capability)
+		}
 		if d.Reason != "" {
 			text += th.Muted.Render("   " + ui.Clean(d.Reason))
 		}
