@@ -89,6 +89,7 @@ func Open(cfg Config) (*Client, error) {
 	if c.api, err = newAPI(cfg, transport); err != nil {
 		return nil, err
 	}
+	cfg.MaxRetries = 0 // whether Vault answers is asked again by Run, and said at once
 	if c.anon, err = newAPI(cfg, transport); err != nil {
 		return nil, err
 	}

@@ -242,6 +242,22 @@ func TestTheEnvironmentDoesNotDecide(t *testing.T) {
 	}
 }
 
+// TestOutageIsSaidAtOnce holds that the question whether Vault answers is put
+// once: who shows the answer asks again anyway.
+func TestOutageIsSaidAtOnce(t *testing.T) {
+	dials := 0
+	client, err := vault.Open(vault.Config{Address: "http://vault.example:8200", Dial: func(context.Context, string, string) (net.Conn, error) {
+		dials++
+		return nil, errors.New("refused")
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.State(t.Context()); !errors.Is(err, vault.ErrUnreachable) || dials != 1 {
+		t.Errorf("%v after %d dials", err, dials)
+	}
+}
+
 func TestDialerIsUsed(t *testing.T) {
 	r := &recorded{}
 	r.set("/v1/sys/health", 200, healthSealed)
