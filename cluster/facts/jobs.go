@@ -226,7 +226,7 @@ func KeyRow(s *cluster.Snapshot, k *cluster.Key) Row {
 
 func eventsView() View {
 	return View{
-		Name: "events", Aliases: []string{"event"}, Help: "what happened in the last 24 h, and since this command started", Needs: []string{"nomad", "agents", "agent"},
+		Name: "events", Aliases: []string{"event"}, Help: "what happened to allocations in 24 h, and all since this command started", Needs: []string{"nomad", "agents", "agent"},
 		Columns: columns(
 			Column{Name: "time", Title: "AGE"}, Column{Name: "level", Title: "LEVEL"},
 			Column{Name: "kind", Title: "KIND"}, Column{Name: "subject", Title: "SUBJECT"}, Column{Name: "text", Title: "WHAT"},

@@ -149,14 +149,23 @@ func csvText(v any) string {
 	}
 }
 
-func writeTable(w io.Writer, columns []facts.Column, rows []facts.Row, wide, withHead bool, now time.Time) error {
-	var head []string
-	var right []bool
+// shown are the columns of a table.
+func shown(columns []facts.Column, wide bool) []int {
 	var index []int
 	for i, c := range columns {
 		if c.Title != "" && (wide || !c.Wide) {
-			head, index, right = append(head, c.Title), append(index, i), append(right, isNumber(rows, i))
+			index = append(index, i)
 		}
+	}
+	return index
+}
+
+func writeTable(w io.Writer, columns []facts.Column, rows []facts.Row, wide, withHead bool, now time.Time) error {
+	var head []string
+	var right []bool
+	index := shown(columns, wide)
+	for _, i := range index {
+		head, right = append(head, columns[i].Title), append(right, isNumber(rows, i))
 	}
 	lines := make([][]string, len(rows))
 	for i, r := range rows {

@@ -158,7 +158,7 @@ func (a *App) watch(ctx context.Context, s *Session, v *facts.View, f *facts.Fil
 	defer tick.Stop()
 	for {
 		if latest != nil {
-			rows := a.changed(selected(v, f, latest), seen)
+			rows := changed(selected(v, f, latest), seen, reading(v.Columns, format))
 			latest = nil
 			if len(rows) > 0 {
 				if err := a.writeChanged(v, rows, format, head); err != nil {
@@ -183,13 +183,12 @@ func (a *App) watch(ctx context.Context, s *Session, v *facts.View, f *facts.Fil
 	}
 }
 
-// changed returns the rows that read differently from last time, ages aside,
-// and remembers them.
-func (a *App) changed(rows []facts.Row, seen map[string]bool) []facts.Row {
+// changed returns the rows that read differently from last time, and remembers them.
+func changed(rows []facts.Row, seen map[string]bool, read func(facts.Row) string) []facts.Row {
 	var out []facts.Row
 	now := map[string]bool{}
 	for _, r := range rows {
-		key := fmt.Sprintln(r[:len(r)-1]...) // without as_of
+		key := read(r)
 		now[key] = true
 		if !seen[key] {
 			out = append(out, r)
@@ -200,6 +199,26 @@ func (a *App) changed(rows []facts.Row, seen map[string]bool) []facts.Row {
 		seen[k] = true
 	}
 	return out
+}
+
+// reading is how a row reads in a format: the text that is shown, with times as
+// they are instead of ages, and without as_of, which is last.
+func reading(columns []facts.Column, format string) func(facts.Row) string {
+	if format != "table" && format != "wide" { // all is printed, as it is
+		return func(r facts.Row) string { return fmt.Sprintln(r[:len(r)-1]...) }
+	}
+	index := shown(columns[:len(columns)-1], format == "wide")
+	return func(r facts.Row) string {
+		var b strings.Builder
+		for _, i := range index {
+			if at, ok := r[i].(time.Time); ok {
+				fmt.Fprintln(&b, at)
+			} else {
+				fmt.Fprintln(&b, bound(columns, r, i)+cellText(columns[i].Name, r[i], time.Time{}))
+			}
+		}
+		return b.String()
+	}
 }
 
 func (a *App) writeChanged(v *facts.View, rows []facts.Row, format string, head bool) error {

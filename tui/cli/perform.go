@@ -55,7 +55,7 @@ func (a *App) perform(ctx context.Context, s *Session, snap *cluster.Snapshot, r
 	if err := s.Actions.Allowed(p.ID); err != nil {
 		return action.Result{}, &cluster.Fault{Kind: cluster.ErrDenied, Text: p.Title + ": " + err.Error(), Err: err}
 	}
-	if err := a.ask(&p, c, s.Actions.Production); err != nil {
+	if err := a.ask(ctx, &p, c, s.Actions.Production); err != nil {
 		return action.Result{}, err
 	}
 	doCtx, cancel := context.WithTimeout(ctx, changeTimeout*time.Duration(max(1, len(p.Touches))))
@@ -96,7 +96,7 @@ func outline(text string) bool {
 }
 
 // ask wants an answer before anything changes. Without a terminal only --yes is one.
-func (a *App) ask(p *action.Plan, c consent, production bool) error {
+func (a *App) ask(ctx context.Context, p *action.Plan, c consent, production bool) error {
 	if production && (c.yes || !a.Terminal) {
 		if c.confirm == p.Ask {
 			return nil
@@ -114,8 +114,8 @@ func (a *App) ask(p *action.Plan, c consent, production bool) error {
 		want, prompt = p.Ask, fmt.Sprintf("type %s to go on: ", p.Ask)
 	}
 	fmt.Fprint(a.Err, prompt)
-	answer, err := bufio.NewReader(a.In).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
+	answer, err := a.line(ctx)
+	if err != nil {
 		return err
 	}
 	answer = strings.TrimSpace(answer)
@@ -123,6 +123,30 @@ func (a *App) ask(p *action.Plan, c consent, production bool) error {
 		return nil
 	}
 	return errors.New("nothing was changed")
+}
+
+// line reads what is typed. An interrupt ends it at once: the reader that then
+// still waits ends with the program.
+func (a *App) line(ctx context.Context) (string, error) {
+	type typed struct {
+		text string
+		err  error
+	}
+	got := make(chan typed, 1)
+	go func() {
+		text, err := bufio.NewReader(a.In).ReadString('\n')
+		got <- typed{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(a.Err) // the prompt's line is open
+		return "", ctx.Err()
+	case t := <-got:
+		if t.err != nil && !errors.Is(t.err, io.EOF) {
+			return "", t.err
+		}
+		return t.text, nil
+	}
 }
 
 // withJob finds a job by name, or by namespace/name, and runs f.

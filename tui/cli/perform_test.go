@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -46,7 +47,7 @@ func TestAsk(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var asked bytes.Buffer
 			a := &App{In: strings.NewReader(tt.answer), Err: &asked, Terminal: tt.terminal}
-			err := a.ask(&action.Plan{Ask: tt.target}, tt.consent, tt.production)
+			err := a.ask(t.Context(), &action.Plan{Ask: tt.target}, tt.consent, tt.production)
 			text := ""
 			if err != nil {
 				text = err.Error()
@@ -62,10 +63,23 @@ func TestAsk(t *testing.T) {
 	}
 }
 
+// TestInterruptEndsTheQuestion: nobody should have to press enter after ctrl+c.
+func TestInterruptEndsTheQuestion(t *testing.T) {
+	in, typing := io.Pipe()
+	defer typing.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var asked bytes.Buffer
+	a := &App{In: in, Err: &asked, Terminal: true}
+	if err := a.ask(ctx, &action.Plan{}, consent{}, false); !errors.Is(err, context.Canceled) || asked.String() != "go on? [y/N] \n" {
+		t.Errorf("got %v after %q", err, asked.String())
+	}
+}
+
 // TestConfirmIsNoYes: without a terminal --confirm alone is no --yes.
 func TestConfirmIsNoYes(t *testing.T) {
 	a := &App{In: strings.NewReader(""), Err: &bytes.Buffer{}}
-	if err := a.ask(&action.Plan{Ask: "digits"}, consent{confirm: "digits"}, false); !IsUsage(err) {
+	if err := a.ask(t.Context(), &action.Plan{Ask: "digits"}, consent{confirm: "digits"}, false); !IsUsage(err) {
 		t.Errorf("got %v, want a usage error", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,7 +18,8 @@ import (
 )
 
 func TestChanged(t *testing.T) {
-	a, seen := &App{}, map[string]bool{}
+	columns := []facts.Column{{Name: "name", Title: "NAME"}, {Name: "n", Title: "N"}, {Name: "as_of", Title: "AGE"}}
+	read, seen := reading(columns, "table"), map[string]bool{}
 	later := noon().Add(time.Minute)
 	for i, step := range []struct{ rows, want []facts.Row }{
 		{[]facts.Row{{"a", 1, noon()}, {"b", nil, noon()}}, []facts.Row{{"a", 1, noon()}, {"b", nil, noon()}}},
@@ -27,8 +29,41 @@ func TestChanged(t *testing.T) {
 		{[]facts.Row{{"a", 2, later}, {"b", 0, later}}, []facts.Row{{"b", 0, later}}},
 		{[]facts.Row{{"a", 1, later}, {"b", 0, later}}, []facts.Row{{"a", 1, later}}}, // as it was before is a change too
 	} {
-		if diff := cmp.Diff(step.want, a.changed(step.rows, seen)); diff != "" {
+		if diff := cmp.Diff(step.want, changed(step.rows, seen, read)); diff != "" {
 			t.Errorf("step %d (-want +got):\n%s", i+1, diff)
+		}
+	}
+}
+
+// TestReading holds that a row is new to a person when what is shown of it is.
+func TestReading(t *testing.T) {
+	columns := []facts.Column{
+		{Name: "util_percent", Title: "UTIL"},
+		{Name: "energy_joules"},
+		{Name: "driver", Title: "DRIVER", Wide: true},
+		{Name: "created", Title: "CREATED"},
+		{Name: "as_of", Title: "AGE", Wide: true},
+	}
+	row := facts.Row{1.2, uint64(1), "570", noon(), noon()}
+	for name, c := range map[string]struct {
+		at   int
+		to   any
+		news []string
+	}{
+		"a number":          {0, 7.0, formats},
+		"less than a digit": {0, 1.3, []string{"json", "yaml", "csv"}},
+		"for programs":      {1, uint64(2), []string{"json", "yaml", "csv"}},
+		"when asked more":   {2, "580", []string{"wide", "json", "yaml", "csv"}},
+		"a time":            {3, noon().Add(time.Millisecond), formats},
+		"the age":           {4, noon().Add(time.Hour), nil},
+	} {
+		next := slices.Clone(row)
+		next[c.at] = c.to
+		for _, format := range formats {
+			read := reading(columns, format)
+			if got := read(row) != read(next); got != slices.Contains(c.news, format) {
+				t.Errorf("%s, %s: news %v", name, format, got)
+			}
 		}
 	}
 }
