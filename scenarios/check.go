@@ -23,7 +23,7 @@ type Packs interface {
 func (s *Scenario) Check(packs Packs) error {
 	var out Problems
 	for _, st := range slices.Concat(s.Steps, s.Cleanup) {
-		if st.Kind != KindSubmit {
+		if st.Kind != KindSubmit || st.change == nil {
 			continue
 		}
 		p, err := packs.Find(st.change.pack)

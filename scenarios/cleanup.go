@@ -169,7 +169,7 @@ func (r *run) letGo(ctx context.Context, id cluster.JobID) error {
 	}
 	err = r.watch(ctx, goneFor, func(s *cluster.Snapshot) bool { return held(s, id) == 0 })
 	if errors.Is(err, errLimit) {
-		return fmt.Errorf("stopped, but %d allocations did not end within %s", held(r.env.Feed.Latest(), id), goneFor)
+		return fmt.Errorf("stopped, but %s did not end within %s", plural(held(r.env.Feed.Latest(), id), "allocation"), goneFor)
 	}
 	return err
 }

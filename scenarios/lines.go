@@ -11,7 +11,7 @@ import (
 func Lines(e Event) []string {
 	switch e.Kind {
 	case RunStarted:
-		return []string{fmt.Sprintf("%s: run %s on %s, %d steps", clean(e.Name), e.RunID, clean(e.Text), e.Steps)}
+		return []string{fmt.Sprintf("%s: run %s on %s, %s", clean(e.Name), e.RunID, clean(e.Text), plural(e.Steps, "step"))}
 	case StepStarted:
 		return []string{fmt.Sprintf("%s %s", count(e), clean(e.Name))}
 	case Progress, Noted:
@@ -28,6 +28,13 @@ func Lines(e Event) []string {
 		return []string{fmt.Sprintf("%s: %s %s in %s%s", clean(e.Name), mark(e.Verdict), e.Verdict, round(e.Took), because(e))}
 	}
 	return nil
+}
+
+func plural(n int, word string) string {
+	if n != 1 {
+		word += "s"
+	}
+	return fmt.Sprintf("%d %s", n, word)
 }
 
 func count(e Event) string { return fmt.Sprintf("[%d/%d]", e.Step, e.Steps) }

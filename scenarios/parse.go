@@ -15,18 +15,15 @@ const (
 )
 
 // Parse reads a scenario and compiles its expressions. file is for messages.
-// The error is a Problems: every mistake with its line.
+// The error is a Problems: every mistake with its line. The scenario that could
+// be read all the same comes with it, so that Check may find more.
 func Parse(file string, content []byte) (*Scenario, error) {
 	f, err := decode(file, content)
 	if err != nil {
 		return nil, err
 	}
 	p := &reader{file: file, scope: newScope()}
-	s := p.scenario(f)
-	if err := p.problems.err(); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return p.scenario(f), p.problems.err()
 }
 
 // reader turns the file's form into a Scenario and collects what is wrong.
@@ -88,6 +85,10 @@ func (p *reader) variable(v pair) Var {
 
 func (p *reader) step(y *stepYAML) Step {
 	st := Step{Name: y.Name.text, Position: y.pos}
+	if y.err != nil {
+		p.problems = append(p.problems, problem(p.file, y.err))
+		return st
+	}
 	kinds := kindsOf(y)
 	switch len(kinds) {
 	case 1:

@@ -43,6 +43,7 @@ type stepYAML struct {
 	Meanwhile *meanwhileYAML `yaml:"meanwhile"`
 
 	pos Position
+	err error // what cannot be read of it
 }
 
 type waitYAML struct {
@@ -153,9 +154,7 @@ func (s *stepsYAML) UnmarshalYAML(n ast.Node) error {
 		if it := m.MapRange(); it.Next() {
 			st.pos = position(it.Key())
 		}
-		if err := yaml.NodeToValue(item, st, yaml.Strict()); err != nil {
-			return err
-		}
+		st.err = yaml.NodeToValue(item, st, yaml.Strict())
 		*s = append(*s, st)
 	}
 	return nil
@@ -203,6 +202,11 @@ func decode(file string, content []byte) (*fileYAML, error) {
 	if err == nil {
 		return &f, nil
 	}
+	return nil, Problems{problem(file, err)}
+}
+
+// problem is an error of the YAML library with its place.
+func problem(file string, err error) Problem {
 	p := Problem{File: file, Position: Position{1, 1}, Text: err.Error()}
 	var placed yaml.Error
 	if errors.As(err, &placed) {
@@ -211,7 +215,7 @@ func decode(file string, content []byte) (*fileYAML, error) {
 			p.Position = Position{tk.Position.Line, tk.Position.Column}
 		}
 	}
-	return nil, Problems{p}
+	return p
 }
 
 // decodeNode reads one mapping strictly.

@@ -61,7 +61,7 @@ func over(s *cluster.Snapshot, id cluster.JobID, jp *cluster.JobPlan) bool {
 
 // FailureText is one line for a task group that the scheduler cannot place.
 func FailureText(f cluster.PlacementFailure) string {
-	text := fmt.Sprintf("group %s: %d not placed; %d nodes looked at", f.Group, max(f.Unplaced, 1), f.Evaluated)
+	text := fmt.Sprintf("group %s: %d not placed; %s looked at", f.Group, max(f.Unplaced, 1), count(f.Evaluated, "node"))
 	var why []string
 	for k, n := range f.Constraints {
 		why = append(why, fmt.Sprintf("%d filtered: %s", n, k))
@@ -312,9 +312,11 @@ func planUndrain(p *Plan, s *cluster.Snapshot) error {
 	return nil
 }
 
-func gpuCount(n int) string {
-	if n == 1 {
-		return "1 GPU"
+func gpuCount(n int) string { return count(n, "GPU") }
+
+func count(n int, word string) string {
+	if n != 1 {
+		word += "s"
 	}
-	return fmt.Sprintf("%d GPUs", n)
+	return fmt.Sprintf("%d %s", n, word)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"stoker/cluster"
@@ -134,7 +135,7 @@ func (r *Runner) do(ctx context.Context, p Plan) (Result, error) {
 		return result(p.Request.Job, fmt.Sprintf("scaled %s to %d", p.Group, p.Count), sub), err
 	case Stop:
 		sub, err := r.Scheduler.Stop(ctx, p.Request.Job, p.Purge)
-		return result(p.Request.Job, "stopped", sub), err
+		return result(p.Request.Job, stopped(&p), sub), err
 	case Restart:
 		return r.restart(ctx, p)
 	case Drain:
@@ -145,6 +146,18 @@ func (r *Runner) do(ctx context.Context, p Plan) (Result, error) {
 		return Result{Text: target(&p) + " takes work again", Eval: sub.Eval}, err
 	}
 	return Result{}, fmt.Errorf("%w: unknown action %q", ErrUsage, p.ID)
+}
+
+// stopped is what became of a job; one that is forgotten was often stopped before.
+func stopped(p *Plan) string {
+	runs := slices.ContainsFunc(p.Touches, func(t Touch) bool { return t.Kind == "alloc" })
+	switch {
+	case !p.Purge:
+		return "stopped"
+	case runs:
+		return "stopped and forgotten"
+	}
+	return "forgotten"
 }
 
 func result(id cluster.JobID, what string, sub cluster.Submitted) Result {
@@ -160,10 +173,10 @@ func (r *Runner) restart(ctx context.Context, p Plan) (Result, error) {
 	res := Result{Job: p.Request.Job}
 	for i, id := range p.allocs {
 		if err := r.Scheduler.RestartAlloc(ctx, id); err != nil {
-			res.Text = fmt.Sprintf("restarted %d of %d allocations of %s", i, len(p.allocs), p.Request.Job)
-			return res, fmt.Errorf("after %d of %d allocations: %w", i, len(p.allocs), err)
+			res.Text = fmt.Sprintf("restarted %d of %s of %s", i, count(len(p.allocs), "allocation"), p.Request.Job)
+			return res, fmt.Errorf("after %d of %s: %w", i, count(len(p.allocs), "allocation"), err)
 		}
 	}
-	res.Text = fmt.Sprintf("restarted %d allocations of %s", len(p.allocs), p.Request.Job)
+	res.Text = fmt.Sprintf("restarted %s of %s", count(len(p.allocs), "allocation"), p.Request.Job)
 	return res, nil
 }

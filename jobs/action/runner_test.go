@@ -51,8 +51,14 @@ func TestDo(t *testing.T) {
 		"stop": {
 			action.Request{ID: action.Stop, Job: id("note"), Purge: true},
 			[]string{"stop default/note true"},
-			action.Result{Text: "job default/note stopped, evaluation eval1234", Eval: "eval1234-5678", Job: id("note")},
+			action.Result{Text: "job default/note stopped and forgotten, evaluation eval1234", Eval: "eval1234-5678", Job: id("note")},
 			`"action":"stop","target":"default/note","touched":["alloc note.g[1]: stops on gpu-a"],` + eval,
+		},
+		"forget what is stopped": {
+			action.Request{ID: action.Stop, Job: id("gone"), Purge: true},
+			[]string{"stop default/gone true"},
+			action.Result{Text: "job default/gone forgotten, evaluation eval1234", Eval: "eval1234-5678", Job: id("gone")},
+			`"action":"stop","target":"default/gone","touched":["job default/gone: has nothing running"],` + eval,
 		},
 		"drain": {
 			action.Request{ID: action.Drain, Node: "gpu-c-0000-0000", Deadline: 5 * time.Minute},

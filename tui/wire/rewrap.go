@@ -11,6 +11,7 @@ import (
 	"stoker/secrets"
 	"stoker/secrets/seal"
 	"stoker/tui/cli"
+	"stoker/tui/ui"
 )
 
 // rewrapCommand moves an artifact to the newest version of its key: the data
@@ -67,7 +68,7 @@ func (k *sealKit) verifyCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(k.app.Out, "%s is what the registry says: %d files, %d bytes, key %s version %d\n", r.URN, r.Files, r.Bytes, r.Key, r.KeyVersion)
+				fmt.Fprintf(k.app.Out, "%s is what the registry says: %s, %d bytes, key %s version %d\n", r.URN, ui.Count(r.Files, "file"), r.Bytes, r.Key, r.KeyVersion)
 				return nil
 			})
 		},

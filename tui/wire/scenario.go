@@ -18,6 +18,7 @@ import (
 	"stoker/scenarios"
 	"stoker/scenarios/library"
 	"stoker/tui/cli"
+	"stoker/tui/ui"
 )
 
 // demoScenario is the one that stoker demo runs.
@@ -52,11 +53,8 @@ the cleanup up. Exit codes: 0 passed, 1 failed, 5 inconclusive, 130 interrupted.
 			if err != nil {
 				return err
 			}
-			if err := sc.Check(app.Packs()); err != nil {
-				return cli.Usage("%v", err)
-			}
 			if o.check {
-				fmt.Fprintf(app.Out, "%s: %d steps, no mistakes found\n", sc.Name, len(sc.Steps))
+				fmt.Fprintf(app.Out, "%s: %s, no mistakes found\n", sc.Name, ui.Count(len(sc.Steps), "step"))
 				return nil
 			}
 			if _, err := o.vars(); err != nil {
@@ -95,7 +93,8 @@ func (o runOptions) vars() (map[string]string, error) {
 	return vars, nil
 }
 
-// loadScenario reads a file, or finds a shipped scenario by name.
+// loadScenario reads a file, or finds a shipped scenario by name. The error names
+// all mistakes in it, those about packs too.
 func loadScenario(app *cli.App, arg string) (*scenarios.Scenario, error) {
 	raw, err := app.ReadFile(arg)
 	var sc *scenarios.Scenario
@@ -106,6 +105,9 @@ func loadScenario(app *cli.App, arg string) (*scenarios.Scenario, error) {
 		sc, err = library.Find(arg)
 	default:
 		err = fmt.Errorf("scenario: %w", err)
+	}
+	if sc != nil {
+		err = errors.Join(err, sc.Check(app.Packs()))
 	}
 	if err != nil {
 		return nil, cli.Usage("%v", err)

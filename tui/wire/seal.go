@@ -151,6 +151,9 @@ version to the registry through Nomad's task API.`,
 			if (listen == "") == (from == "") {
 				return cli.Usage("say where the model comes from: --from DIR or --listen unix:SOCKET")
 			}
+			if info, err := os.Stat(from); from != "" && (err != nil || !info.IsDir()) {
+				return cli.Usage("there is no folder %q to seal", from)
+			}
 			if err := k.allowed("seal"); err != nil {
 				return err
 			}
@@ -205,8 +208,8 @@ func (k *sealKit) seal(ctx context.Context, vc *vault.Client, s sealing) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(k.app.Out, "sealed %s: %d files, %d bytes, key %s version %d, digest %s\n",
-		receipt.URN, receipt.Files, receipt.Bytes, receipt.Key, receipt.KeyVersion, receipt.Digest)
+	fmt.Fprintf(k.app.Out, "sealed %s: %s, %d bytes, key %s version %d, digest %s\n",
+		receipt.URN, ui.Count(receipt.Files, "file"), receipt.Bytes, receipt.Key, receipt.KeyVersion, receipt.Digest)
 	return nil
 }
 
@@ -334,7 +337,7 @@ func (k *sealKit) open(ctx context.Context, vc *vault.Client, urn secrets.URN, d
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(k.app.Err, "opened %s: %d files, %d bytes, key %s version %d\n", urn, receipt.Files, receipt.Bytes, receipt.Key, receipt.KeyVersion)
+	fmt.Fprintf(k.app.Err, "opened %s: %s, %d bytes, key %s version %d\n", urn, ui.Count(receipt.Files, "file"), receipt.Bytes, receipt.Key, receipt.KeyVersion)
 	if len(command) == 0 {
 		return nil
 	}
