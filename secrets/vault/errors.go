@@ -114,11 +114,11 @@ func (c *Client) explainDenied(ctx context.Context, r request, e *Error, said st
 	used, _ := c.ready(ctx)
 	switch { // without a good token, no capability would help
 	case used.Empty():
-		e.detail = "there is no token for vault"
+		e.detail = "there is no Vault token"
 		e.hint = "log in first: vault login, or set VAULT_TOKEN"
 		return
 	case strings.Contains(said, "invalid token"), strings.Contains(said, "bad token"):
-		e.detail = "vault says that the token is not valid, or it has expired"
+		e.detail = "the Vault token is not valid, or it has expired"
 		e.hint = "log in again: vault login"
 		return
 	}
