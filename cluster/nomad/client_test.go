@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"stoker/cluster"
@@ -133,13 +134,15 @@ func TestUnreachable(t *testing.T) {
 	if !errors.Is(err, cluster.ErrUnreachable) || err.Error() != "cannot reach nomad at "+address+": connection refused" {
 		t.Error(err)
 	}
-	slow := newServer(t)
-	slow.on("GET /v1/status/leader", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if err := open(t, slow.URL).Ping(ctx); !errors.Is(err, cluster.ErrUnreachable) || !strings.HasSuffix(err.Error(), "no answer in time") {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		slow, c := inBubble(t)
+		slow.on("GET /v1/status/leader", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := c.Ping(ctx); !errors.Is(err, cluster.ErrUnreachable) || !strings.HasSuffix(err.Error(), "no answer in time") {
+			t.Error(err)
+		}
+	})
 }
 
 func TestWhatIsNoNomad(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/charmbracelet/x/exp/golden"
@@ -132,18 +133,22 @@ func TestHeartbeatsKeepASourceLive(t *testing.T) {
 }
 
 func TestSilentStreamListsAgain(t *testing.T) {
-	srv := newServer(t)
-	c := open(t, srv.URL)
-	c.wait.silent = 50 * time.Millisecond
-	r := start(t, c)
-	srv.next("Node") // greeted, then nothing more: not even heartbeats
-	srv.next("Node")
-	if got := r.states("nomad/nodes"); !slices.Contains(got, cluster.SourceRetrying) {
-		t.Errorf("states %v", got)
-	}
-	if n := srv.count("/v1/nodes"); n < 2 {
-		t.Errorf("listed %d times", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		srv, c := inBubble(t)
+		r := start(t, c)
+		srv.next("Node") // greeted, then nothing more: not even heartbeats
+		began := time.Now()
+		srv.next("Node")
+		if took := time.Since(began); took < c.wait.silent || took > c.wait.silent+c.wait.lastRetry {
+			t.Errorf("listed again after %s, want %s and a pause", took, c.wait.silent)
+		}
+		if got := r.states("nomad/nodes"); !slices.Contains(got, cluster.SourceRetrying) {
+			t.Errorf("states %v", got)
+		}
+		if n := srv.count("/v1/nodes"); n != 2 {
+			t.Errorf("listed %d times", n)
+		}
+	})
 }
 
 func TestBrokenStreamListsAgain(t *testing.T) {
@@ -228,30 +233,30 @@ func TestNamespaceByNamespace(t *testing.T) {
 		"silent": func(s *server, w http.ResponseWriter, r *http.Request) { s.stream(w, r, "") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			srv := newServer(t)
-			srv.on("GET /v1/namespaces", status(http.StatusOK, `[{"Name":"default"},{"Name":"hidden"},{"Name":"prod"}]`))
-			srv.on("GET /v1/event/stream", func(w http.ResponseWriter, r *http.Request) {
-				if ns := r.URL.Query().Get("namespace"); r.URL.Query().Get("topic") == "Job" && (ns == "*" || ns == "hidden") {
-					refuse(srv, w, r)
-					return
+			synctest.Test(t, func(t *testing.T) {
+				srv, c := inBubble(t)
+				srv.on("GET /v1/namespaces", status(http.StatusOK, `[{"Name":"default"},{"Name":"hidden"},{"Name":"prod"}]`))
+				srv.on("GET /v1/event/stream", func(w http.ResponseWriter, r *http.Request) {
+					if ns := r.URL.Query().Get("namespace"); r.URL.Query().Get("topic") == "Job" && (ns == "*" || ns == "hidden") {
+						refuse(srv, w, r)
+						return
+					}
+					srv.stream(w, r, "{}")
+				})
+				r := start(t, c)
+				open := map[string]*stream{}
+				for len(open) < 2 {
+					if st := srv.next("Job"); st.namespace == "default" || st.namespace == "prod" {
+						open[st.namespace] = st
+					}
 				}
-				srv.stream(w, r, "{}")
+				open["prod"].lines <- `{"Index":400,"Events":[{"Topic":"Job","Type":"JobRegistered","Index":400,"Payload":{"Job":{"ID":"x","Namespace":"prod","ModifyIndex":400}}}]}`
+				open["default"].lines <- `{"Index":401,"Events":[{"Topic":"Job","Type":"JobRegistered","Index":401,"Payload":{"Job":{"ID":"y","Namespace":"default","ModifyIndex":401}}}]}`
+				r.until("both jobs", func(s *cluster.Snapshot) bool { return len(s.Jobs) == 5 })
+				if got := r.states("nomad"); slices.Contains(got, cluster.SourceDenied) || slices.Contains(got, cluster.SourceRetrying) {
+					t.Errorf("states %v", got)
+				}
 			})
-			c := open(t, srv.URL)
-			c.wait.hello = 30 * time.Millisecond
-			r := start(t, c)
-			open := map[string]*stream{}
-			for len(open) < 2 {
-				if st := srv.next("Job"); st.namespace == "default" || st.namespace == "prod" {
-					open[st.namespace] = st
-				}
-			}
-			open["prod"].lines <- `{"Index":400,"Events":[{"Topic":"Job","Type":"JobRegistered","Index":400,"Payload":{"Job":{"ID":"x","Namespace":"prod","ModifyIndex":400}}}]}`
-			open["default"].lines <- `{"Index":401,"Events":[{"Topic":"Job","Type":"JobRegistered","Index":401,"Payload":{"Job":{"ID":"y","Namespace":"default","ModifyIndex":401}}}]}`
-			r.until("both jobs", func(s *cluster.Snapshot) bool { return len(s.Jobs) == 5 })
-			if got := r.states("nomad"); slices.Contains(got, cluster.SourceDenied) || slices.Contains(got, cluster.SourceRetrying) {
-				t.Errorf("states %v", got)
-			}
 		})
 	}
 }

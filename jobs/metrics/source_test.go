@@ -144,30 +144,47 @@ func TestRun(t *testing.T) {
 }
 
 // pipes are connections within this process, for a server in a bubble.
-type pipes chan net.Conn
+type pipes struct {
+	conns  chan net.Conn
+	closed context.Context
+	close  context.CancelFunc
+}
 
-func (p pipes) Dial(context.Context, string, string) (net.Conn, error) {
+func newPipes() *pipes {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &pipes{make(chan net.Conn), ctx, cancel}
+}
+
+func (p *pipes) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	here, there := net.Pipe()
-	p <- there
-	return here, nil
-}
-
-func (p pipes) Accept() (net.Conn, error) {
-	if conn, open := <-p; open {
-		return conn, nil
+	select {
+	case p.conns <- there:
+		return here, nil
+	case <-p.closed.Done():
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	return nil, net.ErrClosed
 }
 
-func (p pipes) Close() error   { close(p); return nil }
-func (p pipes) Addr() net.Addr { return new(net.IPAddr) }
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.closed.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.close(); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4646} }
 
 // A hundred endpoints that accept and never answer take no time from one that
 // does. The time is that of a bubble, so what the machine takes is no part of it.
 func TestDeadEndpointsDelayNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := pages(file(t, "serve-1.txt"), file(t, "serve-2.txt"))
-		network := make(pipes)
+		network := newPipes()
 		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Host == "live" {
 				answer(w, r)
