@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -197,15 +200,32 @@ func TestExecProcess(t *testing.T) {
 	if err == nil || err.Error() != "exit status 3" || out.String() != "a b\n" || said.String() != "why\n" {
 		t.Errorf("got %v %q %q", err, out.String(), said.String())
 	}
-	// A program that is told to end takes what it started with it.
+	// A program that is told to end takes what it started with it: all of them
+	// hold the fifo open, and its end is seen when the last one is gone.
+	fifo := filepath.Join(t.TempDir(), "held")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	held, err := os.OpenFile(fifo, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	started := time.Now()
-	stop := time.AfterFunc(100*time.Millisecond, cancel)
-	defer stop.Stop()
-	if err := scenarios.ExecProcess(ctx, scenarios.Command{Path: sh, Args: []string{"-c", "sleep 60 & wait"}, Stdout: &out, Stderr: &said}); err == nil {
+	defer cancel()
+	script := "exec 9>" + fifo + "; sleep 600 & echo started; wait"
+	if err := scenarios.ExecProcess(ctx, scenarios.Command{Path: sh, Args: []string{"-c", script}, Stdout: onWrite(cancel), Stderr: &said}); err == nil {
 		t.Error("it ended well although it was stopped")
 	}
-	if took := time.Since(started); took > 3*time.Second {
-		t.Errorf("stopping took %s", took)
+	if err := held.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := held.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("what it started still runs: %v", err)
 	}
 }
+
+// onWrite is called at each write.
+type onWrite func()
+
+func (f onWrite) Write(p []byte) (int, error) { f(); return len(p), nil }
