@@ -56,9 +56,9 @@ func TestArtifactsByAPerson(t *testing.T) {
 func TestDigestFromRegistry(t *testing.T) {
 	need(t)
 	train(t, "reg")
+	t.Cleanup(func() { stoker(t, "stop", "digits", "--purge", "--yes") })
 	if r := stoker(t, "submit", "digits", "-v", "version=none", "--yes"); r.code != 2 || !strings.Contains(r.err, "is registered") {
 		t.Errorf("exit %d\n%s", r.code, r.err)
 	}
-	ok(t, "submit", "digits", "-v", "version=reg", "--yes", "--wait", "--timeout", "2m")
-	t.Cleanup(func() { stoker(t, "stop", "digits", "--purge", "--yes") })
+	ok(t, "submit", "digits", "-v", "version=reg", "--yes", "--wait", "--timeout", "5m")
 }

@@ -1,13 +1,12 @@
 package e2e
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,27 +14,22 @@ import (
 
 // TestGet reads every view as JSON; for GPUs the documented fields are there.
 func TestGet(t *testing.T) {
-	need(t)
-	eventually(t, 30*time.Second, func() string {
-		for _, g := range rows(t, "gpus") {
-			if g["util_percent"] == nil {
-				return "no reading of some GPU yet"
-			}
-		}
-		return ""
+	w := need(t)
+	var gpus []map[string]any
+	eventually(t, func() (err error) {
+		gpus, err = w.gpus()
+		return err
 	})
-	gpus := rows(t, "gpus")
-	if len(gpus) != 20 {
-		t.Fatalf("%d GPUs, want 20", len(gpus))
-	}
 	for _, field := range strings.Fields(`cluster node index uuid model util_percent memory_used_bytes memory_total_bytes
 		power_watts power_limit_watts temperature_celsius health held_by source as_of`) {
 		if _, has := gpus[0][field]; !has {
 			t.Errorf("gpus: no field %s", field)
 		}
 	}
-	if gpus[0]["source"] != "agent" || gpus[0]["cluster"] != labName {
-		t.Errorf("source %v of cluster %v, want agent of %s", gpus[0]["source"], gpus[0]["cluster"], labName)
+	for _, g := range gpus {
+		if g["source"] != "agent" || g["cluster"] != labName {
+			t.Errorf("GPU %v: source %v of cluster %v, want agent of %s", g["uuid"], g["source"], g["cluster"], labName)
+		}
 	}
 	for _, view := range []string{"nodes", "jobs", "allocs", "models", "training", "keys", "events", "sources"} {
 		rows(t, view)
@@ -81,14 +75,14 @@ func TestExitCodes(t *testing.T) {
 		{"configured and down", []string{"NOMAD_ADDR=" + nobody}, []string{"get", "nodes"}, 3, "connection refused"},
 		{"unknown context", nil, []string{"--context", "nope", "get", "nodes"}, 2, "known: " + labName},
 		{"unknown view", nil, []string{"--context", labName, "get", "pods"}, 2, "one of nodes"},
-		{"no token", []string{"NOMAD_ADDR=" + nomadAddr(t)}, []string{"get", "nodes"}, 4, "permission denied"},
+		{"no token", []string{"NOMAD_ADDR=" + labEnv(t, "NOMAD_ADDR")}, []string{"get", "nodes"}, 4, "permission denied"},
 		{"no such job", nil, []string{"--context", labName, "stop", "nope", "--yes"}, 2, "no job"},
 		{"no terminal for the screen", nil, []string{"--context", labName}, 2, "terminal"},
 		{"no answer possible", nil, []string{"--context", labName, "drain", "gpu-a"}, 2, "--yes"},
 		{"read-only", nil, []string{"--context", labName, "--read-only", "drain", "gpu-a", "--yes"}, 4, "read-only"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := run(t, time.Minute, c.env, c.args...)
+			r := run(t, c.env, c.args...)
 			if r.code != c.code || !strings.Contains(r.err, c.says) {
 				t.Errorf("exit %d, want %d and %q in:\n%s", r.code, c.code, c.says, r.err)
 			}
@@ -103,54 +97,10 @@ func TestUnconfigured(t *testing.T) {
 		_ = c.Close()
 		t.Skip("something listens on Nomad's default port")
 	}
-	r := run(t, time.Minute, nil, "get", "nodes")
+	r := run(t, nil, "get", "nodes")
 	if r.code != 3 || !strings.Contains(r.err, "hint: no cluster is configured") {
 		t.Errorf("exit %d:\n%s", r.code, r.err)
 	}
-}
-
-func nomadAddr(t *testing.T) string {
-	t.Helper()
-	env, err := need(t).lab.Env()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, kv := range env {
-		if v, found := strings.CutPrefix(kv, "NOMAD_ADDR="); found {
-			return strings.Trim(v, `"'`)
-		}
-	}
-	t.Fatal("lab env has no NOMAD_ADDR")
-	return ""
-}
-
-// official runs Nomad's own command line on the lab.
-func official(t *testing.T, args ...string) string {
-	t.Helper()
-	w := need(t)
-	env, err := w.lab.Env()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(tool(t, "nomad"), args...)
-	cmd.Env = append(w.env(), env...)
-	out, err := cmd.CombinedOutput()
-	if err != nil && !bytes.Contains(out, []byte("No jobs")) && !bytes.Contains(out, []byte("not found")) {
-		t.Logf("nomad %s: %v", strings.Join(args, " "), err)
-	}
-	return string(out)
-}
-
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	out := run(t, time.Minute, nil, "lab", "tools").out
-	for _, line := range strings.Split(out, "\n") {
-		if path, found := strings.CutPrefix(line, name+" "); found {
-			return strings.TrimSpace(path)
-		}
-	}
-	t.Fatalf("lab tools names no %s:\n%s", name, out)
-	return ""
 }
 
 // TestVerbs scales, restarts, stops and drains a small job through the action
@@ -183,40 +133,45 @@ func TestVerbs(t *testing.T) {
 	if out := ok(t, "plan", file); !strings.Contains(out, "1 start") || !strings.Contains(out, "1 GPU") {
 		t.Errorf("plan:\n%s", out)
 	}
-	ok(t, "submit", file, "--yes", "--wait", "--timeout", "1m")
 	t.Cleanup(func() { stoker(t, "stop", "sleeper", "--purge", "--yes") })
-	if held := heldBy(t, "default/sleeper"); len(held) != 1 {
-		t.Fatalf("sleeper holds %v, want one GPU", held)
+	ok(t, "submit", file, "--yes", "--wait", "--timeout", "5m")
+	holds := func(n int) func() error {
+		return func() error {
+			held, err := w.heldBy("default/sleeper")
+			if err == nil && len(held) != n {
+				err = fmt.Errorf("sleeper holds %v, want %d GPUs", held, n)
+			}
+			return err
+		}
+	}
+	if err := holds(1)(); err != nil {
+		t.Fatal(err)
 	}
 	ok(t, "scale", "sleeper", "2", "--yes")
-	eventually(t, 30*time.Second, func() string {
-		if n := len(heldBy(t, "default/sleeper")); n != 2 {
-			return "scaled to 2, but it does not hold 2 GPUs"
-		}
-		return ""
-	})
+	eventually(t, holds(2))
 	if !strings.Contains(official(t, "job", "status", "-short", "sleeper"), "running") {
 		t.Error("nomad job status does not say running")
 	}
 	ok(t, "restart", "sleeper", "--yes")
-	node := rowsWhere(t, "allocs", "job", "sleeper")[0]["node"].(string)
+	allocs := rowsWhere(t, "allocs", "job", "sleeper")
+	if len(allocs) == 0 {
+		t.Fatal("sleeper has no allocations")
+	}
+	node, _ := allocs[0]["node"].(string)
+	t.Cleanup(func() { stoker(t, "drain", node, "--off", "--yes") })
 	ok(t, "drain", node, "--yes")
-	eventually(t, time.Minute, func() string {
-		for _, a := range rowsWhere(t, "allocs", "job", "sleeper") {
+	eventually(t, func() error {
+		allocs, err := w.listWhere("allocs", "job", "sleeper")
+		for _, a := range allocs {
 			if a["node"] == node && a["status"] == "running" {
-				return "the drained node still runs " + a["alloc"].(string)
+				return fmt.Errorf("the drained node still runs %v", a["alloc"])
 			}
 		}
-		return ""
+		return err
 	})
 	ok(t, "drain", node, "--off", "--yes")
 	ok(t, "stop", "sleeper", "--yes")
-	eventually(t, 30*time.Second, func() string {
-		if n := len(heldBy(t, "default/sleeper")); n != 0 {
-			return "stopped, but it still holds GPUs"
-		}
-		return ""
-	})
+	eventually(t, holds(0))
 	raw, err := os.ReadFile(filepath.Join(w.home, "s", "stoker", "audit.jsonl"))
 	if err != nil {
 		t.Fatal(err)
@@ -228,56 +183,68 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
-func heldBy(t *testing.T, job string) []string {
+func rowsWhere(t *testing.T, view, field, value string) []map[string]any {
 	t.Helper()
-	var out []string
-	for _, g := range rows(t, "gpus") {
-		if g["held_by_job"] == job {
-			out = append(out, g["uuid"].(string))
-		}
+	out, err := need(t).listWhere(view, field, value)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return out
 }
 
-func rowsWhere(t *testing.T, view, field, value string) []map[string]any {
+// startsNode starts a node again at the end, whatever the test did to it: the
+// context of the test is over by then.
+func startsNode(t *testing.T, name string) {
 	t.Helper()
-	return slices.DeleteFunc(rows(t, view), func(r map[string]any) bool { return r[field] != value })
+	w, ctx := need(t), context.WithoutCancel(t.Context())
+	t.Cleanup(func() {
+		if err := w.lab.StartNode(ctx, name); err != nil {
+			t.Errorf("start %s again: %v", name, err)
+		}
+	})
 }
 
 // TestNodeDies: a client is killed; within its heartbeat the node is down, the
 // rest lives on, and it recovers.
 func TestNodeDies(t *testing.T) {
 	w := need(t)
+	startsNode(t, "gpu-c")
 	if err := w.lab.KillNode(t.Context(), "gpu-c"); err != nil {
 		t.Fatal(err)
 	}
-	status := func(want string) func() string {
-		return func() string {
-			n := rowsWhere(t, "nodes", "node", "gpu-c")
-			if len(n) != 1 || n[0]["status"] != want {
-				return "gpu-c is not " + want
+	eventually(t, func() error {
+		nodes, err := w.list("nodes")
+		for _, n := range nodes {
+			want := "ready"
+			if n["node"] == "gpu-c" {
+				want = "down"
 			}
-			return ""
+			if n["status"] != want {
+				return fmt.Errorf("%v is %v, want %s", n["node"], n["status"], want)
+			}
 		}
-	}
-	eventually(t, 40*time.Second, status("down"))
-	for _, n := range rows(t, "nodes") {
-		if n["node"] != "gpu-c" && n["status"] != "ready" {
-			t.Errorf("%v is %v", n["node"], n["status"])
+		if err == nil && len(nodes) != 3 {
+			err = fmt.Errorf("%d nodes", len(nodes))
 		}
-	}
+		return err
+	})
 	if err := w.lab.StartNode(t.Context(), "gpu-c"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 40*time.Second, status("ready"))
+	eventually(t, w.whole) // its agent and its devices take longer than the node
 }
 
 func TestDoctorAndTop(t *testing.T) {
 	w := need(t)
-	if out := ok(t, "doctor"); !strings.Contains(out, "source agent gpu-a") {
-		t.Errorf("doctor:\n%s", out)
-	}
-	r := run(t, time.Minute, nil, "top", "--sim", w.lab.SimDir("gpu-b"), "--once", "-o", "json")
+	eventually(t, w.whole)
+	eventually(t, func() error { // it gives the sources some seconds, which a slow machine may take
+		out, err := w.ask("--context", labName, "doctor")
+		if err == nil && !strings.Contains(out, "source agent gpu-a") {
+			err = fmt.Errorf("doctor knows no agent gpu-a:\n%s", out)
+		}
+		return err
+	})
+	r := run(t, nil, "top", "--sim", w.lab.SimDir("gpu-b"), "--once", "-o", "json")
 	var got []map[string]any
 	if err := json.Unmarshal([]byte(r.out), &got); err != nil || len(got) != 8 {
 		t.Errorf("top: exit %d, %d GPUs, %v\n%s", r.code, len(got), err, r.err)

@@ -8,15 +8,25 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"stoker/cluster/lab"
 )
 
-const labName = "tests"
+const (
+	labName = "tests"
+	// patience is more than a slow machine needs: a test that passes never waits
+	// for it.
+	patience = 2 * time.Minute
+	// commandLimit ends a command that hangs; building nomad and vault takes longest.
+	commandLimit = 20 * time.Minute
+)
 
 // world is the lab that all tests share, and the environment of its users.
 type world struct {
@@ -24,6 +34,9 @@ type world struct {
 	home string // short: sockets of tasks lie below it
 	repo string
 	lab  *lab.Lab
+
+	nomad func() (string, error) // the official program
+	down  func() error
 }
 
 var shared *world //nolint:gochecknoglobals // what TestMain gives to the tests
@@ -32,23 +45,39 @@ func TestMain(m *testing.M) {
 	if os.Getenv("STOKER_E2E") == "" {
 		os.Exit(m.Run()) // each test skips
 	}
+	os.Exit(inWorld(m.Run))
+}
+
+// inWorld runs the tests in a lab and takes it down, however far it came up and
+// whatever ends them; but for a timeout of the whole test binary, which kills it.
+func inWorld(tests func() int) (code int) {
 	w, err := newWorld()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		s := <-stop
+		fmt.Fprintf(os.Stderr, "e2e: %s: taking the lab down\n", s)
+		if err := w.down(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+		}
 		os.Exit(1)
+	}()
+	defer func() {
+		if err := w.down(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			code = 1
+		}
+	}()
+	if err := w.up(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
 	}
 	shared = w
-	code := m.Run()
-	if out, err := w.command(2*time.Minute, "lab", "down", "--name", labName).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "e2e: lab down: %v\n%s", err, out)
-		code = 1
-	}
-	if left := w.leftovers(); len(left) > 0 {
-		fmt.Fprintf(os.Stderr, "e2e: left behind after lab down:\n%s\n", strings.Join(left, "\n"))
-		code = 1
-	}
-	_ = os.RemoveAll(w.home)
-	os.Exit(code)
+	return tests()
 }
 
 func newWorld() (*world, error) {
@@ -61,47 +90,104 @@ func newWorld() (*world, error) {
 		return nil, err
 	}
 	w := &world{bin: bin, home: home, repo: filepath.Dir(bin)}
+	w.nomad = sync.OnceValues(func() (string, error) { return w.tool("nomad") })
+	w.down = sync.OnceValue(w.takeDown)
+	return w, nil
+}
+
+func (w *world) labDir() string { return filepath.Join(w.home, "s", "stoker", labName) }
+
+func (w *world) up() error {
 	start := time.Now()
 	driver := os.Getenv("STOKER_E2E_DRIVER") // docker: the same tests in containers
 	if driver == "" {
 		driver = lab.DriverAuto
 	}
-	out, err := w.command(20*time.Minute, "lab", "up", "--name", labName, "--driver", driver).CombinedOutput()
-	if err != nil {
-		return nil, fmt.Errorf("lab up: %w\n%s", err, out)
+	if err := w.must("lab", "up", "--name", labName, "--driver", driver); err != nil {
+		return err
 	}
 	fmt.Printf("e2e: lab up took %.1fs\n", time.Since(start).Seconds())
-	if w.lab, err = lab.Open(filepath.Join(home, "s", "stoker", labName)); err != nil {
-		return nil, err
+	var err error
+	if w.lab, err = lab.Open(w.labDir()); err != nil {
+		return err
 	}
-	return w, w.agentsAnswer()
+	// The agents are submitted as a job: its end does not wait for their first readings.
+	return await(patience, w.whole)
 }
 
-// agentsAnswer waits for the agents, which the lab submits as a job: its end
-// does not wait for their first readings.
-func (w *world) agentsAnswer() error {
-	deadline := time.Now().Add(time.Minute)
-	for {
-		out, err := w.command(time.Minute, "--context", labName, "get", "gpus", "-o", "json", "--filter", "util_percent >= 0").Output()
-		var rows []any
-		if err == nil && json.Unmarshal(out, &rows) == nil && len(rows) == 20 {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("the agents do not answer: %d GPUs, %w", len(rows), err)
-		}
-		time.Sleep(200 * time.Millisecond)
+// takeDown takes the lab down and says what is left of it.
+func (w *world) takeDown() error {
+	seen := w.trace()
+	err := w.must("lab", "down", "--name", labName)
+	left := seen.left()
+	if len(left) > 0 {
+		err = errors.Join(err, fmt.Errorf("left behind after lab down:\n%s", strings.Join(left, "\n")))
 	}
+	if len(mountsOf(w.home)) > 0 {
+		return err // removing the folder would reach what is mounted in it
+	}
+	return errors.Join(err, os.RemoveAll(w.home))
+}
+
+// whole says what is not as it is after lab up: each node is ready, its agent
+// answers, and each GPU has a reading.
+func (w *world) whole() error {
+	nodes, err := w.list("nodes")
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if n["status"] != "ready" {
+			return fmt.Errorf("node %v is %v", n["node"], n["status"])
+		}
+	}
+	sources, err := w.list("sources")
+	if err != nil {
+		return err
+	}
+	live := 0
+	for _, s := range sources {
+		name, _ := s["name"].(string)
+		if !strings.HasPrefix(name, "agent ") {
+			continue
+		}
+		if s["state"] != "live" {
+			return fmt.Errorf("%s is %v: %v", name, s["state"], s["error"])
+		}
+		live++
+	}
+	if len(nodes) != 3 || live != 3 {
+		return fmt.Errorf("%d nodes and %d agents that answer, want 3 and 3", len(nodes), live)
+	}
+	_, err = w.gpus()
+	return err
+}
+
+// gpus lists all GPUs once each has a reading of its agent.
+func (w *world) gpus() ([]map[string]any, error) {
+	gpus, err := w.list("gpus")
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range gpus {
+		if g["util_percent"] == nil {
+			return nil, fmt.Errorf("no reading of GPU %v of %v yet", g["index"], g["node"])
+		}
+	}
+	if len(gpus) != 20 {
+		return nil, fmt.Errorf("%d GPUs, want 20", len(gpus))
+	}
+	return gpus, nil
 }
 
 // command is the built program in the environment of the tests.
-func (w *world) command(timeout time.Duration, args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+func (w *world) command(args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
 	cmd := exec.CommandContext(ctx, filepath.Join(w.bin, "stoker"), args...)
 	cmd.Env = w.env()
 	cmd.Dir = w.repo
 	cmd.Cancel = func() error { cancel(); return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 30 * time.Second
+	cmd.WaitDelay = patience
 	return cmd
 }
 
@@ -122,45 +208,171 @@ type result struct {
 	code     int
 }
 
-// stoker runs a command against the lab, which must be there.
-func stoker(t *testing.T, args ...string) result {
-	t.Helper()
-	return run(t, 3*time.Minute, nil, append([]string{"--context", labName}, args...)...)
-}
+// The functions of world give errors, for goroutines and for what is tried
+// again; those below them fail the test.
 
-func run(t *testing.T, timeout time.Duration, env []string, args ...string) result {
-	t.Helper()
-	cmd := need(t).command(timeout, args...)
+// run gives an error only when the command could not be run to its end.
+func (w *world) run(env []string, args ...string) (result, error) {
+	cmd := w.command(args...)
 	cmd.Env = append(cmd.Env, env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		t.Fatalf("stoker %s: %v", strings.Join(args, " "), err)
+		return result{}, fmt.Errorf("stoker %s: %w", strings.Join(args, " "), err)
 	}
-	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}, nil
 }
 
-// ok is stoker for a command that must succeed.
-func ok(t *testing.T, args ...string) string {
-	t.Helper()
-	r := stoker(t, args...)
-	if r.code != 0 {
-		t.Fatalf("stoker %s: exit %d\n%s%s", strings.Join(args, " "), r.code, r.out, r.err)
-	}
-	return r.out
+func (w *world) must(args ...string) error {
+	_, err := w.ask(args...)
+	return err
 }
 
-// rows is stoker get VIEW -o json.
-func rows(t *testing.T, view string) []map[string]any {
-	t.Helper()
-	r := stoker(t, "get", view, "-o", "json")
+// ask is run for a command that must succeed.
+func (w *world) ask(args ...string) (string, error) {
+	r, err := w.run(nil, args...)
+	if err == nil && r.code != 0 {
+		err = fmt.Errorf("stoker %s: exit %d\n%s%s", strings.Join(args, " "), r.code, r.out, r.err)
+	}
+	return r.out, err
+}
+
+// list is stoker get VIEW -o json.
+func (w *world) list(view string) ([]map[string]any, error) {
+	r, err := w.run(nil, "--context", labName, "get", view, "-o", "json")
+	if err != nil {
+		return nil, err
+	}
 	var out []map[string]any
 	if err := json.Unmarshal([]byte(r.out), &out); err != nil {
-		t.Fatalf("get %s: %v (exit %d)\n%s%s", view, err, r.code, r.out, r.err)
+		return nil, fmt.Errorf("get %s: %w (exit %d)\n%s%s", view, err, r.code, r.out, r.err)
 	}
-	return out
+	return out, nil
+}
+
+// listWhere keeps the rows whose field has the value.
+func (w *world) listWhere(view, field, value string) ([]map[string]any, error) {
+	all, err := w.list(view)
+	var out []map[string]any
+	for _, r := range all {
+		if r[field] == value {
+			out = append(out, r)
+		}
+	}
+	return out, err
+}
+
+// heldBy lists the GPUs that a job holds.
+func (w *world) heldBy(job string) ([]string, error) {
+	gpus, err := w.listWhere("gpus", "held_by_job", job)
+	var out []string
+	for _, g := range gpus {
+		out = append(out, g["uuid"].(string))
+	}
+	return out, err
+}
+
+// official runs Nomad's own command line on the lab.
+func (w *world) official(args ...string) (string, error) {
+	nomad, err := w.nomad()
+	if err != nil {
+		return "", err
+	}
+	env, err := w.lab.Env()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command(nomad, args...)
+	cmd.Env = append(w.env(), env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("nomad %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out), err
+}
+
+func (w *world) tool(name string) (string, error) {
+	out, err := w.ask("lab", "tools")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(out) {
+		if path, found := strings.CutPrefix(line, name+" "); found {
+			return strings.TrimSpace(path), nil
+		}
+	}
+	return "", fmt.Errorf("lab tools names no %s:\n%s", name, out)
+}
+
+// running is a command that goes on beside the test, which ends it.
+type running struct {
+	t        *testing.T
+	cmd      *exec.Cmd
+	out, err printed
+	ended    chan struct{}
+}
+
+// printed is the output of a program that still runs.
+type printed struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (p *printed) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+func (p *printed) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
+}
+
+// begin starts stoker on the lab.
+func begin(t *testing.T, args ...string) *running {
+	t.Helper()
+	r := &running{t: t, cmd: need(t).command(append([]string{"--context", labName}, args...)...), ended: make(chan struct{})}
+	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.err
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(r.ended)
+		_ = r.cmd.Wait() // how it ended is in its ProcessState
+	}()
+	t.Cleanup(func() { r.interrupt() })
+	return r
+}
+
+// says waits until the command has printed a text.
+func (r *running) says(text string) {
+	r.t.Helper()
+	eventually(r.t, func() error {
+		over := false
+		select {
+		case <-r.ended:
+			over = true
+		default:
+		}
+		if strings.Contains(r.out.String(), text) {
+			return nil
+		}
+		if over {
+			r.t.Fatalf("it ended and never said %q:\n%s%s", text, r.out.String(), r.err.String())
+		}
+		return fmt.Errorf("it does not say %q", text)
+	})
+}
+
+// interrupt is ctrl+c; it waits for the end and gives the exit code.
+func (r *running) interrupt() int {
+	_ = r.cmd.Process.Signal(os.Interrupt) // unless it has ended
+	<-r.ended
+	return r.cmd.ProcessState.ExitCode()
 }
 
 func need(t *testing.T) *world {
@@ -171,37 +383,72 @@ func need(t *testing.T) *world {
 	return shared
 }
 
-// eventually polls until f returns "" and fails with what it said last.
-func eventually(t *testing.T, limit time.Duration, f func() string) {
+// stoker runs a command against the lab.
+func stoker(t *testing.T, args ...string) result {
 	t.Helper()
-	deadline := time.Now().Add(limit)
-	for {
-		said := f()
-		if said == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after %s: %s", limit, said)
-		}
-		time.Sleep(200 * time.Millisecond)
+	return run(t, nil, append([]string{"--context", labName}, args...)...)
+}
+
+func run(t *testing.T, env []string, args ...string) result {
+	t.Helper()
+	r, err := need(t).run(env, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// ok is stoker for a command that must succeed.
+func ok(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := need(t).ask(append([]string{"--context", labName}, args...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func rows(t *testing.T, view string) []map[string]any {
+	t.Helper()
+	out, err := need(t).list(view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// official logs what Nomad's own command line refuses: what it prints then is
+// compared all the same.
+func official(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := need(t).official(args...)
+	if err != nil {
+		t.Log(err)
+	}
+	return out
+}
+
+// eventually tries until f gives no error, and fails with its last one.
+func eventually(t *testing.T, f func() error) {
+	t.Helper()
+	if err := await(patience, f); err != nil {
+		t.Fatal(err)
 	}
 }
 
-// leftovers are processes and mounts that mention the lab's folder.
-func (w *world) leftovers() []string {
-	var left []string
-	mounts, _ := os.ReadFile("/proc/self/mounts")
-	for _, line := range strings.Split(string(mounts), "\n") {
-		if strings.Contains(line, w.home) {
-			left = append(left, "mount "+line)
+// await tries until f gives no error. f is tried once more after the limit: a
+// try that took long is not the last word.
+func await(limit time.Duration, f func() error) error {
+	deadline := time.Now().Add(limit)
+	for {
+		late := time.Now().After(deadline)
+		err := f()
+		if err == nil {
+			return nil
 		}
-	}
-	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, p := range procs {
-		raw, _ := os.ReadFile(p)
-		if bytes.Contains(raw, []byte(w.home)) {
-			left = append(left, p+" "+string(bytes.ReplaceAll(raw, []byte{0}, []byte(" "))))
+		if late {
+			return fmt.Errorf("after %s: %w", limit, err)
 		}
+		time.Sleep(100 * time.Millisecond)
 	}
-	return left
 }

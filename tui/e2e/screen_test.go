@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -59,30 +60,18 @@ func (m *terminal) keys(keys ...string) {
 // sees waits until all texts are on the screen at once.
 func (m *terminal) sees(texts ...string) {
 	m.t.Helper()
-	m.waits(20*time.Second, func(s string) string {
-		for _, want := range texts {
-			if !strings.Contains(s, want) {
-				return fmt.Sprintf("no %q", want)
-			}
-		}
-		return ""
-	})
+	m.waits(func(s string) string { return missing(s, texts...) })
 }
 
-func (m *terminal) waits(limit time.Duration, f func(screen string) string) {
+func (m *terminal) waits(f func(screen string) string) {
 	m.t.Helper()
-	deadline := time.Now().Add(limit)
-	for {
+	eventually(m.t, func() error {
 		s := m.screen()
-		said := f(s)
-		if said == "" {
-			return
+		if said := f(s); said != "" {
+			return fmt.Errorf("%s on the screen:\n%s", said, s)
 		}
-		if time.Now().After(deadline) {
-			m.t.Fatalf("after %s %s on the screen:\n%s", limit, said, s)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+		return nil
+	})
 }
 
 func sizes() [][2]int { return [][2]int{{80, 24}, {120, 40}, {200, 50}} }
@@ -121,7 +110,7 @@ func TestScreens(t *testing.T) {
 			m.keys(":", "n", "o", "d", "e", "s", "Enter")
 			m.sees("3 nodes")
 			m.keys("/", "g", "p", "u", "-", "c", "Enter")
-			m.waits(5*time.Second, func(s string) string {
+			m.waits(func(s string) string {
 				if strings.Contains(s, "gpu-a") {
 					return "the filter still shows gpu-a"
 				}
@@ -130,7 +119,7 @@ func TestScreens(t *testing.T) {
 			m.keys("?")
 			m.sees("help", "drain")
 			m.keys("C-c")
-			m.waits(5*time.Second, func(s string) string {
+			m.waits(func(s string) string {
 				if s != "" {
 					return "ctrl+c did not end it"
 				}
@@ -151,14 +140,14 @@ func TestDrainOnScreen(t *testing.T) {
 	m.keys("G", "d") // the last node
 	m.sees("drain node gpu-c", "takes no new work")
 	m.keys("Escape")
-	m.waits(5*time.Second, func(s string) string {
+	m.waits(func(s string) string {
 		if strings.Contains(s, "takes no new work") {
 			return "the question is still open"
 		}
 		return ""
 	})
-	if n := rowsWhere(t, "nodes", "node", "gpu-c"); n[0]["draining"] != false || n[0]["eligible"] != true {
-		t.Errorf("after No the node is %v", n[0])
+	if n := rowsWhere(t, "nodes", "node", "gpu-c"); len(n) != 1 || n[0]["draining"] != false || n[0]["eligible"] != true {
+		t.Errorf("after No the node is %v", n)
 	}
 	ro := open(t, 120, 40, nil, "--context", labName, "--read-only")
 	ro.sees("gpu-c", "read-only")
@@ -184,7 +173,7 @@ func TestSubmitOnScreen(t *testing.T) {
 	m.keys("y")
 	m.sees("default/train-digits submitted, evaluation", "[4 jobs]")
 	m.keys("6")
-	m.waits(60*time.Second, func(s string) string { return missing(s, "default/train-digits", "running", "GPU UTIL") })
+	m.sees("default/train-digits", "running", "GPU UTIL")
 	m.keys("x")
 	m.sees("stop job default/train-digits")
 	m.keys("y")
@@ -198,10 +187,10 @@ func TestDemoOnScreen(t *testing.T) {
 	m := open(t, 120, 40, nil, "demo", "--name", labName)
 	m.sees("GPUs 20", "[1 fleet]")
 	m.keys("8")
-	m.waits(60*time.Second, func(s string) string { return missing(s, "first-deploy", "training ends") })
+	m.sees("first-deploy", "training ends")
 	m.keys("q")
 	m.keys("q")
-	m.waits(60*time.Second, func(s string) string {
+	m.waits(func(s string) string {
 		if s != "" {
 			return "the program still runs"
 		}
@@ -227,11 +216,16 @@ func TestNomadStops(t *testing.T) {
 	w := need(t)
 	m := open(t, 120, 40, nil, "--context", labName)
 	m.sees("GPUs 20", "nomad ● live")
+	ctx := context.WithoutCancel(t.Context()) // that of the test is over when it cleans up
+	t.Cleanup(func() {
+		if err := w.lab.StartServer(ctx, 0); err != nil {
+			t.Errorf("start the server again: %v", err)
+		}
+	})
 	if err := w.lab.StopServer(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = w.lab.StartServer(t.Context(), 0) })
-	m.waits(30*time.Second, func(s string) string {
+	m.waits(func(s string) string {
 		if strings.Contains(s, "nomad ● live") {
 			return "nomad is still called live"
 		}
@@ -248,8 +242,9 @@ func TestNomadStops(t *testing.T) {
 	if err := w.lab.StartServer(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	m.waits(60*time.Second, func(s string) string { return missing(s, "nomad ● live") })
-	fresh.waits(60*time.Second, func(s string) string { return missing(s, "nomad ● live", "gpu-a") })
+	m.sees("nomad ● live")
+	fresh.sees("nomad ● live", "gpu-a")
+	eventually(t, w.whole)
 }
 
 // TestNodeDiesOnScreen: a client is killed; a running screen shows it as down
@@ -258,17 +253,18 @@ func TestNodeDiesOnScreen(t *testing.T) {
 	w := need(t)
 	m := open(t, 120, 40, nil, "--context", labName)
 	m.sees("GPUs 20", "gpu-b", "agents ● 3/3")
+	startsNode(t, "gpu-b")
 	if err := w.lab.KillNode(t.Context(), "gpu-b"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = w.lab.StartNode(t.Context(), "gpu-b") })
-	m.waits(40*time.Second, func(s string) string { return missing(s, "node is down", "nomad ● live") })
+	m.sees("node is down", "nomad ● live")
 	m.keys("2")
 	m.sees("2 ready", "1 down")
 	if err := w.lab.StartNode(t.Context(), "gpu-b"); err != nil {
 		t.Fatal(err)
 	}
-	m.waits(60*time.Second, func(s string) string { return missing(s, "3 ready", "agents ● 3/3") })
+	m.sees("3 ready", "agents ● 3/3")
+	eventually(t, w.whole)
 }
 
 func missing(s string, texts ...string) string {
@@ -280,21 +276,21 @@ func missing(s string, texts ...string) string {
 	return ""
 }
 
-// TestScenarioOnScreen watches the main job while a script runs it.
+// TestScenarioOnScreen watches the main job while a script runs it, which sends
+// images until all has been seen and is interrupted then.
 func TestScenarioOnScreen(t *testing.T) {
 	need(t)
 	m := open(t, 120, 40, nil, "--context", labName)
 	m.sees("GPUs 20")
-	done := make(chan result, 1)
-	go func() { done <- stoker(t, "run", firstDeploy, "-v", "seconds=6") }()
+	r := begin(t, "run", firstDeploy, "-v", "seconds=170") // its step has three minutes
 	m.keys("6")
-	m.waits(90*time.Second, func(s string) string { return missing(s, "train-digits", "running") })
+	m.sees("train-digits", "running")
 	m.keys("5")
-	m.waits(90*time.Second, func(s string) string { return missing(s, "digits", "2/2", "ms") })
+	m.sees("digits", "2/2", "ms")
 	m.keys("3")
 	m.sees("2 held", "default/digits.server")
-	if r := <-done; r.code != 0 {
-		t.Errorf("run: exit %d\n%s%s", r.code, r.out, r.err)
+	if code := r.interrupt(); code != 130 {
+		t.Errorf("run: exit %d, want 130\n%s%s", code, r.out.String(), r.err.String())
 	}
 	nothingLeft(t)
 }
