@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,43 @@ func TestGet(t *testing.T) {
 	}
 	if n := len(rows(t, "nodes")); n != 3 {
 		t.Errorf("%d nodes, want 3", n)
+	}
+}
+
+// TestLabCommands: what the lab says of itself is what an operator can use.
+func TestLabCommands(t *testing.T) {
+	w := need(t)
+	in := func(args ...string) (string, error) {
+		return w.ask(append([]string{"lab", "--name", labName}, args...)...)
+	}
+	eventually(t, func() error {
+		out, err := in("status") // it fails when a part is not up
+		if err != nil {
+			return err
+		}
+		for _, part := range []string{"vault", "server-1", "gpu-a", "gpu-b", "gpu-c"} {
+			if !regexp.MustCompile(`(?m)^` + part + ` +\S+ +up `).MatchString(out) {
+				return fmt.Errorf("%s is not said to be up:\n%s", part, out)
+			}
+		}
+		return nil
+	})
+	for _, part := range []string{"vault", "server-1", "gpu-a"} {
+		if out, err := in("logs", part); err != nil || strings.TrimSpace(out) == "" {
+			t.Errorf("the log of %s: %q, %v", part, out, err)
+		}
+	}
+	if r := run(t, nil, "lab", "--name", labName, "logs", "gpu-z"); r.code != 2 || !strings.Contains(r.err, "no part") {
+		t.Errorf("the log of no part: exit %d, %s", r.code, r.err)
+	}
+	out, err := in("env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"NOMAD_ADDR", "VAULT_ADDR"} {
+		if !regexp.MustCompile(`(?m)^export ` + name + `=http://127\.0\.0\.1:\d+$`).MatchString(out) {
+			t.Errorf("env exports no %s:\n%s", name, regexp.MustCompile(`(_TOKEN=).*`).ReplaceAllString(out, "${1}…"))
+		}
 	}
 }
 
