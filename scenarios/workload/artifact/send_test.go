@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -48,7 +49,7 @@ func sealer(t *testing.T, path string, talk func(*net.UnixConn)) <-chan struct{}
 	return done
 }
 
-func limits() Limits { return Limits{Connect: 5 * time.Second, Answer: 5 * time.Second} }
+func limits() Limits { return Limits{Connect: time.Minute, Answer: time.Minute} }
 
 func TestSendStreamsTheArchive(t *testing.T) {
 	f, path := sample(), socket(t)
@@ -75,20 +76,31 @@ func TestSendStreamsTheArchive(t *testing.T) {
 }
 
 func TestSendWaitsForTheSealer(t *testing.T) {
-	f, path := sample(), socket(t)
-	result := make(chan error, 1)
-	go func() {
-		_, err := f.Send(t.Context(), "unix:"+path, limits())
-		result <- err
-	}()
-	time.Sleep(retryEvery / 2) // the first attempt is over or will find nothing; either way is right
-	<-sealer(t, path, func(c *net.UnixConn) {
-		_, _ = io.Copy(io.Discard, c)
-		_, _ = io.WriteString(c, `{"ok":true,"digest":"d"}`)
+	synctest.Test(t, func(t *testing.T) {
+		f, path := sample(), socket(t)
+		result := make(chan error, 1)
+		go func() {
+			_, err := f.Send(t.Context(), "unix:"+path, limits())
+			result <- err
+		}()
+		synctest.Wait() // it has found nobody, and will look again
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		time.Sleep(retryEvery) // of the bubble: it looks again
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, _ = io.Copy(io.Discard, conn)
+		_, _ = io.WriteString(conn, `{"ok":true,"digest":"d"}`+"\n")
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
 	})
-	if err := <-result; err != nil {
-		t.Error(err)
-	}
 }
 
 func TestSendFails(t *testing.T) {
