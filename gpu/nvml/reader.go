@@ -48,6 +48,10 @@ type Option func(*Reader)
 // Clock sets the clock that dates events; it is time.Now otherwise.
 func Clock(now func() time.Time) Option { return func(r *Reader) { r.now = now } }
 
+// Patience sets how long a Read waits for a device before it calls it hung:
+// 2 s unless set.
+func Patience(d time.Duration) Option { return func(r *Reader) { r.patience = d } }
+
 // Rules sets the rules by which devices are judged; they are
 // gpu.DefaultRules otherwise.
 func Rules(rules gpu.Rules) Option { return func(r *Reader) { r.rules = rules } }
