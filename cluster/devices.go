@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -59,13 +60,33 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 			return // silent, or late: a newer reading is already here
 		}
 	}
+	d = st.complete(NodeID(b.Node), dev.Device, d)
 	if dev.node != NodeID(b.Node) || dev.Index != d.Index || dev.Parent != d.Parent {
 		st.deviceRev++
 	}
-	dev.Device, dev.node, dev.source, dev.driver, dev.cuda = d, NodeID(b.Node), b.Source, b.Driver, b.CUDA
+	dev.Device, dev.node, dev.source = d, NodeID(b.Node), b.Source
+	dev.driver, dev.cuda = cmp.Or(b.Driver, dev.driver), cmp.Or(b.CUDA, dev.cuda)
 	if s != nil && (dev.sample == nil || s.At.After(dev.sample.At)) {
 		dev.sample, dev.past = s, dev.past.with(*s, d)
 	}
+}
+
+// complete fills in what a lesser source does not tell: what a better one told
+// before, else what the scheduler knows.
+func (st *state) complete(node NodeID, was, d gpu.Device) gpu.Device {
+	if d.Index != gpu.UnknownIndex {
+		return d
+	}
+	if was.UUID != "" {
+		was.MemoryBytes = cmp.Or(d.MemoryBytes, was.MemoryBytes)
+		return was
+	}
+	if n := st.nodes.rows[node]; n != nil {
+		if i := slices.IndexFunc(n.Devices, func(o NodeDevice) bool { return o.UUID == d.UUID }); i >= 0 {
+			d.Index, d.PCI = i, n.Devices[i].PCI
+		}
+	}
+	return d
 }
 
 // departed forgets devices that their own source no longer knows: a GPU that

@@ -468,3 +468,37 @@ func TestVault(t *testing.T) {
 		t.Errorf("open again: %+v", s.Events)
 	}
 }
+
+// A lesser source knows less: what a better one told of the device stays.
+func TestNomadTellsOfDevices(t *testing.T) {
+	w := newWorld(t)
+	w.update(Update{Lists: SetAll, Nodes: []Node{node("n1", "gpu-a", 1, "G1", "G2")}})
+	nomad := func(at time.Time, util float64) gpu.Batch {
+		b := reading("n1", at, sample("G2", at, util))
+		b.Source, b.Driver = "nomad", ""
+		b.Devices = []gpu.Device{{UUID: "G2", Index: gpu.UnknownIndex, Model: "H100", MemoryBytes: 80}}
+		return b
+	}
+	s := w.batch(nomad(start(), 7))
+	g := s.GPU("G2")
+	if g.Source != "nomad" || *g.Util() != 7 || g.Index != 1 || g.MemoryBytes != 80 {
+		t.Errorf("%+v", g)
+	}
+	if _, known := g.Processes(); known {
+		t.Error("Nomad knows no processes")
+	}
+	b := reading("n1", start().Add(time.Second), sample("G2", start().Add(time.Second), 8))
+	b.Devices[0].Index, b.Devices[0].Serial = 5, "s"
+	s = w.batch(b)
+	if g := s.GPU("G2"); g.Source != "agent" || g.Index != 5 {
+		t.Errorf("%+v", g)
+	}
+	s = w.batch(nomad(start().Add(2*time.Second), 9)) // while the agent's is fresh
+	if g := s.GPU("G2"); g.Source != "agent" || *g.Util() != 8 {
+		t.Errorf("%+v", g)
+	}
+	s = w.batch(nomad(start().Add(time.Minute), 9)) // the agent fell silent
+	if g := s.GPU("G2"); g.Source != "nomad" || *g.Util() != 9 || g.Index != 5 || g.Serial != "s" {
+		t.Errorf("%+v", g)
+	}
+}

@@ -130,6 +130,15 @@ func (g *GPU) Util() *float64 {
 	return g.Sample.UtilPercent
 }
 
+// Processes are those with a context on the device; known is false where the
+// source of the sample does not tell of them.
+func (g *GPU) Processes() (list []gpu.Process, known bool) {
+	if g.Sample == nil || rank(g.Source) <= rank("nomad") {
+		return nil, false
+	}
+	return g.Sample.Processes, true
+}
+
 // AsOf is when the sample was taken; zero when there is none.
 func (g *GPU) AsOf() time.Time {
 	if g.Sample == nil {

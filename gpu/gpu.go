@@ -6,11 +6,14 @@ import "time"
 // It is what Nomad schedules, so it is the key on which samples and allocations join.
 type UUID string
 
+// UnknownIndex is the Index of a device whose source does not tell it.
+const UnknownIndex = -1
+
 // Device is what does not change while a GPU is installed.
 type Device struct {
 	UUID        UUID   `json:"uuid"`
 	Parent      UUID   `json:"parent,omitempty"` // set when this is a MIG instance
-	Index       int    `json:"index"`            // NVML's index on its node
+	Index       int    `json:"index"`            // NVML's index on its node, or UnknownIndex
 	Model       string `json:"model"`            // product name, for example "NVIDIA H100 80GB HBM3"
 	PCI         string `json:"pci"`              // bus id, for example "0000:1b:00.0"
 	Serial      string `json:"serial,omitempty"`

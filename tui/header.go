@@ -88,9 +88,16 @@ func (m *model) vaultSeg() ui.Seg {
 func (m *model) agentsSeg() ui.Seg {
 	th := m.env.Theme
 	live, all, any := m.agents()
+	devices := screen.Each(m.snap, "devices")
 	count := fmt.Sprintf("%d/%d", live, all)
 	var s ui.Seg
 	switch {
+	case !any && devices.All > 0:
+		st, glyph := th.OK, th.G.OK
+		if devices.Live < devices.All {
+			st, glyph = th.Warn, th.G.Warn
+		}
+		s = badge(th, "devices", st, glyph, fmt.Sprintf("%d/%d", devices.Live, devices.All))
 	case !any:
 		s = badge(th, "agents", th.Muted, th.G.Off, "none")
 	case live == all:
@@ -128,7 +135,7 @@ func (m *model) agents() (live, all int, any bool) {
 // otherSegs names the sources that are in trouble; the others keep quiet.
 func (m *model) otherSegs() []ui.Seg {
 	th := m.env.Theme
-	seen := map[string]bool{"nomad": true, "vault": true, "agent": true}
+	seen := map[string]bool{"nomad": true, "vault": true, "agent": true, "devices": true}
 	var out []ui.Seg
 	for i := range m.snap.Sources {
 		group := screen.GroupOf(m.snap.Sources[i].Name)

@@ -150,6 +150,7 @@ func (s *server) recorded(w http.ResponseWriter, r *http.Request) {
 		"/v1/nodes": {"nodes.json", "201"}, "/v1/jobs": {"jobs.json", "201"}, "/v1/allocations": {"allocations.json", "201"},
 		"/v1/deployments": {"deployments.json", "192"}, "/v1/evaluations": {"evaluations.json", "199"}, "/v1/services": {"services.json", "188"},
 		"/v1/job/digits": {"job-digits.json", "192"}, "/v1/job/big": {"job-big.json", "197"}, "/v1/service/digits": {"service-digits.json", "188"},
+		"/v1/client/stats": {"client-stats.json", "201"},
 	}
 	f, ok := files[r.URL.Path]
 	if !ok || r.Method != http.MethodGet {

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"stoker/gpu"
@@ -105,91 +104,11 @@ func newClient(dial func(context.Context, string, string) (net.Conn, error)) *ht
 // to status and retried for ever; status may be nil. When Run has returned, all
 // connections are closed and neither function is called again.
 func (a *AgentSource) Run(ctx context.Context, emit func(gpu.Batch), status func(Status)) error {
-	s := &supervisor{src: a, out: &sink{emit: emit, status: status}, streams: map[Endpoint]*running{}}
-	defer s.stopAll()
-	changed := a.cfg.Changed
-	s.sync(ctx)
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case _, ok := <-changed:
-			if !ok {
-				changed = nil // closed: the list stays as it is
-			}
-			s.sync(ctx)
-		}
+	defer a.client.CloseIdleConnections()
+	out := &sink{emit: emit, status: status}
+	s := &supervisor{
+		endpoints: a.cfg.Endpoints, changed: a.cfg.Changed, rand: a.cfg.Rand, spreadOver: a.cfg.Timing.Spread,
+		open: func(e Endpoint) reader { return newNodeStream(a, e, out) },
 	}
-}
-
-// supervisor starts and stops streams; it belongs to Run's goroutine.
-type supervisor struct {
-	src     *AgentSource
-	out     *sink
-	streams map[Endpoint]*running
-	wg      sync.WaitGroup
-}
-
-type running struct {
-	cancel context.CancelFunc
-	gone   chan struct{} // closed before cancel when the endpoint vanished
-	done   chan struct{}
-}
-
-func (s *supervisor) sync(ctx context.Context) {
-	want := map[Endpoint]bool{}
-	for _, e := range s.src.cfg.Endpoints() {
-		want[e] = true
-	}
-	var stopped []*running
-	for e, r := range s.streams {
-		if !want[e] {
-			close(r.gone)
-			r.cancel()
-			stopped = append(stopped, r)
-			delete(s.streams, e)
-		}
-	}
-	for _, r := range stopped {
-		// So that "gone" of an old address never follows news of a new one.
-		<-r.done
-	}
-	spread := s.spread(len(want))
-	for e := range want {
-		if s.streams[e] == nil {
-			s.start(ctx, e, time.Duration(s.src.cfg.Rand()*float64(spread)))
-		}
-	}
-}
-
-func (s *supervisor) spread(n int) time.Duration {
-	if s.src.cfg.Timing.Spread > 0 {
-		return s.src.cfg.Timing.Spread
-	}
-	return min(time.Duration(n)*time.Millisecond/2, time.Second)
-}
-
-func (s *supervisor) start(ctx context.Context, e Endpoint, after time.Duration) {
-	ctx, cancel := context.WithCancel(ctx)
-	r := &running{cancel: cancel, gone: make(chan struct{}), done: make(chan struct{})}
-	s.streams[e] = r
-	n := newNodeStream(s.src, e, s.out)
-	s.wg.Go(func() {
-		defer close(r.done)
-		defer cancel()
-		n.run(ctx, after)
-		select {
-		case <-r.gone:
-			n.track.set(StateGone, "", nil)
-		default:
-		}
-	})
-}
-
-func (s *supervisor) stopAll() {
-	for _, r := range s.streams {
-		r.cancel()
-	}
-	s.wg.Wait()
-	s.src.client.CloseIdleConnections()
+	return s.run(ctx)
 }

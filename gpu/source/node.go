@@ -65,6 +65,8 @@ func (n *nodeStream) run(ctx context.Context, after time.Duration) {
 	}
 }
 
+func (n *nodeStream) gone() { n.track.set(StateGone, "", nil) }
+
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -105,6 +105,15 @@ func (n *news) count() int {
 	return len(n.batches)
 }
 
+func (n *news) lastBatch() gpu.Batch {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.batches) == 0 {
+		return gpu.Batch{}
+	}
+	return n.batches[len(n.batches)-1]
+}
+
 func (n *news) lastStatus() Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -79,6 +79,7 @@ func watched(t *testing.T, format, filter string, changes ...func(*cluster.Feed)
 		go func() { _ = feed.Run(ctx) }()
 		feed.Source(cluster.SourceStatus{Name: "nomad", State: cluster.SourceLive})
 		feed.Source(cluster.SourceStatus{Name: "agents", State: cluster.SourceOff})
+		feed.Source(cluster.SourceStatus{Name: "devices", State: cluster.SourceOff})
 		feed.Scheduler(cluster.Update{Lists: cluster.SetAll, Index: 1, Nodes: []cluster.Node{
 			watchedNode("gpu-a", cluster.NodeReady, 1), watchedNode("gpu-b", cluster.NodeReady, 1),
 		}})

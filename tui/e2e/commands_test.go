@@ -288,3 +288,29 @@ func TestDoctorAndTop(t *testing.T) {
 		t.Errorf("top: exit %d, %d GPUs, %v\n%s", r.code, len(got), err, r.err)
 	}
 }
+
+// Where nothing of stoker runs, Nomad's own statistics are the first look: each
+// GPU has its util, memory, temperature and power.
+func TestWithoutAgents(t *testing.T) {
+	w := need(t)
+	t.Cleanup(func() {
+		if err := w.up(); err != nil {
+			t.Error(err)
+		}
+	})
+	ok(t, "stop", "stoker-agent", "--yes")
+	eventually(t, func() error {
+		gpus, err := w.gpus()
+		for _, g := range gpus {
+			for _, fact := range []string{"memory_used_bytes", "memory_total_bytes", "power_watts", "temperature_celsius"} {
+				if g[fact] == nil {
+					return fmt.Errorf("no %s of GPU %v of %v", fact, g["index"], g["node"])
+				}
+			}
+			if g["source"] != "nomad" || g["processes"] != nil {
+				return fmt.Errorf("GPU %v of %v is read by %v, processes %v", g["index"], g["node"], g["source"], g["processes"])
+			}
+		}
+		return err
+	})
+}

@@ -27,9 +27,13 @@ func (h Health) Lost() bool {
 
 // Source sums a group up.
 func Source(s *cluster.Snapshot, group string) Health {
+	return sumUp(s, func(name string) bool { return GroupOf(name) == group })
+}
+
+func sumUp(s *cluster.Snapshot, of func(name string) bool) Health {
 	var h Health
 	for _, src := range s.Sources {
-		if GroupOf(src.Name) != group || src.State == cluster.SourceOff {
+		if !of(src.Name) || src.State == cluster.SourceOff {
 			continue
 		}
 		h.All++
@@ -41,6 +45,12 @@ func Source(s *cluster.Snapshot, group string) Health {
 		}
 	}
 	return h
+}
+
+// Each sums up the sources of single nodes in a group: "devices gpu-a", and not
+// the group's own "devices".
+func Each(s *cluster.Snapshot, group string) Health {
+	return sumUp(s, func(name string) bool { return strings.HasPrefix(name, group+" ") })
 }
 
 // GroupOf is the part of a source's name before "/" or a space.

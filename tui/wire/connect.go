@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -189,7 +186,10 @@ func who() string {
 func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c contexts.Context, agentToken func(context.Context) (secrets.Secret, error), nc *nomad.Client, vc *vault.Client) {
 	g.Go(func() error { return nc.Run(ctx, feed.Scheduler, feed.Source) })
 
-	agents := &agentList{feed: feed, trust: c.Agents, changed: make(chan struct{}, 1)}
+	agents := &nodeReaders{
+		feed: feed, group: "agents", each: "agent ", changed: make(chan struct{}, 1),
+		pick: func(s *cluster.Snapshot) []source.Endpoint { return agentEndpoints(s, c.Agents) },
+	}
 	g.Go(func() error { return agents.follow(ctx) })
 	src := source.Agents(source.Config{
 		Endpoints: agents.endpoints, Changed: agents.changed,
@@ -201,6 +201,17 @@ func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c 
 	g.Go(func() error {
 		return src.Run(ctx, func(b gpu.Batch) { feed.GPUs(b) }, agents.status)
 	})
+
+	devices := &nodeReaders{feed: feed, group: "devices", each: "devices ", changed: make(chan struct{}, 1), pick: deviceEndpoints}
+	g.Go(func() error { return devices.follow(ctx) })
+	stats := source.Poll(source.PollConfig{
+		Source: "nomad", Endpoints: devices.endpoints, Changed: devices.changed,
+		Read: func(ctx context.Context, e source.Endpoint) (gpu.Batch, error) {
+			return nc.DeviceStats(ctx, cluster.NodeID(e.Node))
+		},
+		Denied: func(err error) bool { return errors.Is(err, cluster.ErrDenied) },
+	})
+	g.Go(func() error { return stats.Run(ctx, feed.GPUs, devices.status) })
 
 	// Who waits for an answer must know of whom: both say nothing before their first.
 	for _, name := range []string{"metrics", "registry"} {
@@ -240,109 +251,4 @@ func vaultStatus(s secrets.State) cluster.SourceStatus {
 		}
 	}
 	return out
-}
-
-// agentList follows the snapshots for the endpoints of trusted agents.
-type agentList struct {
-	feed    *cluster.Feed
-	trust   contexts.Agents
-	changed chan struct{}
-}
-
-func (a *agentList) endpoints() []source.Endpoint { return agentEndpoints(a.feed.Latest(), a.trust) }
-
-// agentEndpoints picks the agents that are trusted: registered by the
-// configured job in the configured namespace, on nodes that are up.
-func agentEndpoints(s *cluster.Snapshot, trust contexts.Agents) []source.Endpoint {
-	var out []source.Endpoint
-	for i := range s.Services {
-		svc := &s.Services[i]
-		if svc.Name != "stoker-agent" || svc.Namespace != trust.Namespace || svc.Job != trust.Job {
-			continue
-		}
-		n := s.Node(svc.Node)
-		if n == nil || n.Status == cluster.NodeDown {
-			continue
-		}
-		out = append(out, source.Endpoint{Node: string(svc.Node), NodeName: n.Name, URL: "http://" + net.JoinHostPort(svc.Address, strconv.Itoa(svc.Port))})
-	}
-	return out
-}
-
-// follow tells the reader when the set of agents changes, and the feed whether
-// there are any.
-func (a *agentList) follow(ctx context.Context) error {
-	ch, stop := a.feed.Subscribe()
-	defer stop()
-	var last []source.Endpoint
-	told := false
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case s, open := <-ch:
-			if !open {
-				return nil
-			}
-			now := agentEndpoints(s, a.trust)
-			if !s.Ready || told && slices.Equal(now, last) {
-				continue
-			}
-			a.retire(last, now)
-			last, told = now, true
-			st := cluster.SourceStatus{Name: "agents", State: cluster.SourceLive, AsOf: s.At}
-			if len(now) == 0 {
-				st.State = cluster.SourceOff
-			}
-			a.feed.Source(st)
-			select {
-			case a.changed <- struct{}{}:
-			default:
-			}
-		}
-	}
-}
-
-// retire forgets the sources of agents that left, and announces new ones, so
-// that a reader of the snapshot knows whom to wait for.
-func (a *agentList) retire(before, now []source.Endpoint) {
-	names := map[string]bool{}
-	for _, e := range now {
-		names[e.NodeName] = true
-	}
-	known := map[string]bool{}
-	for _, e := range before {
-		known[e.NodeName] = true
-		if !names[e.NodeName] {
-			a.feed.Forget("agent " + e.NodeName)
-		}
-	}
-	for _, e := range now {
-		if !known[e.NodeName] {
-			a.feed.Source(cluster.SourceStatus{Name: "agent " + e.NodeName, State: cluster.SourceStarting})
-		}
-	}
-}
-
-// status translates the reader's words for one endpoint.
-func (a *agentList) status(s source.Status) {
-	n := a.feed.Latest().Node(cluster.NodeID(s.Node))
-	if n == nil {
-		return
-	}
-	out := cluster.SourceStatus{Name: "agent " + n.Name, Since: s.Since, AsOf: s.AsOf, Err: s.Err}
-	switch s.State {
-	case source.StateConnecting:
-		out.State = cluster.SourceStarting
-	case source.StateLive:
-		out.State = cluster.SourceLive
-	case source.StateDenied:
-		out.State = cluster.SourceDenied
-	case source.StateGone:
-		a.feed.Forget(out.Name)
-		return
-	default: // down, frozen
-		out.State = cluster.SourceRetrying
-	}
-	a.feed.Source(out)
 }

@@ -92,6 +92,7 @@ func (s *site) answer(what, body, late string) (int, string) {
 		"GET /v1/nodes": "nodes", "GET /v1/jobs": "jobs", "GET /v1/allocations": "allocations", "GET /v1/deployments": "deployments",
 		"GET /v1/evaluations": "evaluations", "GET /v1/services": "services", "GET /v1/job/digits": "job-digits", "GET /v1/job/big": "job-big",
 		"GET /v1/service/digits": "service-digits", "PUT /v1/job/digits/plan": "plan",
+		"GET /v1/client/stats": "client-stats",
 	}
 	switch what {
 	case "GET /v1/status/leader":

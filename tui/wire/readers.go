@@ -1,0 +1,137 @@
+package wire
+
+import (
+	"context"
+	"net"
+	"slices"
+	"strconv"
+
+	"stoker/cluster"
+	"stoker/cluster/contexts"
+	"stoker/gpu/source"
+)
+
+// nodeReaders follows the snapshots for the nodes that one kind of reader is to
+// read, and tells the feed how that goes.
+type nodeReaders struct {
+	feed    *cluster.Feed
+	group   string // name of the source that says whether there are any
+	each    string // what the name of a node's source begins with
+	pick    func(*cluster.Snapshot) []source.Endpoint
+	changed chan struct{}
+}
+
+func (a *nodeReaders) endpoints() []source.Endpoint { return a.pick(a.feed.Latest()) }
+
+// agentEndpoints picks the agents that are trusted: registered by the
+// configured job in the configured namespace, on nodes that are up.
+func agentEndpoints(s *cluster.Snapshot, trust contexts.Agents) []source.Endpoint {
+	var out []source.Endpoint
+	for i := range s.Services {
+		svc := &s.Services[i]
+		if svc.Name != "stoker-agent" || svc.Namespace != trust.Namespace || svc.Job != trust.Job {
+			continue
+		}
+		n := s.Node(svc.Node)
+		if n == nil || n.Status == cluster.NodeDown {
+			continue
+		}
+		out = append(out, source.Endpoint{Node: string(svc.Node), NodeName: n.Name, URL: "http://" + net.JoinHostPort(svc.Address, strconv.Itoa(svc.Port))})
+	}
+	return out
+}
+
+// deviceEndpoints picks the nodes of which Nomad itself must tell: those with
+// GPUs and no agent, or none that answers.
+func deviceEndpoints(s *cluster.Snapshot) []source.Endpoint {
+	var out []source.Endpoint
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		if !s.Ready || n.Status != cluster.NodeReady || len(n.Devices) == 0 {
+			continue
+		}
+		if agent := s.Source("agent " + n.Name); agent != nil && (agent.State == cluster.SourceLive || agent.State == cluster.SourceStarting) {
+			continue
+		}
+		out = append(out, source.Endpoint{Node: string(n.ID), NodeName: n.Name})
+	}
+	return out
+}
+
+// follow tells the reader when its set of nodes changes, and the feed whether
+// there are any.
+func (a *nodeReaders) follow(ctx context.Context) error {
+	ch, stop := a.feed.Subscribe()
+	defer stop()
+	var last []source.Endpoint
+	told := false
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case s, open := <-ch:
+			if !open {
+				return nil
+			}
+			now := a.pick(s)
+			if !s.Ready || told && slices.Equal(now, last) {
+				continue
+			}
+			a.retire(last, now)
+			last, told = now, true
+			st := cluster.SourceStatus{Name: a.group, State: cluster.SourceLive, AsOf: s.At}
+			if len(now) == 0 {
+				st.State = cluster.SourceOff
+			}
+			a.feed.Source(st)
+			select {
+			case a.changed <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// retire forgets the sources of nodes that left, and announces new ones, so
+// that a reader of the snapshot knows whom to wait for.
+func (a *nodeReaders) retire(before, now []source.Endpoint) {
+	names := map[string]bool{}
+	for _, e := range now {
+		names[e.NodeName] = true
+	}
+	known := map[string]bool{}
+	for _, e := range before {
+		known[e.NodeName] = true
+		if !names[e.NodeName] {
+			a.feed.Forget(a.each + e.NodeName)
+		}
+	}
+	for _, e := range now {
+		if !known[e.NodeName] {
+			a.feed.Source(cluster.SourceStatus{Name: a.each + e.NodeName, State: cluster.SourceStarting})
+		}
+	}
+}
+
+// status translates the reader's words for one endpoint.
+func (a *nodeReaders) status(s source.Status) {
+	n := a.feed.Latest().Node(cluster.NodeID(s.Node))
+	if n == nil {
+		return
+	}
+	out := cluster.SourceStatus{Name: a.each + n.Name, Since: s.Since, AsOf: s.AsOf, Err: s.Err}
+	switch s.State {
+	case source.StateConnecting:
+		out.State = cluster.SourceStarting
+	case source.StateLive:
+		out.State = cluster.SourceLive
+	case source.StateDenied:
+		out.State = cluster.SourceDenied
+	case source.StateGone:
+		a.feed.Forget(out.Name)
+		return
+	default: // down, frozen
+		out.State = cluster.SourceRetrying
+	}
+	a.feed.Source(out)
+}

@@ -1,0 +1,38 @@
+package wire
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/cluster"
+)
+
+// Nomad is asked of the nodes that no agent tells of, and of no others: each
+// question goes through a server to the node.
+func TestDeviceEndpoints(t *testing.T) {
+	node := func(name string, status cluster.NodeStatus, gpus int) cluster.Node {
+		return cluster.Node{ID: cluster.NodeID("id-" + name), Name: name, Status: status, Devices: make([]cluster.NodeDevice, gpus)}
+	}
+	s := &cluster.Snapshot{
+		Ready: true,
+		Nodes: []cluster.Node{
+			node("bare", cluster.NodeReady, 8), node("read", cluster.NodeReady, 8), node("begins", cluster.NodeReady, 8), node("late", cluster.NodeReady, 8),
+			node("down", cluster.NodeDown, 8), node("plain", cluster.NodeReady, 0),
+		},
+		Sources: []cluster.SourceStatus{
+			{Name: "agent read", State: cluster.SourceLive}, {Name: "agent begins", State: cluster.SourceStarting}, {Name: "agent late", State: cluster.SourceRetrying},
+		},
+	}
+	var got []string
+	for _, e := range deviceEndpoints(s) {
+		got = append(got, e.Node+" "+e.NodeName)
+	}
+	if d := cmp.Diff([]string{"id-bare bare", "id-late late"}, got); d != "" {
+		t.Error(d)
+	}
+	s.Ready = false // whether there are agents is not known yet
+	if got := deviceEndpoints(s); got != nil {
+		t.Errorf("%v", got)
+	}
+}
