@@ -1,6 +1,9 @@
 package cluster
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // JobFile is a Nomad job file as a person wrote it or a pack rendered it.
 type JobFile struct {
@@ -47,6 +50,13 @@ type DiffLine struct {
 	Mark   byte
 	Indent int
 	Text   string
+}
+
+// Outline says that the line names a job, a group or a task: of a job that is
+// new as a whole these say enough.
+func (d DiffLine) Outline() bool {
+	word, _, _ := strings.Cut(d.Text, " ")
+	return word == "job" || word == "group" || word == "task"
 }
 
 // Submitted is what the scheduler says of a change that it took.

@@ -56,7 +56,7 @@ func (a *asking) difference(th *theme.Theme, p *cluster.JobPlan) {
 	}
 	var outline, set []cluster.DiffLine
 	for _, d := range p.Diff {
-		if names(d.Text) {
+		if d.Outline() {
 			outline = append(outline, d)
 		}
 		if !unset(d.Text) {
@@ -65,12 +65,6 @@ func (a *asking) difference(th *theme.Theme, p *cluster.JobPlan) {
 	}
 	a.lines = append(append(a.lines, "", th.Muted.Render("The job is new:")), diff(th, outline)...)
 	a.more = diff(th, set)
-}
-
-// names says that a line of a difference names a job, a group or a task.
-func names(text string) bool {
-	word, _, _ := strings.Cut(text, " ")
-	return word == "job" || word == "group" || word == "task"
 }
 
 // unset says that a line of a difference gives a field the value that it would

@@ -45,7 +45,8 @@ func CompileFilter(input string, v *View) (*Filter, error) {
 	return f, nil
 }
 
-// IsExpression says whether a filter is an expression or words. Words may begin with "!" and hold "-" or, as jobs and versions
+// IsExpression says whether a filter is an expression or words. Words may begin
+// with "!" and hold "-" or, as jobs and versions
 // do, "/" and "+", so none of these alone makes one.
 func IsExpression(input string) bool {
 	for _, w := range strings.Fields(input) {

@@ -7,6 +7,9 @@
 // decoding costs more than the server. Nomad refuses a whole subscription when
 // one topic is denied, so there is one for each class of rights.
 //
+// Device statistics of a node (DeviceStats) have no stream and are asked for.
+// Nomad repeats those of a plugin that has ended, so each has its own time.
+//
 // A Client may be used from several goroutines. Its token comes from a source
 // that is read again when Nomad answers 403, without a restart.
 package nomad

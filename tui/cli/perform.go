@@ -74,7 +74,7 @@ func (a *App) showPlan(w io.Writer, p *action.Plan) {
 	}
 	if p.Job != nil {
 		for _, d := range p.Job.Diff {
-			if p.Job.New && !outline(d.Text) {
+			if p.Job.New && !d.Outline() {
 				continue // all of a new job is new: its outline is enough
 			}
 			fmt.Fprintf(w, "  %c %s%s\n", d.Mark, strings.Repeat("  ", d.Indent), ui.Clean(d.Text))
@@ -83,16 +83,6 @@ func (a *App) showPlan(w io.Writer, p *action.Plan) {
 	for _, warning := range p.Warnings {
 		fmt.Fprintln(w, "  warning:", ui.Clean(warning))
 	}
-}
-
-// outline says that a line of a difference names a job, a group or a task.
-func outline(text string) bool {
-	for _, what := range []string{"job ", "group ", "task "} {
-		if strings.HasPrefix(text, what) {
-			return true
-		}
-	}
-	return false
 }
 
 // ask wants an answer before anything changes. Without a terminal only --yes is one.
