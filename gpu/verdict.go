@@ -3,6 +3,7 @@ package gpu
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,9 +14,17 @@ type Rules struct {
 	// Quiet is how long a device must look better before its verdict
 	// improves. A verdict that gets worse counts at once.
 	Quiet time.Duration
-	// ThrottleAfter is how long heat or a power brake must hold the clocks
-	// back before it is worth a word.
+	// ThrottleAfter is how long the driver must hold the clocks back because
+	// of heat before it is worth a word, and how long the hardware must do so,
+	// which is watched at once, before the device counts as degraded.
 	ThrottleAfter time.Duration
+	// NVLinkErrors is how many errors of one link in a second degrade a device.
+	NVLinkErrors float64
+	// A device that has failed Flaps times within FlapWindow must look better
+	// for FlapQuiet instead of Quiet.
+	Flaps      int
+	FlapWindow time.Duration
+	FlapQuiet  time.Duration
 	// ECCFailed is the number of uncorrectable memory errors since the
 	// driver was loaded at which a device has failed; fewer degrade it.
 	ECCFailed uint64
@@ -27,12 +36,18 @@ func DefaultRules() Rules {
 		XidHold:       10 * time.Minute,
 		Quiet:         30 * time.Second,
 		ThrottleAfter: 10 * time.Second,
+		NVLinkErrors:  1,
+		Flaps:         3,
+		FlapWindow:    time.Hour,
+		FlapQuiet:     10 * time.Minute,
 		ECCFailed:     8,
 	}
 }
 
 // Evidence is what one reading tells about the health of a device.
 type Evidence struct {
+	// Device is what was read; limits that it does not tell are not judged by.
+	Device Device
 	// Sample is the reading; only At counts when the device gave none.
 	Sample Sample
 	// Silent is why the device gave no reading, "" when it did.
@@ -49,11 +64,13 @@ type Evidence struct {
 type Record struct {
 	Health Health
 
-	xids           []Event // the latest of each number still held against it
-	throttledSince time.Time
-	betterSince    time.Time
-	energy         *float64
-	lost           bool
+	xids        []Event      // the latest of each number still held against it
+	slowedSince [2]time.Time // by the driver, by the hardware
+	betterSince time.Time
+	failures    []time.Time // the latest beginnings of a failure
+	energy      *float64
+	lost        bool
+	links       linkRecord
 }
 
 // Judge gives the record after a reading, with the health in it. It depends on
@@ -65,23 +82,29 @@ func (r Rules) Judge(before Record, e Evidence) Record {
 	if e.Silent == "" {
 		after.energy = e.Sample.EnergyJoules
 	}
-	switch {
-	case !heatThrottled(e.Sample):
-		after.throttledSince = time.Time{}
-	case before.throttledSince.IsZero():
-		after.throttledSince = e.Sample.At
+	for i, slowed := range []bool{slowedByDriver(e.Sample), slowedByHardware(e.Sample)} {
+		switch {
+		case !slowed:
+			after.slowedSince[i] = time.Time{}
+		case before.slowedSince[i].IsZero():
+			after.slowedSince[i] = e.Sample.At
+		}
 	}
+	after.links = before.links.with(e)
 	seen := r.worst(after, e)
 	held := before.Health
 	switch {
 	case rank(seen.Verdict) > rank(held.Verdict):
 		seen.Since = e.Sample.At
 		after.Health, after.betterSince = seen, time.Time{}
+		if seen.Verdict == VerdictFailed {
+			after.failures = r.recent(append(slices.Clone(before.failures), seen.Since), seen.Since)
+		}
 	case seen.Verdict == held.Verdict:
 		after.Health.Reason, after.betterSince = seen.Reason, time.Time{}
 	case before.betterSince.IsZero():
 		after.betterSince = e.Sample.At
-	case e.Sample.At.Sub(before.betterSince) >= r.Quiet:
+	case e.Sample.At.Sub(before.betterSince) >= r.quiet(before, e.Sample.At):
 		seen.Since = before.betterSince
 		after.Health, after.betterSince = seen, time.Time{}
 	}
@@ -121,10 +144,23 @@ func wasReset(before Record, e Evidence) bool {
 	return before.lost || before.energy != nil && now != nil && *now < *before.energy
 }
 
-func heatThrottled(s Sample) bool {
-	return slices.ContainsFunc(s.Throttle, func(reason string) bool {
-		return reason == "hw_thermal_slowdown" || reason == "sw_thermal_slowdown" || reason == "hw_power_brake_slowdown"
-	})
+// quiet is how long a device must look better before it is believed.
+func (r Rules) quiet(rec Record, now time.Time) time.Duration {
+	if r.Flaps > 0 && rec.Health.Verdict == VerdictFailed && len(r.recent(rec.failures, now)) >= r.Flaps {
+		return max(r.FlapQuiet, r.Quiet)
+	}
+	return r.Quiet
+}
+
+// recent are the failures that still count as flapping.
+func (r Rules) recent(failures []time.Time, now time.Time) []time.Time {
+	return slices.DeleteFunc(slices.Clone(failures), func(t time.Time) bool { return now.Sub(t) > r.FlapWindow })
+}
+
+func slowedByDriver(s Sample) bool { return slices.Contains(s.Throttle, "sw_thermal_slowdown") }
+
+func slowedByHardware(s Sample) bool {
+	return slices.Contains(s.Throttle, "hw_thermal_slowdown") || slices.Contains(s.Throttle, "hw_power_brake_slowdown")
 }
 
 // worst is the health by this reading alone. Reasons hold no number that
@@ -157,10 +193,51 @@ func (r Rules) worst(rec Record, e Evidence) Health {
 	if s.ECCUncorrected != nil && *s.ECCUncorrected > 0 {
 		add(VerdictDegraded, "uncorrectable memory errors; reset the GPU when it is free")
 	}
-	if since := rec.throttledSince; !since.IsZero() && s.At.Sub(since) >= r.ThrottleAfter {
-		add(VerdictWatch, "heat or a power brake holds the clocks back; check the cooling and the power supply")
+	if s.Detail != nil {
+		judgeDetail(e.Device, s.Detail, add)
+	}
+	if link, rate := rec.links.worst(); rate >= r.NVLinkErrors && r.NVLinkErrors > 0 {
+		add(VerdictDegraded, fmt.Sprintf("NVLink %d counts errors; see nvidia-smi nvlink --errorcounters, drain the GPU and reset it", link))
+	} else if rate > 0 {
+		add(VerdictWatch, fmt.Sprintf("NVLink %d counts errors", link))
+	}
+	if down := rec.links.down(); len(down) > 0 {
+		add(VerdictDegraded, fmt.Sprintf("NVLink %s went down; drain the GPU and reset it", strings.Join(down, ", ")))
+	}
+	driver, hardware := rec.slowedSince[0], rec.slowedSince[1]
+	if !hardware.IsZero() {
+		v := VerdictWatch
+		if s.At.Sub(hardware) >= r.ThrottleAfter {
+			v = VerdictDegraded
+		}
+		add(v, slowdown(s))
+	}
+	if !driver.IsZero() && s.At.Sub(driver) >= r.ThrottleAfter {
+		add(VerdictWatch, "heat holds the clocks back; check the cooling")
 	}
 	return worst
+}
+
+// judgeDetail judges by what only a full reading tells.
+func judgeDetail(d Device, s *Detail, add func(Verdict, string)) {
+	if s.PagesPending != nil && *s.PagesPending {
+		add(VerdictDegraded, "retired pages wait for a reset")
+	}
+	if s.MemTempCelsius != nil && d.MaxMemTempCelsius != nil && *s.MemTempCelsius >= *d.MaxMemTempCelsius {
+		add(VerdictWatch, "the memory is hotter than it is meant to be; check the cooling")
+	}
+	// The generation goes down to save power; the width does not.
+	if s.PCIeWidth != nil && d.MaxPCIeWidth != nil && *s.PCIeWidth > 0 && *s.PCIeWidth < *d.MaxPCIeWidth {
+		add(VerdictWatch, fmt.Sprintf("PCI Express runs on %d of %d lanes; check the seating", *s.PCIeWidth, *d.MaxPCIeWidth))
+	}
+}
+
+// slowdown says why the hardware holds the clocks back.
+func slowdown(s Sample) string {
+	if slices.Contains(s.Throttle, "hw_power_brake_slowdown") {
+		return "a power brake holds the clocks back; check the power supply"
+	}
+	return "the hardware holds the clocks back because of heat; check the cooling"
 }
 
 // rank orders verdicts from best to worst, with unknown before all.

@@ -31,6 +31,13 @@ func TestJudge(t *testing.T) {
 	event := func(n uint64, after time.Duration) gpu.Evidence {
 		return gpu.Evidence{Events: []gpu.Event{xid(n, start().Add(after))}}
 	}
+	braked := gpu.Evidence{Sample: gpu.Sample{Throttle: []string{"hw_slowdown", "hw_power_brake_slowdown"}}}
+	links := func(errors uint64, up bool) gpu.Evidence {
+		return gpu.Evidence{Sample: gpu.Sample{Detail: &gpu.Detail{NVLinks: []gpu.NVLink{{Link: 0, Up: true}, {Link: 1, Up: up, CRCErrors: &errors}}}}}
+	}
+	full := func(d gpu.Detail) gpu.Evidence {
+		return gpu.Evidence{Device: gpu.Device{MaxPCIeWidth: ptr(16), MaxMemTempCelsius: ptr(95.0)}, Sample: gpu.Sample{Detail: &d}}
+	}
 	const s, m = time.Second, time.Minute
 	for name, steps := range map[string][]step{
 		"healthy":                              {{0, ok, gpu.VerdictOK}},
@@ -47,10 +54,44 @@ func TestJudge(t *testing.T) {
 		"a hang that ends was no reset":        {{0, event(119, 0), gpu.VerdictFailed}, {s, hung, gpu.VerdictFailed}, {2 * s, ok, gpu.VerdictFailed}, {time.Hour, ok, gpu.VerdictFailed}},
 		"heat is watched when it lasts":        {{0, hot, gpu.VerdictOK}, {9 * s, hot, gpu.VerdictOK}, {10 * s, hot, gpu.VerdictWatch}, {11 * s, ok, gpu.VerdictWatch}, {41 * s, ok, gpu.VerdictOK}},
 		"heat that comes and goes is nothing":  {{0, hot, gpu.VerdictOK}, {9 * s, ok, gpu.VerdictOK}, {12 * s, hot, gpu.VerdictOK}},
-		"few memory errors degrade":            {{0, ecc(0), gpu.VerdictOK}, {s, ecc(1), gpu.VerdictDegraded}, {2 * s, ecc(7), gpu.VerdictDegraded}},
-		"many memory errors fail":              {{0, ecc(8), gpu.VerdictFailed}},
-		"a pending remap degrades":             {{0, gpu.Evidence{Sample: gpu.Sample{RowRemapPending: ptr(true)}}, gpu.VerdictDegraded}},
-		"a failed remap fails":                 {{0, gpu.Evidence{Sample: gpu.Sample{RowRemapFailure: ptr(true), RowRemapPending: ptr(true)}}, gpu.VerdictFailed}},
+		"the hardware's slowdown counts":       {{0, ok, gpu.VerdictOK}, {s, braked, gpu.VerdictWatch}, {10 * s, braked, gpu.VerdictWatch}, {11 * s, braked, gpu.VerdictDegraded}, {12 * s, ok, gpu.VerdictDegraded}, {42 * s, ok, gpu.VerdictOK}},
+		"NVLink errors that go on degrade":     {{0, links(0, true), gpu.VerdictOK}, {s, links(20, true), gpu.VerdictDegraded}, {2 * s, links(20, true), gpu.VerdictDegraded}},
+		"an old NVLink error is nothing":       {{0, links(7, true), gpu.VerdictOK}, {s, links(7, true), gpu.VerdictOK}},
+		"a rare NVLink error is watched":       {{0, links(0, true), gpu.VerdictOK}, {m, links(1, true), gpu.VerdictWatch}, {2 * m, links(1, true), gpu.VerdictWatch}, {3 * m, links(1, true), gpu.VerdictOK}},
+		"an NVLink that goes down degrades":    {{0, links(0, true), gpu.VerdictOK}, {s, links(0, false), gpu.VerdictDegraded}},
+		"an NVLink that was never up is none":  {{0, links(0, false), gpu.VerdictOK}, {s, links(0, false), gpu.VerdictOK}},
+		"few lanes are watched":                {{0, full(gpu.Detail{PCIeWidth: ptr(8)}), gpu.VerdictWatch}},
+		"all lanes are well":                   {{0, full(gpu.Detail{PCIeWidth: ptr(16), MemTempCelsius: ptr(94.0)}), gpu.VerdictOK}},
+		"hot memory is watched":                {{0, full(gpu.Detail{MemTempCelsius: ptr(95.0)}), gpu.VerdictWatch}},
+		"pages that wait degrade":              {{0, full(gpu.Detail{PagesPending: ptr(true)}), gpu.VerdictDegraded}},
+		"who flaps is not believed": {
+			{0, lost, gpu.VerdictFailed},
+			{s, ok, gpu.VerdictFailed},
+			{31 * s, ok, gpu.VerdictOK},
+			{m, lost, gpu.VerdictFailed},
+			{61 * s, ok, gpu.VerdictFailed},
+			{91 * s, ok, gpu.VerdictOK},
+			{2 * m, lost, gpu.VerdictFailed},
+			{121 * s, ok, gpu.VerdictFailed},
+			{5 * m, ok, gpu.VerdictFailed},
+			{11 * m, ok, gpu.VerdictFailed},
+			{12*m + s, ok, gpu.VerdictOK},
+		},
+		"who flapped long ago is": {
+			{0, lost, gpu.VerdictFailed},
+			{s, ok, gpu.VerdictFailed},
+			{31 * s, ok, gpu.VerdictOK},
+			{m, lost, gpu.VerdictFailed},
+			{61 * s, ok, gpu.VerdictFailed},
+			{91 * s, ok, gpu.VerdictOK},
+			{62 * m, lost, gpu.VerdictFailed},
+			{62*m + s, ok, gpu.VerdictFailed},
+			{62*m + 31*s, ok, gpu.VerdictOK},
+		},
+		"few memory errors degrade": {{0, ecc(0), gpu.VerdictOK}, {s, ecc(1), gpu.VerdictDegraded}, {2 * s, ecc(7), gpu.VerdictDegraded}},
+		"many memory errors fail":   {{0, ecc(8), gpu.VerdictFailed}},
+		"a pending remap degrades":  {{0, gpu.Evidence{Sample: gpu.Sample{RowRemapPending: ptr(true)}}, gpu.VerdictDegraded}},
+		"a failed remap fails":      {{0, gpu.Evidence{Sample: gpu.Sample{RowRemapFailure: ptr(true), RowRemapPending: ptr(true)}}, gpu.VerdictFailed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var rec gpu.Record

@@ -15,6 +15,12 @@ type Library interface {
 	DeviceGetCount() (int, nvml.Return)
 	DeviceGetHandleByIndex(index int) (Device, nvml.Return)
 	EventSetCreate() (EventSet, nvml.Return)
+	GpmSampleAlloc() (GpmSample, nvml.Return)
+	// GpmMetrics gives what happened between two samples, in the order of ids;
+	// NaN where a metric is not counted.
+	GpmMetrics(from, to GpmSample, ids []nvml.GpmMetricId) ([]float64, nvml.Return)
+	// MIGProfile describes the n-th way of cutting an instance out of a device.
+	MIGProfile(d Device, n int) (MIGProfile, nvml.Return)
 }
 
 // Device is the calls made to one device; go-nvml's Device is one.
@@ -47,6 +53,45 @@ type Device interface {
 	GetMigMode() (int, int, nvml.Return)
 	GetMaxMigDeviceCount() (int, nvml.Return)
 	GetMigDeviceHandleByIndex(index int) (nvml.Device, nvml.Return)
+	GetGpuInstanceId() (int, nvml.Return)
+	GetBAR1MemoryInfo() (nvml.BAR1Memory, nvml.Return)
+	GetJpgUtilization() (uint32, uint32, nvml.Return)
+	GetOfaUtilization() (uint32, uint32, nvml.Return)
+	GetTemperatureThreshold(nvml.TemperatureThresholds) (uint32, nvml.Return)
+	GetMarginTemperature() (nvml.MarginTemperature, nvml.Return)
+	GetPowerManagementDefaultLimit() (uint32, nvml.Return)
+	GetCurrPcieLinkGeneration() (int, nvml.Return)
+	GetCurrPcieLinkWidth() (int, nvml.Return)
+	GetMaxPcieLinkGeneration() (int, nvml.Return)
+	GetMaxPcieLinkWidth() (int, nvml.Return)
+	GetPcieReplayCounter() (int, nvml.Return)
+	GetRetiredPages(nvml.PageRetirementCause) ([]uint64, nvml.Return)
+	GetRetiredPagesPendingStatus() (nvml.EnableState, nvml.Return)
+	GetFieldValues([]nvml.FieldValue) nvml.Return
+	GetNvLinkState(link int) (nvml.EnableState, nvml.Return)
+	GetNvLinkErrorCounter(link int, counter nvml.NvLinkErrorCounter) (uint64, nvml.Return)
+	GetProcessUtilization(lastSeenMicros uint64) ([]nvml.ProcessUtilizationSample, nvml.Return)
+	GetVbiosVersion() (string, nvml.Return)
+	GetComputeMode() (nvml.ComputeMode, nvml.Return)
+	GetPersistenceMode() (nvml.EnableState, nvml.Return)
+	GetEccMode() (current, pending nvml.EnableState, ret nvml.Return)
+	GetSupportedEventTypes() (uint64, nvml.Return)
+	GpmQueryDeviceSupport() (nvml.GpmSupport, nvml.Return)
+}
+
+// GpmSample is one look of the GPU performance monitor; go-nvml's is wrapped
+// into one, since it takes only its own devices.
+type GpmSample interface {
+	Get(Device) nvml.Return
+	MigGet(d Device, gpuInstance int) nvml.Return
+	Free() nvml.Return
+}
+
+// MIGProfile is one way of cutting an instance out of a device.
+type MIGProfile struct {
+	Name string // for example "1g.10gb", or "MIG 1g.10gb"
+	Most int    // instances of it on an empty device
+	Free int    // that could still be made
 }
 
 // EventSet is a set of devices whose events are waited for together.
@@ -62,84 +107,4 @@ type Event struct {
 	Device Device
 	Type   uint64 // one of go-nvml's EventType constants
 	Data   uint64 // the Xid, for EventTypeXidCriticalError
-}
-
-// call names one call whose support is looked up and remembered.
-type call int
-
-const (
-	callSerial call = iota
-	callMemory
-	callMemoryV2
-	callPowerLimit
-	callMaxClock
-	callClock
-	callUtil
-	callPower
-	callEnergy
-	callTemperature
-	callFan
-	callPState
-	callEncoder
-	callDecoder
-	callPCIe
-	callECC
-	callRemappedRows
-	callEventReasons
-	callThrottleReasons
-	callCompute
-	callGraphics
-	callMig
-	callMigDevices
-	callEvents
-	callCount // how many there are
-)
-
-// symbols gives the C functions behind each call; go-nvml takes the newest of
-// them that exists, so one is enough.
-func (c call) symbols() []string {
-	return [callCount][]string{
-		callSerial:          {"nvmlDeviceGetSerial"},
-		callMemory:          {"nvmlDeviceGetMemoryInfo"},
-		callMemoryV2:        {"nvmlDeviceGetMemoryInfo_v2"},
-		callPowerLimit:      {"nvmlDeviceGetEnforcedPowerLimit"},
-		callMaxClock:        {"nvmlDeviceGetMaxClockInfo"},
-		callClock:           {"nvmlDeviceGetClockInfo"},
-		callUtil:            {"nvmlDeviceGetUtilizationRates"},
-		callPower:           {"nvmlDeviceGetPowerUsage"},
-		callEnergy:          {"nvmlDeviceGetTotalEnergyConsumption"},
-		callTemperature:     {"nvmlDeviceGetTemperature"},
-		callFan:             {"nvmlDeviceGetFanSpeed"},
-		callPState:          {"nvmlDeviceGetPerformanceState"},
-		callEncoder:         {"nvmlDeviceGetEncoderUtilization"},
-		callDecoder:         {"nvmlDeviceGetDecoderUtilization"},
-		callPCIe:            {"nvmlDeviceGetPcieThroughput"},
-		callECC:             {"nvmlDeviceGetTotalEccErrors"},
-		callRemappedRows:    {"nvmlDeviceGetRemappedRows"},
-		callEventReasons:    {"nvmlDeviceGetCurrentClocksEventReasons"},
-		callThrottleReasons: {"nvmlDeviceGetCurrentClocksThrottleReasons"},
-		callCompute:         {"nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2", "nvmlDeviceGetComputeRunningProcesses"},
-		callGraphics:        {"nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses_v2", "nvmlDeviceGetGraphicsRunningProcesses"},
-		callMig:             {"nvmlDeviceGetMigMode"},
-		callMigDevices:      {"nvmlDeviceGetMigDeviceHandleByIndex"},
-		callEvents:          {"nvmlDeviceRegisterEvents"},
-	}[c]
-}
-
-// unsupported is what a device, or the library for all of them, cannot answer.
-type unsupported [callCount]bool
-
-// missing looks every call up in the library.
-func missing(lib Library) unsupported {
-	var m unsupported
-	for c := range callCount {
-		m[c] = true
-		for _, s := range c.symbols() {
-			if lib.Supports(s) {
-				m[c] = false
-				break
-			}
-		}
-	}
-	return m
 }

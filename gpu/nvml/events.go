@@ -18,7 +18,7 @@ const (
 	maxEvents = 256                    // kept between two reads; the oldest go first
 )
 
-// watcher collects Xids from an event set in a goroutine of its own.
+// watcher collects what an event set tells in a goroutine of its own.
 type watcher struct {
 	set  EventSet
 	now  func() time.Time
@@ -28,6 +28,8 @@ type watcher struct {
 	mu      sync.Mutex
 	devices []registered
 	events  []gpu.Event
+	clocks  map[gpu.UUID]time.Time // when the clocks of a device changed first since the last take
+	recut   map[gpu.UUID]bool      // whose MIG instances changed
 }
 
 type registered struct {
@@ -41,13 +43,16 @@ func watch(lib Library, now func() time.Time) *watcher {
 	if ret != nvml.SUCCESS {
 		return nil
 	}
-	w := &watcher{set: set, now: now, stop: make(chan struct{}), done: make(chan struct{})}
+	w := &watcher{
+		set: set, now: now, stop: make(chan struct{}), done: make(chan struct{}),
+		clocks: map[gpu.UUID]time.Time{}, recut: map[gpu.UUID]bool{},
+	}
 	go w.run()
 	return w
 }
 
-// register adds a device; one without Xid events is as if none happened.
-func (w *watcher) register(h Device, uuid gpu.UUID) {
+// register adds a device; one without events is as if none happened.
+func (w *watcher) register(h Device, uuid gpu.UUID, types uint64) {
 	w.mu.Lock()
 	i := slices.IndexFunc(w.devices, func(r registered) bool { return r.uuid == uuid })
 	if i >= 0 && w.devices[i].handle == h {
@@ -59,7 +64,7 @@ func (w *watcher) register(h Device, uuid gpu.UUID) {
 	}
 	w.devices = append(w.devices, registered{h, uuid})
 	w.mu.Unlock()
-	w.set.Register(h, nvml.EventTypeXidCriticalError)
+	w.set.Register(h, types)
 }
 
 func (w *watcher) run() {
@@ -88,22 +93,82 @@ func (w *watcher) run() {
 }
 
 func (w *watcher) add(e Event) {
-	if e.Type&nvml.EventTypeXidCriticalError == 0 {
-		return
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	i := slices.IndexFunc(w.devices, func(r registered) bool { return r.handle == e.Device })
 	if i < 0 {
 		return
 	}
-	x, _ := gpu.LookupXid(e.Data)
-	w.events = append(w.events, gpu.Event{
-		UUID: w.devices[i].uuid, At: w.now(), Kind: gpu.EventXid, Xid: e.Data, Text: x.String(),
-	})
+	uuid := w.devices[i].uuid
+	kind, text := named(e.Type)
+	switch e.Type {
+	case nvml.EventTypeXidCriticalError:
+		x, _ := gpu.LookupXid(e.Data)
+		w.keep(gpu.Event{UUID: uuid, At: w.now(), Kind: gpu.EventXid, Xid: e.Data, Text: x.String()})
+		return
+	case nvml.EventTypeClock:
+		// A busy GPU changes its clocks all the time: only the next reading
+		// tells whether something held them back.
+		if _, earlier := w.clocks[uuid]; !earlier {
+			w.clocks[uuid] = w.now()
+		}
+		return
+	case nvml.EventMigConfigChange:
+		w.recut[uuid] = true
+	}
+	if kind != "" {
+		w.keep(gpu.Event{UUID: uuid, At: w.now(), Kind: kind, Text: text})
+	}
+}
+
+// named says what a type of event is; the kind is empty for one that tells nothing.
+func named(eventType uint64) (gpu.EventKind, string) {
+	switch eventType {
+	case nvml.EventTypeDoubleBitEccError:
+		return gpu.EventECC, "uncorrectable memory error"
+	case nvml.EventTypeSingleBitEccErrorStorm:
+		return gpu.EventECC, "a storm of corrected memory errors"
+	case nvml.EventTypeDramRetirementEvent:
+		return gpu.EventECC, "memory was taken out of use"
+	case nvml.EventTypeDramRetirementFailure:
+		return gpu.EventECC, "memory could not be taken out of use"
+	case nvml.EventTypeNonFatalPoisonError:
+		return gpu.EventECC, "damaged data was found and kept apart"
+	case nvml.EventTypeFatalPoisonError:
+		return gpu.EventECC, "damaged data was used"
+	case nvml.EventTypePowerSourceChange:
+		return gpu.EventPower, "the source of power changed"
+	case nvml.EventMigConfigChange:
+		return gpu.EventMIG, "the MIG instances changed"
+	}
+	return "", ""
+}
+
+// keep adds an event; the caller holds mu.
+func (w *watcher) keep(e gpu.Event) {
+	w.events = append(w.events, e)
 	if extra := len(w.events) - maxEvents; extra > 0 {
 		w.events = slices.Delete(w.events, 0, extra)
 	}
+}
+
+// wasRecut tells once that a device's instances changed.
+func (w *watcher) wasRecut(uuid gpu.UUID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was := w.recut[uuid]
+	delete(w.recut, uuid)
+	return was
+}
+
+// clocksAt is when the clocks of a device changed since it was last asked; zero
+// when they did not.
+func (w *watcher) clocksAt(uuid gpu.UUID) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := w.clocks[uuid]
+	delete(w.clocks, uuid)
+	return at
 }
 
 // take gives the events since the last take.

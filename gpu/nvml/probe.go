@@ -21,26 +21,38 @@ type reading struct {
 
 // probe reads one device. It is used by one goroutine at a time.
 type probe struct {
+	asker
 	lib     Library
 	index   int
 	missing unsupported
 	watch   *watcher // nil when the library has no events
 
-	handle  Device // nil until known, and after the device was lost
-	device  gpu.Device
-	cannot  unsupported // what this device does not support
-	fault   nvml.Return // of the read under way
-	pcieTx  *float64
-	pcieRx  *float64
-	withMig bool
+	handle    Device // nil until known, and after the device was lost
+	device    gpu.Device
+	slow      slow
+	slowAt    time.Time // when slow was read
+	pcieTx    *float64
+	pcieRx    *float64
+	links     *links
+	gpm       *gpm
+	procs     processUtil
+	instances map[int]*gpm // by GPU instance
+}
+
+// asker makes the calls for one device or one instance of it.
+type asker struct {
+	cannot unsupported // what it does not support
+	fault  nvml.Return // of the read under way
+	calls  int         // made to the driver so far
 }
 
 // ask makes one call, unless the device has said before that it cannot
 // answer it, or answers nothing any more.
-func ask[T any](p *probe, c call, f func() (T, nvml.Return)) (answer *T) {
+func ask[T any](p *asker, c call, f func() (T, nvml.Return)) (answer *T) {
 	if p.cannot[c] || p.fault != nvml.SUCCESS {
 		return nil
 	}
+	p.calls++
 	v, ret := f()
 	switch {
 	case ret == nvml.SUCCESS:
@@ -53,6 +65,10 @@ func ask[T any](p *probe, c call, f func() (T, nvml.Return)) (answer *T) {
 	return nil
 }
 
+// settings is how long what an operator sets, and what wears out, is taken as
+// unchanged: these calls tell nothing new at most readings.
+const settings = 10 * time.Second
+
 // read asks the device for everything.
 func (p *probe) read(now time.Time, withPCIe bool) reading {
 	p.fault = nvml.SUCCESS
@@ -60,20 +76,39 @@ func (p *probe) read(now time.Time, withPCIe bool) reading {
 		if ret := p.describe(); ret != nvml.SUCCESS {
 			return reading{fault: ret}
 		}
+		p.slowAt = time.Time{}
+	}
+	if p.watch != nil && p.watch.wasRecut(p.device.UUID) {
+		p.slowAt = time.Time{}
+	}
+	if age := now.Sub(p.slowAt); p.slowAt.IsZero() || age < 0 || age >= settings {
+		p.refresh()
+		p.slowAt = now
 	}
 	if withPCIe {
 		p.measurePCIe()
 	}
 	s := p.sample(now)
+	s.Detail = p.detail(now)
 	r := reading{devices: []gpu.Device{p.device}, samples: []gpu.Sample{s}}
-	if p.withMig {
+	if m := p.device.MIG; m != nil && *m {
+		r.samples[0].Processes = nil // each is its instance's
 		p.readInstances(now, &r)
 	}
 	if p.fault != nvml.SUCCESS {
-		p.handle = nil
+		p.forget()
 		return reading{fault: p.fault}
 	}
 	return r
+}
+
+// forget drops what belongs to the handle of a device that was lost.
+func (p *probe) forget() {
+	p.gpm.free()
+	for _, g := range p.instances {
+		g.free()
+	}
+	p.handle, p.gpm, p.instances, p.links = nil, nil, nil, nil
 }
 
 // describe takes the handle and what does not change.
@@ -83,187 +118,159 @@ func (p *probe) describe() nvml.Return {
 		return ret
 	}
 	p.cannot = p.missing // the device may have been exchanged or reset
-	uuid, ret := h.GetUUID()
-	if ret != nvml.SUCCESS {
-		return ret
+	// What names the device must be known, or at least known to be unknowable.
+	d := gpu.Device{
+		UUID: gpu.UUID(fmt.Sprintf("GPU-unnamed-%d", p.index)), Index: p.index, Model: "NVIDIA GPU",
 	}
-	d := gpu.Device{UUID: gpu.UUID(uuid), Index: p.index}
-	if d.Model, ret = h.GetName(); ret != nvml.SUCCESS {
-		return ret
+	for _, id := range []struct {
+		call call
+		get  func() (string, nvml.Return)
+		set  func(string)
+	}{
+		{callUUID, h.GetUUID, func(s string) { d.UUID = gpu.UUID(s) }},
+		{callName, h.GetName, func(s string) { d.Model = s }},
+		{callPCI, func() (string, nvml.Return) {
+			info, ret := h.GetPciInfo()
+			return busID(info), ret
+		}, func(s string) { d.PCI = s }},
+	} {
+		if p.cannot[id.call] {
+			continue
+		}
+		p.calls++
+		s, ret := id.get()
+		switch {
+		case ret == nvml.SUCCESS && s != "":
+			id.set(strings.ToValidUTF8(s, "\uFFFD"))
+		case ret != nvml.SUCCESS && !permanent(ret):
+			return ret
+		}
 	}
-	pci, ret := h.GetPciInfo()
-	if ret != nvml.SUCCESS {
-		return ret
-	}
-	d.PCI = busID(pci)
-	if s := ask(p, callSerial, h.GetSerial); s != nil {
-		d.Serial = *s
-	}
-	d.MemoryBytes, _ = p.memory(h)
-	d.PowerLimitWatts = scaled(ask(p, callPowerLimit, h.GetEnforcedPowerLimit), 1e-3)
-	d.MaxSMClockMHz = scaled(ask(p, callMaxClock, func() (uint32, nvml.Return) { return h.GetMaxClockInfo(nvml.CLOCK_SM) }), 1)
-	d.MaxMemClockMHz = scaled(ask(p, callMaxClock, func() (uint32, nvml.Return) { return h.GetMaxClockInfo(nvml.CLOCK_MEM) }), 1)
-	mig := ask(p, callMig, func() (int, nvml.Return) {
-		current, _, ret := h.GetMigMode()
-		return current, ret
-	})
-	p.withMig = mig != nil && *mig == nvml.DEVICE_MIG_ENABLE
+	p.limits(h, &d)
 	if p.fault == nvml.SUCCESS {
 		p.handle, p.device = h, d
+		p.links = p.findLinks()
+		p.gpm = newGPM(p, h, nil)
 		if p.watch != nil && !p.cannot[callEvents] {
-			p.watch.register(h, d.UUID)
+			p.watch.register(h, d.UUID, p.eventTypes())
 		}
 	}
 	return p.fault
 }
 
-// sample reads the numbers that change.
-func (p *probe) sample(now time.Time) gpu.Sample {
-	h := p.handle
-	s := gpu.Sample{UUID: p.device.UUID, At: now, PCIeTxBytesPerSec: p.pcieTx, PCIeRxBytesPerSec: p.pcieRx}
-	if u := ask(p, callUtil, h.GetUtilizationRates); u != nil {
-		s.UtilPercent, s.MemoryUtilPercent = scaled(&u.Gpu, 1), scaled(&u.Memory, 1)
+// limits describes what a device can do.
+func (p *probe) limits(h Device, d *gpu.Device) {
+	if s := ask(&p.asker, callSerial, h.GetSerial); s != nil {
+		d.Serial = *s
 	}
-	if _, used := p.memory(h); used != nil {
-		s.MemoryUsedBytes = used
+	if s := ask(&p.asker, callVBIOS, h.GetVbiosVersion); s != nil {
+		d.VBIOS = *s
 	}
-	s.PowerWatts = scaled(ask(p, callPower, h.GetPowerUsage), 1e-3)
-	s.PowerLimitWatts = scaled(ask(p, callPowerLimit, h.GetEnforcedPowerLimit), 1e-3)
-	s.EnergyJoules = scaled(ask(p, callEnergy, h.GetTotalEnergyConsumption), 1e-3)
-	s.TempCelsius = scaled(ask(p, callTemperature, func() (uint32, nvml.Return) { return h.GetTemperature(nvml.TEMPERATURE_GPU) }), 1)
-	s.SMClockMHz = scaled(ask(p, callClock, func() (uint32, nvml.Return) { return h.GetClockInfo(nvml.CLOCK_SM) }), 1)
-	s.MemClockMHz = scaled(ask(p, callClock, func() (uint32, nvml.Return) { return h.GetClockInfo(nvml.CLOCK_MEM) }), 1)
-	s.FanPercent = scaled(ask(p, callFan, h.GetFanSpeed), 1)
-	if st := ask(p, callPState, h.GetPerformanceState); st != nil && *st != nvml.PSTATE_UNKNOWN {
-		n := int(*st)
-		s.PState = &n
+	d.MemoryBytes = p.memory(h).total
+	if b := ask(&p.asker, callBAR1, h.GetBAR1MemoryInfo); b != nil {
+		d.BAR1Bytes = &b.Bar1Total
 	}
-	s.EncoderPercent = scaled(ask(p, callEncoder, first(h.GetEncoderUtilization)), 1)
-	s.DecoderPercent = scaled(ask(p, callDecoder, first(h.GetDecoderUtilization)), 1)
-	s.ECCCorrected = ask(p, callECC, func() (uint64, nvml.Return) {
-		return h.GetTotalEccErrors(nvml.MEMORY_ERROR_TYPE_CORRECTED, nvml.VOLATILE_ECC)
+	d.PowerDefaultLimitWatts = scaled(ask(&p.asker, callPowerDefault, h.GetPowerManagementDefaultLimit), 1e-3)
+	d.MaxSMClockMHz = scaled(ask(&p.asker, callMaxClock, of(h.GetMaxClockInfo, nvml.CLOCK_SM)), 1)
+	d.MaxMemClockMHz = scaled(ask(&p.asker, callMaxClock, of(h.GetMaxClockInfo, nvml.CLOCK_MEM)), 1)
+	d.SlowdownCelsius = scaled(ask(&p.asker, callThreshold, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_SLOWDOWN)), 1)
+	d.ShutdownCelsius = scaled(ask(&p.asker, callThreshold, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_SHUTDOWN)), 1)
+	d.MaxMemTempCelsius = scaled(ask(&p.asker, callMemThreshold, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_MEM_MAX)), 1)
+	d.MaxPCIeGen = ask(&p.asker, callMaxPCIeLink, h.GetMaxPcieLinkGeneration)
+	d.MaxPCIeWidth = ask(&p.asker, callMaxPCIeWidth, h.GetMaxPcieLinkWidth)
+}
+
+// eventTypes are those that the device can report, of those that are of use.
+func (p *probe) eventTypes() uint64 {
+	const wanted = nvml.EventTypeXidCriticalError | nvml.EventTypeSingleBitEccErrorStorm | nvml.EventTypeDoubleBitEccError |
+		nvml.EventTypeDramRetirementEvent | nvml.EventTypeDramRetirementFailure | nvml.EventTypeFatalPoisonError | nvml.EventTypeNonFatalPoisonError |
+		nvml.EventTypeClock | nvml.EventTypePowerSourceChange | nvml.EventMigConfigChange
+	can := ask(&p.asker, callEventTypes, func() (uint64, nvml.Return) {
+		h, ret := p.lib.DeviceGetHandleByIndex(p.index)
+		if ret != nvml.SUCCESS {
+			return 0, ret
+		}
+		return h.GetSupportedEventTypes()
 	})
-	s.ECCUncorrected = ask(p, callECC, func() (uint64, nvml.Return) {
-		return h.GetTotalEccErrors(nvml.MEMORY_ERROR_TYPE_UNCORRECTED, nvml.VOLATILE_ECC)
-	})
-	if rows := ask(p, callRemappedRows, func() (flags [2]bool, ret nvml.Return) {
-		_, _, flags[0], flags[1], ret = h.GetRemappedRows()
-		return flags, ret
-	}); rows != nil {
-		s.RowRemapPending, s.RowRemapFailure = &rows[0], &rows[1]
+	if can == nil {
+		return nvml.EventTypeXidCriticalError
 	}
-	s.Throttle = p.throttle()
-	s.Processes = p.processes()
-	return s
+	return *can & wanted
 }
 
-// memory gives the total, 0 when unknown, and the used bytes. The newer call
-// does not count what the driver reserves as used, as nvidia-smi does not.
-func (p *probe) memory(h Device) (total uint64, used *uint64) {
-	if m := ask(p, callMemoryV2, h.GetMemoryInfo_v2); m != nil {
-		return m.Total, &m.Used
-	}
-	if m := ask(p, callMemory, h.GetMemoryInfo); m != nil {
-		return m.Total, &m.Used
-	}
-	return 0, nil
+// slow is what is read now and then.
+type slow struct {
+	bar1Used                     *uint64
+	eccCorrected, eccUncorrected *uint64
+	pagesSingle, pagesDouble     *uint64
+	pagesPending                 *bool
 }
 
-// measurePCIe takes 40 ms: the driver counts for 20 ms each way.
-func (p *probe) measurePCIe() {
-	direction := func(c nvml.PcieUtilCounter) *float64 {
-		return scaled(ask(p, callPCIe, func() (uint32, nvml.Return) { return p.handle.GetPcieThroughput(c) }), 1024) // KB/s
+// refresh reads what an operator sets, and what wears out.
+func (p *probe) refresh() {
+	h, d := p.handle, &p.device
+	d.PowerLimitWatts = scaled(ask(&p.asker, callPowerLimit, h.GetEnforcedPowerLimit), 1e-3)
+	d.ComputeMode = computeMode(ask(&p.asker, callComputeMode, h.GetComputeMode))
+	d.Persistence = enabled(ask(&p.asker, callPersistence, h.GetPersistenceMode))
+	d.ECC = enabled(ask(&p.asker, callECCMode, func() (nvml.EnableState, nvml.Return) {
+		current, _, ret := h.GetEccMode()
+		return current, ret
+	}))
+	p.refreshMIG()
+	s := slow{
+		eccCorrected:   ask(&p.asker, callECCTotal, p.ecc(nvml.MEMORY_ERROR_TYPE_CORRECTED, nvml.AGGREGATE_ECC)),
+		eccUncorrected: ask(&p.asker, callECCTotal, p.ecc(nvml.MEMORY_ERROR_TYPE_UNCORRECTED, nvml.AGGREGATE_ECC)),
+		pagesSingle:    p.retired(nvml.PAGE_RETIREMENT_CAUSE_MULTIPLE_SINGLE_BIT_ECC_ERRORS),
+		pagesDouble:    p.retired(nvml.PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR),
+		pagesPending:   enabled(ask(&p.asker, callPagesPending, h.GetRetiredPagesPendingStatus)),
 	}
-	p.pcieTx, p.pcieRx = direction(nvml.PCIE_UTIL_TX_BYTES), direction(nvml.PCIE_UTIL_RX_BYTES)
+	if b := ask(&p.asker, callBAR1, h.GetBAR1MemoryInfo); b != nil {
+		s.bar1Used = &b.Bar1Used
+	}
+	p.slow = s
 }
 
-// throttle names what holds the clocks back; an idle GPU is not held back.
-func (p *probe) throttle() []string {
-	bits := ask(p, callEventReasons, p.handle.GetCurrentClocksEventReasons)
-	if bits == nil {
-		bits = ask(p, callThrottleReasons, p.handle.GetCurrentClocksThrottleReasons)
-	}
-	if bits == nil {
+func (p *probe) retired(cause nvml.PageRetirementCause) *uint64 {
+	pages := ask(&p.asker, callRetiredPages, of(p.handle.GetRetiredPages, cause))
+	if pages == nil {
 		return nil
 	}
-	reasons := []string{}
-	for _, r := range []struct {
-		bit  uint64
-		name string
-	}{
-		{nvml.ClocksEventReasonApplicationsClocksSetting, "applications_clocks_setting"},
-		{nvml.ClocksEventReasonSwPowerCap, "sw_power_cap"},
-		{nvml.ClocksThrottleReasonHwSlowdown, "hw_slowdown"},
-		{nvml.ClocksEventReasonSyncBoost, "sync_boost"},
-		{nvml.ClocksEventReasonSwThermalSlowdown, "sw_thermal_slowdown"},
-		{nvml.ClocksThrottleReasonHwThermalSlowdown, "hw_thermal_slowdown"},
-		{nvml.ClocksThrottleReasonHwPowerBrakeSlowdown, "hw_power_brake_slowdown"},
-		{nvml.ClocksEventReasonDisplayClockSetting, "display_clock_setting"},
-	} {
-		if *bits&r.bit != 0 {
-			reasons = append(reasons, r.name)
-		}
-	}
-	return reasons
+	n := uint64(len(*pages))
+	return &n
 }
 
-// processes merges the compute and the graphics contexts by PID: a process
-// with both is listed twice by the driver with the same memory.
-func (p *probe) processes() []gpu.Process {
-	var procs []gpu.Process
-	index := map[uint32]int{}
-	for _, list := range []*[]nvml.ProcessInfo{
-		ask(p, callCompute, p.handle.GetComputeRunningProcesses),
-		ask(p, callGraphics, p.handle.GetGraphicsRunningProcesses),
-	} {
-		if list == nil {
-			continue
-		}
-		seen := map[uint32]bool{}
-		for _, info := range *list {
-			memory := info.UsedGpuMemory
-			if memory == ^uint64(0) {
-				memory = 0 // not available, as on WDDM or without permission
-			}
-			i, known := index[info.Pid]
-			switch {
-			case !known:
-				index[info.Pid] = len(procs)
-				procs = append(procs, gpu.Process{PID: int(info.Pid), MemoryBytes: memory})
-			case seen[info.Pid]: // twice in one list: in several MIG instances
-				procs[i].MemoryBytes += memory
-			default:
-				procs[i].MemoryBytes = max(procs[i].MemoryBytes, memory)
-			}
-			seen[info.Pid] = true
-		}
-	}
-	return procs
+func (p *probe) ecc(t nvml.MemoryErrorType, c nvml.EccCounterType) func() (uint64, nvml.Return) {
+	return func() (uint64, nvml.Return) { return p.handle.GetTotalEccErrors(t, c) }
 }
 
-// readInstances adds the MIG instances: the driver tells their memory only.
-func (p *probe) readInstances(now time.Time, r *reading) {
-	count := ask(p, callMigDevices, p.handle.GetMaxMigDeviceCount)
-	if count == nil {
-		return
+func computeMode(m *nvml.ComputeMode) string {
+	if m == nil {
+		return ""
 	}
-	for i := range *count {
-		inst := ask(p, callMigDevices, func() (nvml.Device, nvml.Return) { return p.handle.GetMigDeviceHandleByIndex(i) })
-		if inst == nil {
-			continue // no instance in this place
-		}
-		uuid, ret := (*inst).GetUUID()
-		if ret != nvml.SUCCESS {
-			continue
-		}
-		d := gpu.Device{UUID: gpu.UUID(uuid), Parent: p.device.UUID, Index: p.index, PCI: p.device.PCI, Model: p.device.Model}
-		if name, ret := (*inst).GetName(); ret == nvml.SUCCESS {
-			d.Model = name
-		}
-		s := gpu.Sample{UUID: d.UUID, At: now}
-		d.MemoryBytes, s.MemoryUsedBytes = p.memory(*inst)
-		r.devices, r.samples = append(r.devices, d), append(r.samples, s)
+	switch *m {
+	case nvml.COMPUTEMODE_DEFAULT:
+		return "default"
+	case nvml.COMPUTEMODE_EXCLUSIVE_THREAD:
+		return "exclusive_thread"
+	case nvml.COMPUTEMODE_PROHIBITED:
+		return "prohibited"
+	case nvml.COMPUTEMODE_EXCLUSIVE_PROCESS:
+		return "exclusive_process"
 	}
+	return ""
+}
+
+func enabled(s *nvml.EnableState) *bool {
+	if s == nil {
+		return nil
+	}
+	on := *s == nvml.FEATURE_ENABLED
+	return &on
+}
+
+// of binds the argument of a call.
+func of[A, T any](f func(A) (T, nvml.Return), a A) func() (T, nvml.Return) {
+	return func() (T, nvml.Return) { return f(a) }
 }
 
 // scaled converts a number, and keeps unknown unknown.
@@ -275,7 +282,7 @@ func scaled[T uint32 | uint64](v *T, by float64) *float64 {
 	return &f
 }
 
-// first drops the sampling period of an encoder's or decoder's utilisation.
+// first drops the sampling period of an engine's utilisation.
 func first(f func() (uint32, uint32, nvml.Return)) func() (uint32, nvml.Return) {
 	return func() (uint32, nvml.Return) {
 		v, _, ret := f()

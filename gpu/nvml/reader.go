@@ -3,12 +3,14 @@
 package nvml
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
-
-	"github.com/NVIDIA/go-nvml/pkg/nvml"
 
 	"stoker/gpu"
 )
@@ -20,26 +22,26 @@ type Reader struct {
 	now      func() time.Time
 	patience time.Duration
 	rules    gpu.Rules
-	driver   string
-	cuda     string
-	watch    *watcher // nil where the library has no events
 
-	mu      sync.Mutex // held for the length of a Read
-	slots   []*slot
-	pcieAt  time.Time // when a device last had its turn for PCIe
-	pcieDue int       // whose turn is next
-	closed  bool
+	mu       sync.Mutex // held for the length of a Read
+	session  *session   // nil while the library is closed
+	opening  chan opened
+	openAt   time.Time // while it is closed: when to try to open it
+	released bool      // it is closed because Release asked for it
+	lookAt   time.Time // while a device is lost: when to open the library anew
+	look     time.Duration
+	known    []*known  // by index
+	pcieAt   time.Time // when a device last had its turn for PCIe
+	pcieDue  int       // whose turn is next
+	closed   bool
+
+	hungMu sync.Mutex
+	hung   map[gpu.UUID]time.Time
 }
 
-// slot is one place in the driver's list of devices.
-type slot struct {
-	probe   *probe
-	pending chan reading // not nil while a read is under way
-	// devices are the device and its instances as last seen; none until the
-	// device has answered once.
-	devices []gpu.Device
-	records map[gpu.UUID]gpu.Record
-	lost    bool
+type opened struct {
+	session *session
+	err     error
 }
 
 // Option changes how a Reader works.
@@ -56,144 +58,155 @@ func Patience(d time.Duration) Option { return func(r *Reader) { r.patience = d 
 // gpu.DefaultRules otherwise.
 func Rules(rules gpu.Rules) Option { return func(r *Reader) { r.rules = rules } }
 
-// Open initialises the library and starts to listen for Xids. node is the
+const (
+	reopenEvery = time.Second      // while the driver is not loaded
+	lookFirst   = 30 * time.Second // for a lost device, with a new session
+	lookMost    = 10 * time.Minute
+)
+
+// Open initialises the library and starts to listen for events. node is the
 // Nomad node's ID that batches carry. The error is ErrNoDriver where the
 // library is installed but no driver runs.
 func Open(lib Library, node string, options ...Option) (*Reader, error) {
-	r := &Reader{lib: lib, node: node, now: time.Now, patience: 2 * time.Second, rules: gpu.DefaultRules()}
+	r := &Reader{lib: lib, node: node, now: time.Now, patience: 2 * time.Second, rules: gpu.DefaultRules(), look: lookFirst}
 	for _, o := range options {
 		o(r)
 	}
-	switch ret := lib.Init(); ret {
-	case nvml.SUCCESS:
-	case nvml.ERROR_LIBRARY_NOT_FOUND, nvml.ERROR_DRIVER_NOT_LOADED:
-		return nil, fmt.Errorf("open NVML: %w: %w", ErrNoDriver, asError(ret))
-	default:
-		return nil, fmt.Errorf("open NVML: %w", asError(ret))
-	}
-	count, ret := lib.DeviceGetCount()
-	if ret != nvml.SUCCESS {
-		err := fmt.Errorf("count GPUs: %w", asError(ret))
-		return nil, errors.Join(err, asError(lib.Shutdown()))
-	}
-	if v, ret := lib.SystemGetDriverVersion(); ret == nvml.SUCCESS {
-		r.driver = v
-	}
-	if v, ret := lib.SystemGetCudaDriverVersion_v2(); ret == nvml.SUCCESS {
-		r.cuda = fmt.Sprintf("%d.%d", v/1000, v%1000/10)
-	}
-	r.watch = watch(lib, r.now)
-	absent := missing(lib)
-	for i := range count {
-		p := &probe{lib: lib, index: i, missing: absent, watch: r.watch}
-		r.slots = append(r.slots, &slot{probe: p, records: map[gpu.UUID]gpu.Record{}})
+	var err error
+	r.session, err = openSession(lib, r.now)
+	if err != nil {
+		return nil, err
 	}
 	return r, nil
 }
 
 // Read reads all devices. A device that does not answer is in the batch with
 // a failed health and no numbers; it is left out only if it has never
-// answered, since nothing tells then what it is. The error is for a Reader
-// that was closed.
+// answered, since nothing tells then what it is. The error is ErrReleased
+// after Release, or for a Reader that was closed.
 func (r *Reader) Read(now time.Time) (gpu.Batch, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return gpu.Batch{}, errors.New("read GPUs: the reader is closed")
 	}
-	r.ask(now)
-	deadline := time.NewTimer(r.patience)
-	defer deadline.Stop()
-	answers := make([]*reading, len(r.slots))
-	expired := false
-	for i, s := range r.slots {
-		if expired { // what came in time still counts
-			select {
-			case a := <-s.pending:
-				answers[i] = &a
-			default:
-			}
-			continue
+	b := gpu.Batch{Node: r.node, Source: "nvml", At: now}
+	if why, err := r.reopen(now); err != nil {
+		return gpu.Batch{}, err
+	} else if why != "" {
+		for _, k := range r.known {
+			k.conclude(r.rules, nil, &silence{why: why}, nil, time.Time{}, &b)
 		}
-		select {
-		case a := <-s.pending:
-			answers[i] = &a
-		case <-deadline.C:
-			expired = true
-		}
+		return b, nil
 	}
-	b := gpu.Batch{Node: r.node, Source: "nvml", At: now, Driver: r.driver, CUDA: r.cuda}
+	s := r.session
+	s.ask(now, r.turn(now))
+	answers := s.gather(r.patience)
+	b.Driver, b.CUDA, b.Lacks = s.driver, s.cuda, s.lacks
 	events := map[gpu.UUID][]gpu.Event{}
-	if r.watch != nil {
-		b.Events = r.watch.take()
+	if s.watch != nil {
+		b.Events = s.watch.take()
 		for _, e := range b.Events {
 			events[e.UUID] = append(events[e.UUID], e)
 		}
 	}
-	for i, s := range r.slots {
-		if answers[i] != nil {
-			s.pending = nil
-		}
-		r.conclude(s, answers[i], events, &b)
-	}
+	r.conclude(answers, events, &b)
+	r.note(s)
+	r.renew(now, answers)
 	return b, nil
 }
 
-// ask starts the reading of each device that has none under way.
-func (r *Reader) ask(now time.Time) {
-	turn := -1
-	if r.pcieAt.IsZero() {
-		r.pcieAt = now // the first read is to be quick
-	} else if now.Sub(r.pcieAt) >= time.Second && len(r.slots) > 0 {
-		turn = r.pcieDue % len(r.slots)
-		r.pcieAt, r.pcieDue = now, turn+1
-	}
-	for i, s := range r.slots {
-		if s.pending != nil {
-			continue // hung: its goroutine is still in the driver
+// heard is what a slot told of a device at one reading.
+type heard struct {
+	answer *reading
+	quiet  *silence
+}
+
+// conclude judges every device that answered now or before.
+func (r *Reader) conclude(answers []*reading, events map[gpu.UUID][]gpu.Event, b *gpu.Batch) {
+	from := map[*known]heard{}
+	for i, sl := range r.session.slots {
+		a := answers[i]
+		quiet := silenceOf(a)
+		if quiet == nil {
+			a.rename(from, sl.probe.index)
+			sl.holds = r.find(a.devices)
 		}
-		answer := make(chan reading, 1)
-		s.pending = answer
-		go func() { answer <- s.probe.read(now, i == turn) }()
+		if sl.holds != nil {
+			from[sl.holds] = heard{a, quiet}
+		}
+	}
+	for _, k := range r.known {
+		h, present := from[k]
+		if !present {
+			h.quiet = &silence{why: whyMissing, lost: true}
+			if len(r.session.hung()) > 0 {
+				h.quiet = &silence{why: whyHung} // perhaps it is behind the one that hangs
+			}
+		}
+		var clocksAt time.Time
+		if w := r.session.watch; w != nil {
+			clocksAt = w.clocksAt(k.uuid())
+		}
+		k.conclude(r.rules, h.answer, h.quiet, events, clocksAt, b)
 	}
 }
 
-// conclude judges one slot by its answer, nil for none, and adds it to the batch.
-func (r *Reader) conclude(s *slot, a *reading, events map[gpu.UUID][]gpu.Event, b *gpu.Batch) {
-	silent, lost := "", false
-	switch {
-	case a == nil:
-		silent = "the driver does not answer for this GPU; drain and restart the node"
-	case a.fault == nvml.ERROR_GPU_IS_LOST, a.fault == nvml.ERROR_GPU_NOT_FOUND:
-		silent, lost = "GPU is lost: the driver cannot reach it; drain and restart the node", true
-	case a.fault != nvml.SUCCESS:
-		silent = returnError(a.fault).Error()
-	}
-	if silent == "" {
-		s.devices = a.devices
-	}
-	for i, d := range s.devices {
-		sample := gpu.Sample{UUID: d.UUID, At: b.At}
-		if silent == "" {
-			sample = a.samples[i]
-		}
-		parent := d.UUID
-		if d.Parent != "" {
-			parent = d.Parent // an Xid is the whole device's
-		}
-		rec := r.rules.Judge(s.records[d.UUID], gpu.Evidence{Sample: sample, Silent: silent, Lost: lost, Events: events[parent]})
-		s.records[d.UUID] = rec
-		sample.Health = rec.Health
-		b.Devices, b.Samples = append(b.Devices, d), append(b.Samples, sample)
-		if d.Parent == "" && lost != s.lost && (lost || silent == "") {
-			kind, text := gpu.EventBack, "GPU answers again"
-			if lost {
-				kind, text = gpu.EventLost, "GPU is lost"
-			}
-			b.Events = append(b.Events, gpu.Event{UUID: d.UUID, At: b.At, Kind: kind, Text: text})
-			s.lost = lost
+// rename tells devices apart that a strange driver gives the same name.
+func (a *reading) rename(others map[*known]heard, index int) {
+	for k := range others {
+		if k.uuid() == a.devices[0].UUID {
+			a.devices[0].UUID = gpu.UUID(fmt.Sprintf("%s-%d", a.devices[0].UUID, index))
+			a.samples[0].UUID = a.devices[0].UUID
+			return
 		}
 	}
+}
+
+// find gives the known device of this name, which may be new.
+func (r *Reader) find(devices []gpu.Device) *known {
+	i := slices.IndexFunc(r.known, func(k *known) bool { return k.uuid() == devices[0].UUID })
+	if i >= 0 {
+		return r.known[i]
+	}
+	k := &known{devices: devices, records: map[gpu.UUID]gpu.Record{}}
+	r.known = append(r.known, k)
+	slices.SortStableFunc(r.known, func(a, b *known) int { return cmp.Compare(a.devices[0].Index, b.devices[0].Index) })
+	return k
+}
+
+// turn says which device measures PCI Express now, -1 for none.
+func (r *Reader) turn(now time.Time) int {
+	switch slots := len(r.session.slots); {
+	case r.pcieAt.IsZero():
+		r.pcieAt = now // the first read is to be quick
+	case now.Sub(r.pcieAt) >= time.Second && slots > 0:
+		turn := r.pcieDue % slots
+		r.pcieAt, r.pcieDue = now, turn+1
+		return turn
+	}
+	return -1
+}
+
+// note remembers which devices hang, for Hung.
+func (r *Reader) note(s *session) {
+	hung := map[gpu.UUID]time.Time{}
+	for _, sl := range s.hung() {
+		if sl.holds != nil {
+			hung[sl.holds.uuid()] = sl.asked
+		}
+	}
+	r.hungMu.Lock()
+	defer r.hungMu.Unlock()
+	r.hung = hung
+}
+
+// Hung tells which devices have not answered at the last Read, and since when.
+// It never waits.
+func (r *Reader) Hung() map[gpu.UUID]time.Time {
+	r.hungMu.Lock()
+	defer r.hungMu.Unlock()
+	return maps.Clone(r.hung)
 }
 
 // Close stops listening and lets the library go. A second Close does nothing.
@@ -204,12 +217,41 @@ func (r *Reader) Close() error {
 		return nil
 	}
 	r.closed = true
-	var err error
-	if r.watch != nil {
-		err = r.watch.close(r.patience)
+	if r.session == nil {
+		return nil
 	}
-	if err = errors.Join(err, asError(r.lib.Shutdown())); err != nil {
+	if err := r.session.close(r.patience); err != nil {
 		return fmt.Errorf("close NVML: %w", err)
 	}
+	return nil
+}
+
+// Release closes the library, which else keeps the driver's module in use. It
+// is opened again by the first Read after hold that finds a driver. The error
+// is for a driver that hangs in a call, under which nothing can be closed.
+func (r *Reader) Release(hold time.Duration) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		return errors.New("release the driver: the reader is closed")
+	case r.opening != nil:
+		return errors.New("release the driver: it does not answer; restart the node")
+	}
+	if r.session != nil {
+		if hung := r.session.hung(); len(hung) > 0 {
+			var names []string
+			for _, sl := range hung {
+				names = append(names, fmt.Sprint(sl.probe.index))
+			}
+			return fmt.Errorf("release the driver: it does not answer for GPU %s; restart the node", strings.Join(names, ", "))
+		}
+		err := r.session.close(r.patience)
+		r.session = nil
+		if err != nil {
+			return fmt.Errorf("release the driver: %w", err)
+		}
+	}
+	r.released, r.openAt = true, r.now().Add(hold)
 	return nil
 }

@@ -3,21 +3,29 @@
 package nvml_test
 
 import (
+	"bufio"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	gonvml "github.com/NVIDIA/go-nvml/pkg/nvml"
-	"github.com/NVIDIA/go-nvml/pkg/nvml/mock"
+	"github.com/charmbracelet/x/exp/golden"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"stoker/gpu"
 	"stoker/gpu/nvml"
 	"stoker/gpu/sim"
+	"stoker/gpu/sim/load"
 )
 
 // node is a simulated node under test with a clock that moves by hand.
@@ -121,32 +129,21 @@ func TestReadDescribesAndMeasures(t *testing.T) {
 	r := n.open()
 	n.read(r, 0)
 	b := n.read(r, time.Second) // PCIe has its turn from the second on
-	want, err := sim.Devices(n.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(want, b.Devices); d != "" {
-		t.Errorf("devices (-want +got):\n%s", d)
-	}
+	golden.RequireEqual(t, described(t, b))
 	if b.Node != "n1" || b.Source != "nvml" || b.Driver != "580.82.07" || b.CUDA != "13.0" || !b.At.Equal(n.clock()) {
 		t.Errorf("batch of %s from %s, driver %s, CUDA %s, at %s", b.Node, b.Source, b.Driver, b.CUDA, b.At)
 	}
-	s := b.Samples[0]
-	for name, known := range map[string]bool{
-		"util": s.UtilPercent != nil, "memory util": s.MemoryUtilPercent != nil, "memory": s.MemoryUsedBytes != nil,
-		"power": s.PowerWatts != nil, "limit": s.PowerLimitWatts != nil, "energy": s.EnergyJoules != nil,
-		"temperature": s.TempCelsius != nil, "SM clock": s.SMClockMHz != nil, "memory clock": s.MemClockMHz != nil,
-		"P-state": s.PState != nil, "encoder": s.EncoderPercent != nil, "decoder": s.DecoderPercent != nil,
-		"PCIe tx": s.PCIeTxBytesPerSec != nil, "PCIe rx": s.PCIeRxBytesPerSec != nil,
-		"corrected": s.ECCCorrected != nil, "uncorrected": s.ECCUncorrected != nil,
-		"pending": s.RowRemapPending != nil, "failure": s.RowRemapFailure != nil, "throttle": s.Throttle != nil,
-		"no fan": s.FanPercent == nil,
-	} {
-		if !known {
-			t.Errorf("the H100's %s is wrong", name)
-		}
-	}
 	wantVerdicts(t, b, gpu.VerdictOK, gpu.VerdictOK)
+}
+
+// described is a batch as JSON, without what depends on the machine.
+func described(t *testing.T, b gpu.Batch) []byte {
+	t.Helper()
+	out, err := json.MarshalIndent(b, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(out, '\n')
 }
 
 func TestALostGPULeavesTheOthersAlone(t *testing.T) {
@@ -278,52 +275,42 @@ func TestWhatIsUnsupportedIsAskedOnce(t *testing.T) {
 	}
 }
 
-type sliced struct {
-	nvml.Device
-	instance gonvml.Device
-}
-
-func (s sliced) GetMigMode() (current, pending int, ret gonvml.Return) {
-	return gonvml.DEVICE_MIG_ENABLE, gonvml.DEVICE_MIG_ENABLE, gonvml.SUCCESS
-}
-
-func (s sliced) GetUtilizationRates() (gonvml.Utilization, gonvml.Return) {
-	return gonvml.Utilization{}, gonvml.ERROR_NOT_SUPPORTED
-}
-
-func (s sliced) GetMigDeviceHandleByIndex(i int) (gonvml.Device, gonvml.Return) {
-	if i != 2 {
-		return nil, gonvml.ERROR_NOT_FOUND
-	}
-	return s.instance, gonvml.SUCCESS
-}
-
-func TestMIGInstancesHaveAParent(t *testing.T) {
-	n := newNode(t, sim.A100)
-	instance := &mock.Device{
-		GetUUIDFunc: func() (string, gonvml.Return) { return "MIG-1", gonvml.SUCCESS },
-		GetNameFunc: func() (string, gonvml.Return) {
-			return "NVIDIA A100-SXM4-80GB MIG 3g.40gb", gonvml.SUCCESS
-		},
-		GetMemoryInfo_v2Func: func() (gonvml.Memory_v2, gonvml.Return) {
-			return gonvml.Memory_v2{Total: 40 << 30, Used: 1 << 30}, gonvml.SUCCESS
-		},
-	}
-	n.lib = bent{n.lib, nil, func(d nvml.Device) nvml.Device { return sliced{d, instance} }}
+func TestMIGInstances(t *testing.T) {
+	n := newNode(t, sim.H100+":3g.40gb,1g.10gb", sim.A100+":7g.80gb", sim.L40S)
 	r := n.open()
-	b := n.read(r, 0)
-	want := gpu.Device{
-		UUID: "MIG-1", Parent: b.Devices[0].UUID, PCI: b.Devices[0].PCI,
-		Model: "NVIDIA A100-SXM4-80GB MIG 3g.40gb", MemoryBytes: 40 << 30,
+	n.read(r, 0)
+	b := n.read(r, time.Second) // the performance monitor compares two samples
+	type row struct {
+		Model, Profile string
+		Parent         int
+		Util           bool
 	}
-	if d := cmp.Diff([]gpu.Device{b.Devices[0], want}, b.Devices); d != "" {
+	var got []row
+	index := map[gpu.UUID]int{"": -1}
+	for i, d := range b.Devices {
+		index[d.UUID] = i
+		got = append(got, row{d.Model, d.MIGProfile, index[d.Parent], b.Samples[i].UtilPercent != nil})
+	}
+	if d := cmp.Diff([]row{
+		{"NVIDIA H100 80GB HBM3", "", -1, false}, // with MIG on, only instances have a utilisation
+		{"NVIDIA H100 80GB HBM3 MIG 3g.40gb", "3g.40gb", 0, true},
+		{"NVIDIA H100 80GB HBM3 MIG 1g.10gb", "1g.10gb", 0, true},
+		{"NVIDIA A100-SXM4-80GB", "", -1, false},
+		{"NVIDIA A100-SXM4-80GB MIG 7g.80gb", "7g.80gb", 3, false}, // before Hopper nothing tells it
+		{"NVIDIA L40S", "", -1, true},
+	}, got); d != "" {
 		t.Fatalf("devices (-want +got):\n%s", d)
 	}
-	if s := b.Samples[1]; *s.MemoryUsedBytes != 1<<30 || s.UtilPercent != nil {
-		t.Errorf("the instance's sample is %+v", s)
+	whole, cut := b.Devices[5], b.Devices[0]
+	if whole.MIG != nil || cut.MIG == nil || !*cut.MIG {
+		t.Errorf("MIG is %v on the L40S and %v on the H100", whole.MIG, cut.MIG)
+	}
+	want := gpu.MIGProfile{Name: "1g.10gb", Most: 7, Free: 3}
+	if len(cut.MIGProfiles) != 5 || cut.MIGProfiles[0] != want {
+		t.Errorf("profiles %+v, want 5 that begin with %+v", cut.MIGProfiles, want)
 	}
 	n.inject(sim.Fault{GPU: 0, Kind: sim.FaultLost})
-	wantVerdicts(t, n.read(r, time.Second), gpu.VerdictFailed, gpu.VerdictFailed)
+	wantVerdicts(t, n.read(r, time.Second), gpu.VerdictFailed, gpu.VerdictFailed, gpu.VerdictFailed, gpu.VerdictOK, gpu.VerdictOK, gpu.VerdictOK)
 }
 
 func TestWithoutADriver(t *testing.T) {
@@ -342,5 +329,206 @@ func TestClosedReader(t *testing.T) {
 	}
 	if _, err := r.Read(n.clock()); err == nil {
 		t.Error("a closed reader reads")
+	}
+}
+
+// The node's driver goes away under the open library and comes back: the GPUs
+// fail for that time and no longer than the rules say, without anyone's doing.
+func TestADriverThatIsLoadedAgain(t *testing.T) {
+	n := newNode(t, sim.H100, sim.H100, sim.H100)
+	r := n.open()
+	n.read(r, 0)
+	n.inject(sim.Fault{GPU: 1, Kind: sim.FaultLost})
+	wantVerdicts(t, n.read(r, time.Second), gpu.VerdictOK, gpu.VerdictFailed, gpu.VerdictOK)
+	n.inject(sim.Fault{GPU: 0, Kind: sim.FaultDriver})
+	for range 3 {
+		b := n.read(r, time.Second)
+		wantVerdicts(t, b, gpu.VerdictFailed, gpu.VerdictFailed, gpu.VerdictFailed)
+		if why := b.Samples[2].Health.Reason; !strings.Contains(why, "driver is not loaded") {
+			t.Fatalf("the reason is %q", why)
+		}
+	}
+	n.clear(0) // which brings the driver back, without the GPU that is lost
+	b := n.read(r, time.Second)
+	if b.Samples[0].UtilPercent == nil || b.Samples[2].UtilPercent == nil || len(b.Devices) != 3 {
+		t.Fatalf("after the driver came back: %+v", b.Samples)
+	}
+	b = n.read(r, gpu.DefaultRules().Quiet)
+	wantVerdicts(t, b, gpu.VerdictOK, gpu.VerdictFailed, gpu.VerdictOK)
+	if why := b.Samples[1].Health.Reason; !strings.Contains(why, "does not find it any more") {
+		t.Errorf("the GPU that the driver did not find: %q", why)
+	}
+	// Once it is repaired, a new look at the driver finds it.
+	n.clear(1)
+	n.read(r, 20*time.Minute)
+	b = n.read(r, time.Second)
+	if b.Samples[1].UtilPercent == nil {
+		t.Error("a GPU that was repaired is not found again")
+	}
+}
+
+func TestRelease(t *testing.T) {
+	n := newNode(t, sim.H100)
+	r := n.open()
+	n.read(r, 0)
+	if err := r.Release(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if ret := n.lib.Shutdown(); ret != gonvml.ERROR_UNINITIALIZED {
+		t.Errorf("the library is still open: %d", ret)
+	}
+	for range 2 {
+		n.now.Add(29)
+		if _, err := r.Read(n.clock()); !errors.Is(err, nvml.ErrReleased) {
+			t.Fatalf("released, and read: %v", err)
+		}
+	}
+	if b := n.read(r, 2*time.Second); b.Samples[0].UtilPercent == nil {
+		t.Error("it was not opened again")
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Release(0); err == nil {
+		t.Error("a closed reader is released")
+	}
+}
+
+func TestNothingIsReleasedUnderACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := simulated(t, sim.H100, sim.H100)
+		r := n.open(nvml.Patience(2 * time.Second))
+		uuid := n.read(r, 0).Devices[1].UUID
+		n.inject(sim.Fault{GPU: 1, Kind: sim.FaultHang})
+		began := n.clock().Add(time.Second)
+		n.read(r, time.Second)
+		if d := cmp.Diff(map[gpu.UUID]time.Time{uuid: began}, r.Hung()); d != "" {
+			t.Errorf("what hangs (-want +got):\n%s", d)
+		}
+		if err := r.Release(time.Minute); err == nil || !strings.Contains(err.Error(), "GPU 1") {
+			t.Errorf("Release: %v, want that GPU 1 hangs", err)
+		}
+		n.clear(1)
+		n.read(r, time.Second)
+		if hung := r.Hung(); len(hung) != 0 {
+			t.Errorf("still hung: %v", hung)
+		}
+	})
+}
+
+// eventually reads until there are so many events.
+func (n *node) eventually(r *nvml.Reader, events int) []gpu.Event {
+	n.t.Helper()
+	var all []gpu.Event
+	for deadline := time.Now().Add(time.Minute); len(all) < events; {
+		if time.Now().After(deadline) {
+			n.t.Fatalf("only these events: %v", all)
+		}
+		all = append(all, n.read(r, time.Second).Events...)
+	}
+	return all
+}
+
+func TestEventsOfEveryKind(t *testing.T) {
+	n := newNode(t, sim.H100)
+	r := n.open()
+	n.read(r, 0)
+	n.inject(sim.Fault{Kind: sim.FaultECC})
+	for _, kind := range []uint64{gonvml.EventTypePowerSourceChange, gonvml.EventMigConfigChange, gonvml.EventTypeSingleBitEccErrorStorm} {
+		if err := sim.Signal(n.dir, 0, kind); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []gpu.EventKind
+	for _, e := range n.eventually(r, 4) {
+		got = append(got, e.Kind)
+	}
+	if d := cmp.Diff([]gpu.EventKind{gpu.EventECC, gpu.EventPower, gpu.EventMIG, gpu.EventECC}, got); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+}
+
+func TestHeldBackClocksAreEvents(t *testing.T) {
+	n := newNode(t, sim.H100)
+	r := n.open()
+	n.read(r, 0)
+	n.inject(sim.Fault{Kind: sim.FaultPowerBrake})
+	var texts []string
+	read := func() {
+		for _, e := range n.read(r, time.Second).Events {
+			texts = append(texts, e.Text)
+		}
+	}
+	read()
+	n.clear(0)
+	if err := sim.Signal(n.dir, 0, gonvml.EventTypeClock); err != nil { // the boost clock moves: no news
+		t.Fatal(err)
+	}
+	read()
+	read()
+	want := []string{"clocks held back: hw_slowdown, hw_power_brake_slowdown", "clocks are free again"}
+	if d := cmp.Diff(want, texts); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+}
+
+func TestProcessesSayHowBusyTheyAre(t *testing.T) {
+	n := newNode(t, sim.H100)
+	r := n.open()
+	uuid := n.read(r, 0).Devices[0].UUID
+	// Another process reports: the locks of a process's own reports do not count.
+	cmd := exec.Command(os.Args[0], "-test.run=^TestReporter$")
+	cmd.Env = append(os.Environ(), "NVML_TEST_REPORT="+sim.LoadDir(n.dir), "NVML_TEST_UUID="+string(uuid))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { in.Close(); _ = cmd.Wait() }()
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	p := n.read(r, time.Second).Samples[0].Processes
+	want := []gpu.Process{{PID: cmd.Process.Pid, Type: "C", MemoryBytes: 1 << 30, UtilPercent: ptr(37.0)}}
+	if d := cmp.Diff(want, p); d != "" {
+		t.Errorf("processes (-want +got):\n%s", d)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// TestReporter is the other process of the test above.
+func TestReporter(t *testing.T) {
+	dir := os.Getenv("NVML_TEST_REPORT")
+	if dir == "" {
+		t.Skip("only as another test's process")
+	}
+	rep, err := load.Open(dir, gpu.UUID(os.Getenv("NVML_TEST_UUID")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rep.Close()
+	if err := rep.Set(37, 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("reported")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+func TestWhatTheLibraryLacks(t *testing.T) {
+	n := newNode(t, sim.H100)
+	n.lib = bent{n.lib, []string{"nvmlDeviceGetFanSpeed", "nvmlDeviceGetTotalEccErrors"}, func(d nvml.Device) nvml.Device { return d }}
+	b := n.read(n.open(), 0)
+	if d := cmp.Diff([]string{"nvmlDeviceGetFanSpeed", "nvmlDeviceGetTotalEccErrors"}, b.Lacks); d != "" {
+		t.Errorf("lacks (-want +got):\n%s", d)
+	}
+	if s := b.Samples[0]; s.ECCCorrected != nil || s.Detail.ECCCorrectedTotal != nil || s.UtilPercent == nil {
+		t.Errorf("the sample is %+v", s)
 	}
 }

@@ -89,7 +89,18 @@ func permanent(ret nvml.Return) bool {
 // fatal tells that a device can answer nothing at all.
 func fatal(ret nvml.Return) bool {
 	switch ret {
-	case nvml.ERROR_GPU_IS_LOST, nvml.ERROR_RESET_REQUIRED, nvml.ERROR_GPU_NOT_FOUND, nvml.ERROR_UNINITIALIZED:
+	case nvml.ERROR_GPU_IS_LOST, nvml.ERROR_RESET_REQUIRED, nvml.ERROR_GPU_NOT_FOUND:
+		return true
+	default:
+		return driverGone(ret)
+	}
+}
+
+// driverGone tells that the driver is not there any more, or not the one that
+// the library was opened with.
+func driverGone(ret nvml.Return) bool {
+	switch ret {
+	case nvml.ERROR_UNINITIALIZED, nvml.ERROR_DRIVER_NOT_LOADED, nvml.ERROR_LIB_RM_VERSION_MISMATCH:
 		return true
 	default:
 		return false

@@ -32,5 +32,11 @@ func Rules(gpu.Rules) Option { return func(*Reader) {} }
 // Read returns ErrUnsupported.
 func (*Reader) Read(time.Time) (gpu.Batch, error) { return gpu.Batch{}, ErrUnsupported }
 
+// Hung is empty.
+func (*Reader) Hung() map[gpu.UUID]time.Time { return nil }
+
+// Release returns ErrUnsupported.
+func (*Reader) Release(time.Duration) error { return ErrUnsupported }
+
 // Close does nothing.
 func (*Reader) Close() error { return nil }

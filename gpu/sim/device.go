@@ -89,24 +89,6 @@ func (d *device) GetMaxClockInfo(t gonvml.ClockType) (uint32, gonvml.Return) {
 	return 0, gonvml.ERROR_NOT_SUPPORTED
 }
 
-func (d *device) GetMigMode() (current, pending int, ret gonvml.Return) {
-	if !d.profile.mig {
-		return 0, 0, gonvml.ERROR_NOT_SUPPORTED
-	}
-	return gonvml.DEVICE_MIG_DISABLE, gonvml.DEVICE_MIG_DISABLE, d.identity()
-}
-
-func (d *device) GetMaxMigDeviceCount() (int, gonvml.Return) {
-	if !d.profile.mig {
-		return 0, d.identity()
-	}
-	return 7, d.identity()
-}
-
-func (d *device) GetMigDeviceHandleByIndex(int) (gonvml.Device, gonvml.Return) {
-	return nil, gonvml.ERROR_NOT_FOUND // MIG is off
-}
-
 // What a GPU shows.
 
 func (d *device) GetMemoryInfo_v2() (gonvml.Memory_v2, gonvml.Return) {
@@ -125,6 +107,9 @@ func (d *device) GetMemoryInfo() (gonvml.Memory, gonvml.Return) {
 }
 
 func (d *device) GetUtilizationRates() (gonvml.Utilization, gonvml.Return) {
+	if len(d.profile.cut) > 0 {
+		return gonvml.Utilization{}, gonvml.ERROR_NOT_SUPPORTED // as with MIG on real GPUs
+	}
 	return answer(d, func(r reading) gonvml.Utilization {
 		return gonvml.Utilization{Gpu: uint32(math.Round(r.util)), Memory: uint32(math.Round(0.6 * r.util))}
 	})
@@ -148,6 +133,8 @@ func (d *device) GetClockInfo(t gonvml.ClockType) (uint32, gonvml.Return) {
 		return answer(d, func(r reading) uint32 { return uint32(math.Round(r.smMHz)) })
 	case gonvml.CLOCK_MEM:
 		return answer(d, func(r reading) uint32 { return uint32(math.Round(r.memMHz)) })
+	case gonvml.CLOCK_VIDEO:
+		return answer(d, func(r reading) uint32 { return uint32(math.Round(d.profile.videoMHz[boolIndex(!r.idle)])) })
 	}
 	return 0, gonvml.ERROR_NOT_SUPPORTED
 }
@@ -179,14 +166,14 @@ func (d *device) GetPcieThroughput(c gonvml.PcieUtilCounter) (uint32, gonvml.Ret
 }
 
 func (d *device) GetTotalEccErrors(t gonvml.MemoryErrorType, c gonvml.EccCounterType) (uint64, gonvml.Return) {
-	if c != gonvml.VOLATILE_ECC {
-		return 0, gonvml.ERROR_NOT_SUPPORTED
-	}
 	return answer(d, func(r reading) uint64 {
-		if t == gonvml.MEMORY_ERROR_TYPE_UNCORRECTED {
-			return r.faults.eccUncorrected
+		switch {
+		case t != gonvml.MEMORY_ERROR_TYPE_UNCORRECTED:
+			return 0
+		case c == gonvml.AGGREGATE_ECC:
+			return r.eccLife
 		}
-		return 0
+		return r.faults.eccUncorrected
 	})
 }
 
@@ -206,6 +193,7 @@ func (d *device) GetCurrentClocksEventReasons() (uint64, gonvml.Return) {
 			{r.powerCap, gonvml.ClocksEventReasonSwPowerCap},
 			{r.swThermal, gonvml.ClocksEventReasonSwThermalSlowdown},
 			{r.hwThermal, gonvml.ClocksThrottleReasonHwThermalSlowdown | gonvml.ClocksThrottleReasonHwSlowdown},
+			{r.faults.powerBrake, gonvml.ClocksThrottleReasonHwPowerBrakeSlowdown | gonvml.ClocksThrottleReasonHwSlowdown},
 		} {
 			if reason.on {
 				bits |= reason.bit
@@ -217,22 +205,4 @@ func (d *device) GetCurrentClocksEventReasons() (uint64, gonvml.Return) {
 
 func (d *device) GetCurrentClocksThrottleReasons() (uint64, gonvml.Return) {
 	return d.GetCurrentClocksEventReasons()
-}
-
-func (d *device) GetComputeRunningProcesses() ([]gonvml.ProcessInfo, gonvml.Return) {
-	return answer(d, func(r reading) []gonvml.ProcessInfo {
-		infos := []gonvml.ProcessInfo{}
-		for _, p := range r.processes {
-			infos = append(infos, gonvml.ProcessInfo{
-				Pid: uint32(p.PID), UsedGpuMemory: p.MemoryBytes,
-				GpuInstanceId: math.MaxUint32, ComputeInstanceId: math.MaxUint32, // none, without MIG
-			})
-		}
-		return infos
-	})
-}
-
-func (d *device) GetGraphicsRunningProcesses() ([]gonvml.ProcessInfo, gonvml.Return) {
-	_, ret := d.read()
-	return nil, ret
 }

@@ -3,8 +3,8 @@
 // real hardware.
 //
 // A simulated node is a folder: spec.json says which GPUs it has, state.json
-// how warm they are and what is wrong with them, events.json which Xids
-// happened, and load/ (package stoker/gpu/sim/load) what the tasks ask of
+// how warm they are, what they counted and what is wrong with them,
+// events.json what their driver reported, and load/ (package stoker/gpu/sim/load) what the tasks ask of
 // them. The device plugin, the agent and the injector of faults of one node
 // share the folder; a lock file orders them.
 //

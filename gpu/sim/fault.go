@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // Kind is a kind of fault.
@@ -19,7 +20,23 @@ const (
 	FaultThermal Kind = "thermal" // the cooling fails: the GPU heats up and slows down
 	FaultLost    Kind = "lost"    // the GPU is gone from the bus
 	FaultHang    Kind = "hang"    // calls to the driver for this GPU do not return
+
+	FaultPowerBrake Kind = "power-brake" // the power supply asks the GPU to slow down
+	FaultNVLink     Kind = "nvlink"      // one of its links counts errors
+	// FaultDriver unloads the driver of the whole node and loads it again
+	// after DriverAway; it is not kept as a fault of a GPU.
+	FaultDriver Kind = "driver-reload"
 )
+
+// DriverAway is for how long FaultDriver leaves the node without a driver.
+const DriverAway = 5 * time.Second
+
+// Kinds lists the kinds of fault.
+func Kinds() []Kind {
+	return []Kind{
+		FaultXid, FaultECC, FaultRemap, FaultThermal, FaultPowerBrake, FaultNVLink, FaultLost, FaultHang, FaultDriver,
+	}
+}
 
 // Fault is one thing that is wrong with one GPU, until it is cleared.
 type Fault struct {
@@ -31,6 +48,7 @@ type Fault struct {
 // faults is what the faults of one GPU come to.
 type faults struct {
 	lost, hang, thermal        bool
+	powerBrake, nvlink         bool
 	eccUncorrected             uint64
 	remapPending, remapFailure bool
 }
@@ -50,6 +68,10 @@ func effects(list []Fault) faults {
 			f.lost = true
 		case FaultHang:
 			f.hang = true
+		case FaultPowerBrake:
+			f.powerBrake = true
+		case FaultNVLink:
+			f.nvlink = true
 		case FaultXid:
 			switch fault.Xid {
 			case 48, 94, 95, 140:
@@ -74,29 +96,103 @@ func Inject(dir string, f Fault) error {
 		return errors.New("inject fault: say which Xid")
 	case f.Kind != FaultXid && f.Xid != 0:
 		return fmt.Errorf("inject fault: %q has no Xid", f.Kind)
-	case !slices.Contains([]Kind{FaultXid, FaultECC, FaultRemap, FaultThermal, FaultLost, FaultHang}, f.Kind):
+	case !slices.Contains(Kinds(), f.Kind):
 		return fmt.Errorf("inject fault: %q is no kind of fault", f.Kind)
 	}
-	err := change(dir, f.GPU, func(t *thermal) {
-		t.Faults = append(t.Faults, f)
-	}, func(log *xidLog) {
-		if f.Kind != FaultXid {
-			return
-		}
-		log.Last++
-		log.Xids = append(log.Xids, xidEntry{Seq: log.Last, GPU: f.GPU, Xid: f.Xid})
-		log.Xids = log.Xids[max(0, len(log.Xids)-keptXids):]
-	})
+	err := change(dir, f.GPU, func(p profile, s *state) error { return s.suffer(p, f) }, events(f)...)
 	if err != nil {
 		return fmt.Errorf("inject fault: %w", err)
 	}
 	return nil
 }
 
+// suffer lets a fault happen.
+func (s *state) suffer(p profile, f Fault) error {
+	t := &s.Devices[f.GPU]
+	switch f.Kind {
+	case FaultDriver:
+		s.reload()
+		return nil
+	case FaultNVLink:
+		if p.nvlinks == 0 {
+			return fmt.Errorf("%s has no NVLink", p.name)
+		}
+	case FaultThermal:
+		// Whoever injects it wants to see the slowdown, not to wait for the heat.
+		t.TempC = max(t.TempC, p.hwSlowdownC+1)
+	}
+	before := effects(t.Faults).eccUncorrected
+	t.Faults = append(t.Faults, f)
+	t.ECCLife += effects(t.Faults).eccUncorrected - before
+	return nil
+}
+
+// reload loads the driver anew: counters start again, what is wrong with the
+// hardware stays.
+func (s *state) reload() {
+	s.Driver = driver{Loads: s.Driver.Loads + 1, Back: time.Now().Add(DriverAway)}
+	for i := range s.Devices {
+		t := &s.Devices[i]
+		if effects(t.Faults).lost {
+			s.Driver.Absent = append(s.Driver.Absent, i)
+			continue
+		}
+		t.EnergyJoules, t.Throttled, t.LinkKiB, t.LinkErrors = 0, nil, 0, 0
+		t.Faults = slices.DeleteFunc(slices.Clone(t.Faults), func(f Fault) bool {
+			return f.Kind == FaultXid || f.Kind == FaultECC || f.Kind == FaultHang
+		})
+	}
+}
+
+// events are what the driver reports of a fault, in NVML's types.
+func events(f Fault) []xidEntry {
+	const doubleBit, clock, retired, retiring = 2, 16, 1024, 2048
+	typed := func(t uint64) xidEntry { return xidEntry{GPU: f.GPU, Type: t} }
+	switch f.Kind {
+	case FaultXid:
+		out := []xidEntry{{GPU: f.GPU, Xid: f.Xid}}
+		switch f.Xid {
+		case 48:
+			out = append(out, typed(doubleBit))
+		case 63:
+			out = append(out, typed(retired))
+		case 64:
+			out = append(out, typed(retiring))
+		}
+		return out
+	case FaultECC:
+		return []xidEntry{typed(doubleBit)}
+	case FaultRemap:
+		return []xidEntry{typed(retiring)}
+	case FaultThermal, FaultPowerBrake:
+		return []xidEntry{typed(clock)}
+	}
+	return nil
+}
+
+// Signal lets the driver of the node in dir report an event of one of NVML's
+// types for a GPU, and nothing else happen.
+func Signal(dir string, gpu int, eventType uint64) error {
+	err := change(dir, gpu, func(profile, *state) error { return nil }, xidEntry{GPU: gpu, Type: eventType})
+	if err != nil {
+		return fmt.Errorf("signal event: %w", err)
+	}
+	return nil
+}
+
 // Clear ends all faults of a GPU and resets it, as an operator would: its
-// error counts and its energy counter start again.
+// error counts and its energy counter start again. A driver that is away is back.
 func Clear(dir string, gpu int) error {
-	err := change(dir, gpu, func(t *thermal) { t.Faults, t.EnergyJoules = nil, 0 }, func(*xidLog) {})
+	err := change(dir, gpu, func(p profile, s *state) error {
+		t := &s.Devices[gpu]
+		if effects(t.Faults).thermal {
+			t.TempC = min(t.TempC, p.slowdownC-5) // whoever repairs the cooling need not wait either
+		}
+		*t = thermal{TempC: t.TempC, ECCLife: t.ECCLife}
+		s.Driver.Back = time.Time{}
+		s.Driver.Absent = slices.DeleteFunc(s.Driver.Absent, func(i int) bool { return i == gpu })
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("clear faults: %w", err)
 	}
@@ -126,14 +222,18 @@ func Faults(dir string) ([]Fault, error) {
 	return all, nil
 }
 
-// change applies a change to one GPU and to the log of Xids.
-func change(dir string, index int, device func(*thermal), log func(*xidLog)) error {
+// change applies a change to the state of one GPU, and adds events to the log.
+func change(dir string, index int, do func(profile, *state) error, events ...xidEntry) error {
 	spec, err := readSpec(dir)
 	if err != nil {
 		return err
 	}
 	if index < 0 || index >= len(spec.GPUs) {
 		return fmt.Errorf("node %s has no GPU %d: it has %d", spec.Node, index, len(spec.GPUs))
+	}
+	p, err := profileOf(spec.GPUs[index])
+	if err != nil {
+		return err
 	}
 	unlock, err := lock(dir)
 	if err != nil {
@@ -144,20 +244,26 @@ func change(dir string, index int, device func(*thermal), log func(*xidLog)) err
 	if err != nil {
 		return err
 	}
-	device(&s.Devices[index])
+	if err := do(p, &s); err != nil {
+		return err
+	}
 	if err := writeJSON(filepath.Join(dir, stateFile), s); err != nil {
 		return err
 	}
-	before, err := readXids(dir)
+	if len(events) == 0 {
+		return nil // listeners look at the time of the file
+	}
+	log, err := readXids(dir)
 	if err != nil {
 		return err
 	}
-	after := before
-	log(&after)
-	if after.Last == before.Last {
-		return nil // listeners look at the time of the file
+	for _, e := range events {
+		log.Last++
+		e.Seq = log.Last
+		log.Xids = append(log.Xids, e)
 	}
-	return writeJSON(filepath.Join(dir, eventsFile), after)
+	log.Xids = log.Xids[max(0, len(log.Xids)-keptXids):]
+	return writeJSON(filepath.Join(dir, eventsFile), log)
 }
 
 func readXids(dir string) (xidLog, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,8 +17,12 @@ import (
 
 const (
 	fresh    = 100 * time.Millisecond // how long a moment answers calls
-	pollStep = 100 * time.Millisecond // between two looks for an Xid, or for the end of a hang
+	pollStep = 100 * time.Millisecond // between two looks for an event, or for the end of a hang
 )
+
+const supportedEvents = gonvml.EventTypeXidCriticalError | gonvml.EventTypeSingleBitEccErrorStorm | gonvml.EventTypeDoubleBitEccError |
+	gonvml.EventTypeDramRetirementEvent | gonvml.EventTypeDramRetirementFailure | gonvml.EventTypeNonFatalPoisonError |
+	gonvml.EventTypeFatalPoisonError | gonvml.EventTypeClock | gonvml.EventTypePowerSourceChange | gonvml.EventMigConfigChange
 
 // library is the GPUs of one folder as an nvml.Library.
 type library struct {
@@ -28,6 +33,8 @@ type library struct {
 	mu     sync.Mutex
 	open   bool
 	closed chan struct{} // closed by Shutdown, so that hung calls return
+	loads  int           // of the driver when it was opened
+	found  []*device     // the handles by NVML's index
 	moment moment
 	taken  time.Time // when moment was
 }
@@ -56,11 +63,25 @@ func OpenAt(dir string, now func() time.Time) (nvml.Library, error) {
 // Supports is true: the simulated driver is a recent one.
 func (l *library) Supports(string) bool { return true }
 
+// Init finds the GPUs, unless the driver is away.
 func (l *library) Init() gonvml.Return {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.open {
-		l.open, l.closed = true, make(chan struct{})
+	if l.open {
+		return gonvml.SUCCESS
+	}
+	d, err := driverOf(l.dir, len(l.handles))
+	if err != nil {
+		return gonvml.ERROR_UNKNOWN
+	}
+	if time.Now().Before(d.Back) { // by the clock of the world, as the module is loaded
+		return gonvml.ERROR_DRIVER_NOT_LOADED
+	}
+	l.open, l.closed, l.loads, l.found, l.taken = true, make(chan struct{}), d.Loads, nil, time.Time{}
+	for i, h := range l.handles {
+		if !slices.Contains(d.Absent, i) {
+			l.found = append(l.found, h)
+		}
 	}
 	return gonvml.SUCCESS
 }
@@ -82,13 +103,21 @@ func (l *library) SystemGetDriverVersion() (string, gonvml.Return) {
 
 func (l *library) SystemGetCudaDriverVersion_v2() (int, gonvml.Return) { return 13000, gonvml.SUCCESS }
 
-func (l *library) DeviceGetCount() (int, gonvml.Return) { return len(l.handles), gonvml.SUCCESS }
+func (l *library) DeviceGetCount() (int, gonvml.Return) { return len(l.devices()), gonvml.SUCCESS }
+
+// devices are those that the driver found when it was loaded.
+func (l *library) devices() []*device {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.found
+}
 
 func (l *library) DeviceGetHandleByIndex(index int) (nvml.Device, gonvml.Return) {
-	if index < 0 || index >= len(l.handles) {
+	found := l.devices()
+	if index < 0 || index >= len(found) {
 		return nil, gonvml.ERROR_INVALID_ARGUMENT
 	}
-	return l.handles[index], gonvml.SUCCESS
+	return found[index], gonvml.SUCCESS
 }
 
 func (l *library) EventSetCreate() (nvml.EventSet, gonvml.Return) {
@@ -104,6 +133,13 @@ func (l *library) ended() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.closed
+}
+
+// at is when the readings that calls answer with were taken.
+func (l *library) at() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.taken
 }
 
 // read gives what one GPU shows now.
@@ -122,19 +158,22 @@ func (l *library) read(index int) (reading, gonvml.Return) {
 		}
 		l.moment, l.taken = m, now
 	}
+	if l.moment.driver.Loads != l.loads {
+		return reading{}, gonvml.ERROR_UNINITIALIZED // it was unloaded under the open library
+	}
 	if index >= len(l.moment.readings) {
 		return reading{}, gonvml.ERROR_GPU_IS_LOST // taken out of the spec
 	}
 	return l.moment.readings[index], gonvml.SUCCESS
 }
 
-// eventSet reports the Xids injected since it was made.
+// eventSet reports what was injected since it was made.
 type eventSet struct {
 	library *library
 
 	mu      sync.Mutex
-	devices []*device
-	seen    int // the number of the last Xid looked at
+	devices map[*device]uint64 // and the types of event that each is to report
+	seen    int                // the number of the last entry looked at
 	file    os.FileInfo
 	queue   []xidEntry
 }
@@ -144,12 +183,15 @@ func (s *eventSet) Register(d nvml.Device, eventTypes uint64) gonvml.Return {
 	if !ok || sd.library != s.library {
 		return gonvml.ERROR_INVALID_ARGUMENT
 	}
-	if eventTypes&gonvml.EventTypeXidCriticalError == 0 {
+	if eventTypes&^supportedEvents != 0 {
 		return gonvml.ERROR_NOT_SUPPORTED
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.devices = append(s.devices, sd)
+	if s.devices == nil {
+		s.devices = map[*device]uint64{}
+	}
+	s.devices[sd] |= eventTypes
 	return gonvml.SUCCESS
 }
 
@@ -173,7 +215,7 @@ func (s *eventSet) Wait(timeoutMillis uint32) (nvml.Event, gonvml.Return) {
 	}
 }
 
-// next takes one Xid of a registered device, when there is one.
+// next takes one entry of a registered device, when there is one.
 func (s *eventSet) next() (nvml.Event, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,9 +225,13 @@ func (s *eventSet) next() (nvml.Event, bool, error) {
 	for len(s.queue) > 0 {
 		x := s.queue[0]
 		s.queue = s.queue[1:]
-		for _, d := range s.devices {
-			if d.index == x.GPU {
-				return nvml.Event{Device: d, Type: gonvml.EventTypeXidCriticalError, Data: x.Xid}, true, nil
+		kind := x.Type
+		if x.Xid != 0 {
+			kind = gonvml.EventTypeXidCriticalError
+		}
+		for d, types := range s.devices {
+			if d.index == x.GPU && types&kind != 0 {
+				return nvml.Event{Device: d, Type: kind, Data: x.Xid}, true, nil
 			}
 		}
 	}

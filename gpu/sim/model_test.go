@@ -39,7 +39,7 @@ func TestModelSettles(t *testing.T) {
 		"no cooling, full":    {H100, busy(100), []Fault{{Kind: FaultThermal}}, [2]float64{200, 400}, [2]float64{92, 115}, [2]float64{500, 700}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, r := mustProfile(t, c.profile).step(thermal{TempC: ambientC, Faults: c.faults}, c.reports, time.Hour)
+			_, r := mustProfile(t, c.profile).step(thermal{TempC: ambientC, Faults: c.faults}, work{whole: c.reports}, time.Hour)
 			for what, v := range map[string]struct {
 				got  float64
 				want [2]float64
@@ -57,7 +57,7 @@ func TestModelSettles(t *testing.T) {
 
 func TestTemperatureHasInertia(t *testing.T) {
 	p := mustProfile(t, H100)
-	_, soon := p.step(thermal{TempC: 31}, busy(100), time.Second)
+	_, soon := p.step(thermal{TempC: 31}, work{whole: busy(100)}, time.Second)
 	if soon.tempC < 32 || soon.tempC > 35 || soon.watts < 680 {
 		t.Errorf("after a second under load: %.1f C at %.0f W, want a little warmer at full power", soon.tempC, soon.watts)
 	}
@@ -69,10 +69,10 @@ func TestHowOftenItIsReadDoesNotMatter(t *testing.T) {
 	for name, faults := range map[string][]Fault{"cooled": nil, "no cooling": {{Kind: FaultThermal}}} {
 		t.Run(name, func(t *testing.T) {
 			start := thermal{TempC: ambientC, Faults: faults}
-			once, _ := p.step(start, busy(90), time.Minute)
+			once, _ := p.step(start, work{whole: busy(90)}, time.Minute)
 			often := start
 			for range 600 {
-				often, _ = p.step(often, busy(90), 100*time.Millisecond)
+				often, _ = p.step(often, work{whole: busy(90)}, 100*time.Millisecond)
 			}
 			if math.Abs(once.TempC-often.TempC) > 0.5 || math.Abs(once.EnergyJoules/often.EnergyJoules-1) > 0.01 {
 				t.Errorf("once: %.2f C %.0f J; often: %.2f C %.0f J", once.TempC, once.EnergyJoules, often.TempC, often.EnergyJoules)

@@ -33,7 +33,7 @@ func TestCreateDescribesTheGPUs(t *testing.T) {
 	if len(uuids) != 16 || len(buses) != 16 {
 		t.Errorf("%d uuids and %d bus ids for 16 GPUs", len(uuids), len(buses))
 	}
-	if d := devices[0]; d.Model != "NVIDIA H100 80GB HBM3" || d.MemoryBytes != 81559<<20 || *d.PowerLimitWatts != 700 || *d.MaxSMClockMHz != 1980 {
+	if d := devices[0]; d.Model != "NVIDIA H100 80GB HBM3" || d.MemoryBytes != 81559<<20 {
 		t.Errorf("the H100 is %+v", d)
 	}
 }

@@ -13,8 +13,10 @@ import (
 
 // Spec says which GPUs a simulated node has.
 type Spec struct {
-	Node string   `json:"node"` // the seed of the UUIDs
-	GPUs []string `json:"gpus"` // the profile of each, by index
+	Node string `json:"node"` // the seed of the UUIDs
+	// GPUs is the profile of each, by index; "h100:3g.40gb,1g.10gb" is cut into
+	// MIG instances.
+	GPUs []string `json:"gpus"`
 	// Allocs is the folder of the node's Nomad allocations, in which tasks
 	// report their load; empty when only LoadDir is used.
 	Allocs string `json:"allocs,omitempty"`
@@ -64,7 +66,8 @@ func Create(dir string, spec Spec) error {
 	return nil
 }
 
-// Devices lists the GPUs of the node in dir as they are described.
+// Devices lists what the GPUs of the node in dir are called, by index; what
+// they can do only their driver tells.
 func Devices(dir string) ([]gpu.Device, error) {
 	spec, err := readSpec(dir)
 	if err != nil {
@@ -76,10 +79,9 @@ func Devices(dir string) ([]gpu.Device, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read simulated GPUs: %w", err)
 		}
-		limit, sm, mem := p.limitWatts, p.smMHz[1], p.memMHz[1]
 		devices[i] = gpu.Device{
 			UUID: spec.uuid(i), Index: i, Model: p.name, PCI: fmt.Sprintf("0000:%02x:00.0", busOf(i)), Serial: spec.serial(i),
-			MemoryBytes: p.memoryMiB * mib, PowerLimitWatts: &limit, MaxSMClockMHz: &sm, MaxMemClockMHz: &mem,
+			MemoryBytes: p.memoryMiB * mib,
 		}
 	}
 	return devices, nil
@@ -103,6 +105,13 @@ func (s Spec) uuid(index int) gpu.UUID {
 	h := s.seed(index)
 	h[6], h[8] = h[6]&0x0f|0x80, h[8]&0x3f|0x80
 	return gpu.UUID(fmt.Sprintf("GPU-%x-%x-%x-%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16]))
+}
+
+// instance is the UUID of a MIG instance of a GPU.
+func (s Spec) instance(index, n int) gpu.UUID {
+	h := sha256.Sum256(fmt.Appendf(nil, "stoker simulated mig\x00%s\x00%d\x00%d", s.Node, index, n))
+	h[6], h[8] = h[6]&0x0f|0x80, h[8]&0x3f|0x80
+	return gpu.UUID(fmt.Sprintf("MIG-%x-%x-%x-%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16]))
 }
 
 func (s Spec) serial(index int) string {

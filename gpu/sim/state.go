@@ -15,14 +15,28 @@ import (
 // state is state.json: what the GPUs of a node remember.
 type state struct {
 	At      time.Time `json:"at"` // of the last step
+	Driver  driver    `json:"driver,omitzero"`
 	Devices []thermal `json:"devices"`
+}
+
+// driver is what became of the node's driver.
+type driver struct {
+	Loads  int       `json:"loads"`            // how often it was loaded again
+	Back   time.Time `json:"back,omitzero"`    // it is not loaded before
+	Absent []int     `json:"absent,omitempty"` // GPUs that it did not find when it was loaded
 }
 
 // thermal is the memory of one GPU.
 type thermal struct {
 	TempC        float64 `json:"temp_c"`
 	EnergyJoules float64 `json:"energy_joules"` // since the last reset
-	Faults       []Fault `json:"faults,omitempty"`
+	// Throttled is for how long each reason has held the clocks back, in
+	// seconds since the last reset.
+	Throttled  map[string]float64 `json:"throttled,omitempty"`
+	LinkKiB    float64            `json:"link_kib,omitempty"`    // that went over each NVLink and way
+	LinkErrors float64            `json:"link_errors,omitempty"` // of the one that FaultNVLink damages
+	ECCLife    uint64             `json:"ecc_life,omitempty"`    // uncorrectable errors over its life
+	Faults     []Fault            `json:"faults,omitempty"`
 }
 
 // xidLog is events.json.
@@ -34,7 +48,9 @@ type xidLog struct {
 type xidEntry struct {
 	Seq int    `json:"seq"`
 	GPU int    `json:"gpu"`
-	Xid uint64 `json:"xid"`
+	Xid uint64 `json:"xid,omitempty"`
+	// Type is NVML's type of event, for one that is no Xid.
+	Type uint64 `json:"type,omitempty"`
 }
 
 const keptXids = 64
@@ -76,6 +92,7 @@ func readState(dir string, gpus int) (state, error) {
 // now is one moment of a node: what the calls answer until the next.
 type moment struct {
 	spec     Spec
+	driver   driver
 	readings []reading // by index
 }
 
@@ -106,19 +123,29 @@ func advance(dir string, now time.Time) (moment, error) {
 	if !s.At.IsZero() {
 		elapsed = max(now.Sub(s.At), 0)
 	}
-	m := moment{spec: spec, readings: make([]reading, len(spec.GPUs))}
+	m := moment{spec: spec, driver: s.Driver, readings: make([]reading, len(spec.GPUs))}
 	for i, name := range spec.GPUs {
 		p, err := profileOf(name)
 		if err != nil {
 			return moment{}, fmt.Errorf("read simulated GPUs: %w", err)
 		}
-		s.Devices[i], m.readings[i] = p.step(s.Devices[i], byDevice[spec.uuid(i)], elapsed)
+		s.Devices[i], m.readings[i] = p.step(s.Devices[i], spec.work(i, p, byDevice), elapsed)
 	}
 	s.At = now
 	if err := writeJSON(filepath.Join(dir, stateFile), s); err != nil {
 		return moment{}, fmt.Errorf("write simulated GPUs: %w", err)
 	}
 	return m, nil
+}
+
+// work is what the tasks ask of one GPU. What they ask of an instance is its
+// part of the whole.
+func (s Spec) work(index int, p profile, byDevice map[gpu.UUID][]load.Report) work {
+	w := work{whole: byDevice[s.uuid(index)]}
+	for n := range p.cut {
+		w.instances = append(w.instances, byDevice[s.instance(index, n)])
+	}
+	return w
 }
 
 // loads reads what all tasks of the node report.
@@ -140,4 +167,15 @@ func loads(dir string, spec Spec) ([]load.Report, error) {
 		all = append(all, reports...)
 	}
 	return all, nil
+}
+
+// driverOf is what became of the driver of the node in dir.
+func driverOf(dir string, gpus int) (driver, error) {
+	unlock, err := lock(dir)
+	if err != nil {
+		return driver{}, err
+	}
+	defer unlock()
+	s, err := readState(dir, gpus)
+	return s.Driver, err
 }
