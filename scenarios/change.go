@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"stoker/cluster"
@@ -94,6 +93,9 @@ func decided(s *cluster.Snapshot, id cluster.EvalID) bool {
 // effective says that the thing itself shows the change.
 func effective(s *cluster.Snapshot, p *action.Plan) bool {
 	switch p.ID {
+	case action.Ineligible:
+		n := s.Node(p.Node)
+		return n == nil || !n.Eligible
 	case action.Drain, action.Undrain:
 		n := s.Node(p.Node)
 		return n == nil || (!n.Draining && n.Eligible) == (p.ID == action.Undrain)
@@ -207,7 +209,7 @@ func (r *run) note(s *cluster.Snapshot, p *action.Plan) *undo {
 	switch {
 	case p.ID == action.Submit && !r.owns(p.Request.Job):
 		u.back = action.Request{ID: action.Stop, Job: p.Request.Job, Purge: true}
-	case p.ID == action.Drain:
+	case p.ID == action.Drain || p.ID == action.Ineligible:
 		u.back = action.Request{ID: action.Undrain, Node: p.Node}
 	case p.ID == action.Scale && !r.owns(p.Request.Job):
 		u.back = action.Request{ID: action.Scale, Job: p.Request.Job, Group: p.Group, Count: groupCount(s, p)}
@@ -251,7 +253,7 @@ func (u *undo) what() string {
 	case action.Scale:
 		return fmt.Sprintf("scale of %s.%s", u.back.Job, u.back.Group)
 	}
-	return "drain of " + strings.TrimPrefix(u.plan.Title, "drain ")
+	return "the state of node " + u.plan.NodeName
 }
 
 // byHand is the command that does what the cleanup could not.
@@ -262,7 +264,7 @@ func (u *undo) byHand() string {
 	case action.Scale:
 		return fmt.Sprintf("stoker scale --group %s %s %d", u.back.Group, u.back.Job, u.back.Count)
 	}
-	return "stoker drain --off " + strings.TrimPrefix(u.plan.Title, "drain node ")
+	return "stoker drain --off " + u.plan.NodeName
 }
 
 // goneFor is how long a job that was stopped may take until it holds nothing.

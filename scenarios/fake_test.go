@@ -352,6 +352,11 @@ func (tn *town) Undrain(context.Context, cluster.NodeID) (cluster.Submitted, err
 	return tn.node("undrain", false)
 }
 
+// Ineligible closes the node and moves nothing.
+func (tn *town) Ineligible(context.Context, cluster.NodeID) (cluster.Submitted, error) {
+	return tn.node("ineligible", true)
+}
+
 func (tn *town) node(what string, draining bool) (cluster.Submitted, error) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()

@@ -109,7 +109,7 @@ func (p *reader) step(y *stepYAML) Step {
 }
 
 func allKinds() []Kind {
-	return []Kind{KindRequire, KindAssert, KindWait, KindRemember, KindRun, KindSubmit, KindScale, KindRestart, KindStop, KindDrain, KindUndrain}
+	return []Kind{KindRequire, KindAssert, KindWait, KindRemember, KindRun, KindSubmit, KindScale, KindRestart, KindStop, KindDrain, KindIneligible, KindUndrain}
 }
 
 func words(kinds []Kind) []string {
@@ -125,6 +125,7 @@ func kindsOf(y *stepYAML) []Kind {
 		KindRequire: y.Require != nil, KindAssert: y.Assert != nil, KindWait: y.Wait != nil, KindRemember: y.Remember != nil,
 		KindRun: y.Run != nil, KindSubmit: y.Submit != nil, KindScale: y.Scale != nil, KindRestart: y.Restart != nil,
 		KindStop: y.Stop != nil, KindDrain: y.Drain != nil, KindUndrain: y.Undrain != nil,
+		KindIneligible: y.Ineligible != nil,
 	}
 	return slices.DeleteFunc(allKinds(), func(k Kind) bool { return !has[k] })
 }
@@ -154,6 +155,8 @@ func (p *reader) body(st *Step, y *stepYAML) {
 		p.change(st, y.Stop, "job", "purge")
 	case KindDrain:
 		p.change(st, y.Drain, "node", "deadline")
+	case KindIneligible:
+		p.change(st, y.Ineligible, "node")
 	case KindUndrain:
 		p.change(st, y.Undrain, "node")
 	}

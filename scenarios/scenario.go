@@ -45,6 +45,8 @@ const (
 	KindStop     Kind = Kind(action.Stop)
 	KindDrain    Kind = Kind(action.Drain)
 	KindUndrain  Kind = Kind(action.Undrain)
+
+	KindIneligible Kind = Kind(action.Ineligible)
 )
 
 // Step is one step of a scenario.

@@ -26,21 +26,22 @@ type varYAML struct {
 type stepsYAML []*stepYAML
 
 type stepYAML struct {
-	Name      scalar         `yaml:"name"`
-	Require   checksYAML     `yaml:"require"`
-	Assert    checksYAML     `yaml:"assert"`
-	Within    scalar         `yaml:"within"`
-	Wait      *waitYAML      `yaml:"wait"`
-	Remember  pairs          `yaml:"remember"`
-	Run       *runYAML       `yaml:"run"`
-	Submit    *submitYAML    `yaml:"submit"`
-	Scale     *changeYAML    `yaml:"scale"`
-	Restart   *changeYAML    `yaml:"restart"`
-	Stop      *changeYAML    `yaml:"stop"`
-	Drain     *changeYAML    `yaml:"drain"`
-	Undrain   *changeYAML    `yaml:"undrain"`
-	Show      scalar         `yaml:"show"`
-	Meanwhile *meanwhileYAML `yaml:"meanwhile"`
+	Name       scalar         `yaml:"name"`
+	Require    checksYAML     `yaml:"require"`
+	Assert     checksYAML     `yaml:"assert"`
+	Within     scalar         `yaml:"within"`
+	Wait       *waitYAML      `yaml:"wait"`
+	Remember   pairs          `yaml:"remember"`
+	Run        *runYAML       `yaml:"run"`
+	Submit     *submitYAML    `yaml:"submit"`
+	Scale      *changeYAML    `yaml:"scale"`
+	Restart    *changeYAML    `yaml:"restart"`
+	Stop       *changeYAML    `yaml:"stop"`
+	Drain      *changeYAML    `yaml:"drain"`
+	Undrain    *changeYAML    `yaml:"undrain"`
+	Show       scalar         `yaml:"show"`
+	Ineligible *changeYAML    `yaml:"ineligible"`
+	Meanwhile  *meanwhileYAML `yaml:"meanwhile"`
 
 	pos Position
 	err error // what cannot be read of it

@@ -199,14 +199,26 @@ func (c *Client) Undrain(ctx context.Context, id cluster.NodeID) (cluster.Submit
 	return c.drain(ctx, id, &api.DrainOptions{MarkEligible: true})
 }
 
+// Ineligible keeps new work away from a node and leaves what runs there.
+func (c *Client) Ineligible(ctx context.Context, id cluster.NodeID) (cluster.Submitted, error) {
+	resp, err := c.api.Nodes().ToggleEligibility(string(id), false, c.write(ctx, ""))
+	if err != nil {
+		return cluster.Submitted{}, c.fault(err)
+	}
+	return evaluated(resp.EvalIDs), nil
+}
+
+func evaluated(ids []string) (out cluster.Submitted) {
+	if len(ids) > 0 {
+		out.Eval = cluster.EvalID(ids[0])
+	}
+	return out
+}
+
 func (c *Client) drain(ctx context.Context, id cluster.NodeID, opts *api.DrainOptions) (cluster.Submitted, error) {
 	resp, err := c.api.Nodes().UpdateDrainOpts(string(id), opts, c.write(ctx, ""))
 	if err != nil {
 		return cluster.Submitted{}, c.fault(err)
 	}
-	var out cluster.Submitted
-	if len(resp.EvalIDs) > 0 {
-		out.Eval = cluster.EvalID(resp.EvalIDs[0])
-	}
-	return out, nil
+	return evaluated(resp.EvalIDs), nil
 }

@@ -18,6 +18,8 @@ const (
 	Stop    ID = "stop"
 	Drain   ID = "drain"
 	Undrain ID = "undrain"
+
+	Ineligible ID = "ineligible"
 )
 
 // On says what an action acts on.
@@ -47,6 +49,7 @@ func Table() []Def {
 		{Restart, "restart", OnJob, true, "restart the tasks of every allocation, one allocation at a time"},
 		{Stop, "stop", OnJob, true, "stop a job and free what it holds"},
 		{Drain, "drain", OnNode, true, "move all work off a node and keep new work away"},
+		{Ineligible, "make ineligible", OnNode, false, "keep new work away from a node; what runs there stays"},
 		{Undrain, "undrain", OnNode, false, "end a drain and let the node take work again"},
 	}
 }
@@ -70,7 +73,7 @@ type Request struct {
 	Group string          // Scale; may be empty when the job has one group
 	Count int             // Scale
 	Purge bool            // Stop: forget the job as well
-	Node  cluster.NodeID  // Drain, Undrain
+	Node  cluster.NodeID  // Drain, Undrain, Ineligible
 	// Deadline bounds a drain; allocations still there are then stopped. Zero is DrainDeadline.
 	Deadline time.Duration
 }
@@ -78,8 +81,10 @@ type Request struct {
 // Plan is what an action would do, worked out before anything changes.
 type Plan struct {
 	Request
-	Title   string  // "stop job default/digits"
-	Touches []Touch // one line each
+	Title string // "stop job default/digits"
+	// NodeName is the name of Request.Node.
+	NodeName string
+	Touches  []Touch // one line each
 	// Job is the scheduler's own dry run, for Submit.
 	Job      *cluster.JobPlan
 	Warnings []string

@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -263,26 +264,99 @@ func planDrain(p *Plan, s *cluster.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	p.Title = "drain node " + node.Name
+	p.Title, p.NodeName = "drain node "+node.Name, node.Name
 	if node.Draining {
 		p.Nothing = "node " + node.Name + " is draining already"
 		return nil
 	}
 	p.Touches = []Touch{{"node", node.Name, "takes no new work; stops the rest in " + span(p.Deadline)}}
+	moving := map[string]int{} // GPUs by model
 	for _, a := range s.NodeAllocs(node.ID) {
-		j := s.Job(a.Job)
 		switch {
 		case !a.Stays(): // it goes anyway
-		case j != nil && (j.Type == "system" || j.Type == "sysbatch"):
+		case system(s, &a):
 			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "stops last: it is a system job"})
 		case len(a.GPUs) > 0:
-			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "moves away, with " + gpuCount(len(a.GPUs))})
+			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "moves away, with " + heldGPUs(s, &a)})
+			for _, id := range a.GPUs {
+				if g := s.GPU(id); g != nil {
+					moving[g.Model]++
+				}
+			}
 		default:
 			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "moves away"})
 		}
 	}
+	p.Warnings = homeless(s, node.ID, moving)
 	if !node.Eligible && len(p.Touches) == 1 {
 		p.Touches, p.Nothing = nil, "node "+node.Name+" takes no new work already, and nothing runs on it"
+	}
+	return nil
+}
+
+func system(s *cluster.Snapshot, a *cluster.Alloc) bool {
+	j := s.Job(a.Job)
+	return j != nil && (j.Type == "system" || j.Type == "sysbatch")
+}
+
+// heldGPUs counts what an allocation holds, and names what has failed of it.
+func heldGPUs(s *cluster.Snapshot, a *cluster.Alloc) string {
+	var failed []string
+	for _, id := range a.GPUs {
+		if g := s.GPU(id); g != nil && g.Failed() {
+			failed = append(failed, fmt.Sprint(g.Index))
+		}
+	}
+	text := gpuCount(len(a.GPUs))
+	switch len(failed) {
+	case 0:
+		return text
+	case 1:
+		return text + "; GPU " + failed[0] + " has failed"
+	}
+	return text + "; GPUs " + strings.Join(failed, ", ") + " have failed"
+}
+
+// homeless says which models have too few free GPUs on other nodes for those
+// that move.
+func homeless(s *cluster.Snapshot, from cluster.NodeID, moving map[string]int) []string {
+	if !s.Fleet.Claims {
+		return nil
+	}
+	var out []string
+	for _, model := range slices.Sorted(maps.Keys(moving)) {
+		free := 0
+		for i := range s.GPUs {
+			if g := &s.GPUs[i]; g.Free() && g.Node != from && g.Model == model {
+				free++
+			}
+		}
+		if n := moving[model]; free < n {
+			out = append(out, fmt.Sprintf("%s of %s move, and other nodes have %d free: what finds no place waits", gpuCount(n), model, free))
+		}
+	}
+	return out
+}
+
+func planIneligible(p *Plan, s *cluster.Snapshot) error {
+	node, err := findNode(s, p.Node)
+	if err != nil {
+		return err
+	}
+	p.Title, p.NodeName = "make node "+node.Name+" ineligible", node.Name
+	if !node.Eligible {
+		p.Nothing = "node " + node.Name + " takes no new work already"
+		return nil
+	}
+	p.Touches = []Touch{{"node", node.Name, "takes no new work"}}
+	for _, a := range s.NodeAllocs(node.ID) {
+		switch {
+		case !a.Stays() || system(s, &a):
+		case len(a.GPUs) > 0:
+			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "stays, with " + heldGPUs(s, &a)})
+		default:
+			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "stays"})
+		}
 	}
 	return nil
 }
@@ -303,7 +377,10 @@ func planUndrain(p *Plan, s *cluster.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	p.Title = "end the drain of node " + node.Name
+	p.Title, p.NodeName = "end the drain of node "+node.Name, node.Name
+	if !node.Draining {
+		p.Title = "make node " + node.Name + " eligible"
+	}
 	if !node.Draining && node.Eligible {
 		p.Nothing = "node " + node.Name + " takes work already"
 		return nil

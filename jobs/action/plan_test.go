@@ -97,6 +97,19 @@ func TestPlan(t *testing.T) {
 				{"alloc", "note.g[1]", "moves away"},
 			}, true, "gpu-a", ""},
 		},
+		"ineligible": {
+			action.Request{ID: action.Ineligible, Node: "gpu-a-0000-0000"},
+			shown{"make node gpu-a ineligible", []action.Touch{
+				{"node", "gpu-a", "takes no new work"},
+				{"alloc", "chat.g[1]", "stays, with 2 GPUs"},
+				{"alloc", "chat.g[2]", "stays, with 1 GPU"},
+				{"alloc", "note.g[1]", "stays"},
+			}, false, "", ""},
+		},
+		"ineligible again": {
+			action.Request{ID: action.Ineligible, Node: "gpu-c-0000-0000"},
+			shown{"make node gpu-c ineligible", nil, false, "", "node gpu-c takes no new work already"},
+		},
 		"drain again": {
 			action.Request{ID: action.Drain, Node: "gpu-b-0000-0000"},
 			shown{"drain node gpu-b", nil, true, "", "node gpu-b is draining already"},
@@ -111,11 +124,11 @@ func TestPlan(t *testing.T) {
 		},
 		"undrain what was closed otherwise": {
 			action.Request{ID: action.Undrain, Node: "gpu-c-0000-0000"},
-			shown{"end the drain of node gpu-c", []action.Touch{{"node", "gpu-c", "takes work again"}}, false, "", ""},
+			shown{"make node gpu-c eligible", []action.Touch{{"node", "gpu-c", "takes work again"}}, false, "", ""},
 		},
 		"undrain what is open": {
 			action.Request{ID: action.Undrain, Node: "gpu-a-0000-0000"},
-			shown{"end the drain of node gpu-a", nil, false, "", "node gpu-a takes work already"},
+			shown{"make node gpu-a eligible", nil, false, "", "node gpu-a takes work already"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -263,6 +276,7 @@ func each() []confirmed {
 		{action.Request{ID: action.Restart, Job: id("note")}, "note"},
 		{action.Request{ID: action.Stop, Job: id("idle")}, "idle"},
 		{action.Request{ID: action.Drain, Node: "gpu-c-0000-0000"}, "gpu-c"},
+		{action.Request{ID: action.Ineligible, Node: "gpu-a-0000-0000"}, "gpu-a"},
 		{action.Request{ID: action.Undrain, Node: "gpu-b-0000-0000"}, "gpu-b"},
 		{action.Request{ID: action.Submit, File: cluster.JobFile{Name: "chat.hcl"}}, "chat"},
 	}
@@ -349,6 +363,43 @@ func TestScaleTellsWhatWillWait(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who drains a node because of a GPU sees whose work was on it, and whether
+// what moves finds a place.
+func TestDrainTellsWhatIsSick(t *testing.T) {
+	offer := func(u *cluster.Update) {
+		device := func(id gpu.UUID, healthy bool) cluster.NodeDevice {
+			return cluster.NodeDevice{UUID: id, Model: "H100", Healthy: healthy, HealthText: "lost"}
+		}
+		u.Nodes[0].Devices = []cluster.NodeDevice{device("GPU-1", true), device("GPU-2", false), device("GPU-4", true)}
+		u.Nodes[2].Devices = []cluster.NodeDevice{device("GPU-3", true)}
+	}
+	s := snapshot(t, offer)
+	p := planOn(t, action.Request{ID: action.Drain, Node: "gpu-a-0000-0000"}, s)
+	var effects []string
+	for _, touch := range p.Touches {
+		effects = append(effects, touch.Effect)
+	}
+	if want := "moves away, with 2 GPUs; GPU 1 has failed"; !slices.Contains(effects, want) {
+		t.Errorf("effects %q, want %q among them", effects, want)
+	}
+	if d := cmp.Diff([]string{"3 GPUs of H100 move, and other nodes have 0 free: what finds no place waits"}, p.Warnings); d != "" {
+		t.Error(d)
+	}
+	p = planOn(t, action.Request{ID: action.Ineligible, Node: "gpu-a-0000-0000"}, s)
+	if got := p.Touches[1].Effect; got != "stays, with 2 GPUs; GPU 1 has failed" {
+		t.Errorf("effect %q", got)
+	}
+}
+
+func planOn(t *testing.T, req action.Request, s *cluster.Snapshot) action.Plan {
+	t.Helper()
+	p, err := runner(&scheduler{}).Plan(t.Context(), req, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // Nomad refuses to scale a job while it is rolled out, and a plan says so first.

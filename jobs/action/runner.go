@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type Scheduler interface {
 	RestartAlloc(ctx context.Context, id cluster.AllocID) error
 	Drain(ctx context.Context, id cluster.NodeID, deadline time.Duration) (cluster.Submitted, error)
 	Undrain(ctx context.Context, id cluster.NodeID) (cluster.Submitted, error)
+	Ineligible(ctx context.Context, id cluster.NodeID) (cluster.Submitted, error)
 }
 
 // Runner plans and does actions in one context.
@@ -61,6 +63,8 @@ func (r *Runner) Plan(ctx context.Context, req Request, s *cluster.Snapshot) (Pl
 		err = planDrain(&p, s)
 	case Undrain:
 		err = planUndrain(&p, s)
+	case Ineligible:
+		err = planIneligible(&p, s)
 	}
 	if err != nil {
 		return Plan{}, err
@@ -86,13 +90,8 @@ func target(p *Plan) string {
 	switch {
 	case p.ID == Submit && p.Job != nil:
 		return p.Job.Job.ID.Name
-	case p.ID == Drain || p.ID == Undrain:
-		for _, t := range p.Touches {
-			if t.Kind == "node" {
-				return t.Name
-			}
-		}
-		return string(p.Node)
+	case p.Node != "":
+		return cmp.Or(p.NodeName, string(p.Node))
 	}
 	return p.Request.Job.Name
 }
@@ -144,6 +143,9 @@ func (r *Runner) do(ctx context.Context, p Plan) (Result, error) {
 	case Undrain:
 		sub, err := r.Scheduler.Undrain(ctx, p.Node)
 		return Result{Text: target(&p) + " takes work again", Eval: sub.Eval}, err
+	case Ineligible:
+		sub, err := r.Scheduler.Ineligible(ctx, p.Node)
+		return Result{Text: target(&p) + " takes no new work", Eval: sub.Eval}, err
 	}
 	return Result{}, fmt.Errorf("%w: unknown action %q", ErrUsage, p.ID)
 }

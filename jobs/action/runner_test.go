@@ -72,6 +72,12 @@ func TestDo(t *testing.T) {
 			action.Result{Text: "gpu-b takes work again", Eval: "eval1234-5678"},
 			`"action":"undrain","target":"gpu-b","touched":["node gpu-b: takes work again"],` + eval,
 		},
+		"ineligible": {
+			action.Request{ID: action.Ineligible, Node: "gpu-a-0000-0000"},
+			[]string{"ineligible gpu-a-0000-0000"},
+			action.Result{Text: "gpu-a takes no new work", Eval: "eval1234-5678"},
+			`"action":"ineligible","target":"gpu-a","touched":["node gpu-a: takes no new work","alloc chat.g[1]: stays, with 2 GPUs","alloc chat.g[2]: stays, with 1 GPU","alloc note.g[1]: stays"],` + eval,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := submitted()

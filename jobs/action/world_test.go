@@ -80,6 +80,10 @@ func (s *scheduler) Undrain(_ context.Context, id cluster.NodeID) (cluster.Submi
 	return took(s.ask("undrain %s", id))
 }
 
+func (s *scheduler) Ineligible(_ context.Context, id cluster.NodeID) (cluster.Submitted, error) {
+	return took(s.ask("ineligible %s", id))
+}
+
 func id(name string) cluster.JobID { return cluster.JobID{Namespace: "default", Name: name} }
 
 func job(name, kind string, groups ...cluster.Group) cluster.Job {
@@ -105,7 +109,7 @@ func alloc(id, of, on string, held ...gpu.UUID) cluster.Alloc {
 
 // snapshot is four nodes, the second draining, the third closed with work on it
 // and the last closed and empty, and on the first a model of three, a notebook, the agent and what ended.
-func snapshot(t *testing.T) *cluster.Snapshot {
+func snapshot(t *testing.T, change ...func(*cluster.Update)) *cluster.Snapshot {
 	t.Helper()
 	node := func(name string) cluster.Node {
 		return cluster.Node{ID: cluster.NodeID(name + "-0000-0000"), Name: name, Status: cluster.NodeReady, Eligible: true, ModifyIndex: 1}
@@ -140,6 +144,9 @@ func snapshot(t *testing.T) *cluster.Snapshot {
 	run.Go(func() { _ = feed.Run(ctx) })
 	defer run.Wait()
 	defer cancel()
+	for _, c := range change {
+		c(&u)
+	}
 	feed.Scheduler(u)
 	select {
 	case s := <-snapshots:

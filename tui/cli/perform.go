@@ -255,11 +255,24 @@ func (a *App) stopCommand(conn *ConnectOptions) *cobra.Command {
 }
 
 func (a *App) drainCommand(conn *ConnectOptions) *cobra.Command {
+	req := action.Request{ID: action.Drain}
+	cmd := a.nodeCommand(conn, &req, "end the drain and let the node take work again")
+	cmd.Use, cmd.Short = "drain NODE", "Move all work off a node and keep new work away; --off ends it"
+	cmd.Flags().DurationVar(&req.Deadline, "deadline", action.DrainDeadline, "after this, what is still there is stopped; 0 is the default")
+	return cmd
+}
+
+func (a *App) ineligibleCommand(conn *ConnectOptions) *cobra.Command {
+	cmd := a.nodeCommand(conn, &action.Request{ID: action.Ineligible}, "let the node take work again")
+	cmd.Use, cmd.Short = "ineligible NODE", "Keep new work away from a node and leave what runs there; --off ends it"
+	return cmd
+}
+
+// nodeCommand is a change of one node that --off takes back.
+func (a *App) nodeCommand(conn *ConnectOptions, req *action.Request, offHelp string) *cobra.Command {
 	var c consent
 	var off bool
-	var deadline time.Duration
 	cmd := &cobra.Command{
-		Use: "drain NODE", Short: "Move all work off a node and keep new work away; --off ends it",
 		Args: exactly(1, "a node"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, snap, err := a.ready(cmd.Context(), *conn)
@@ -271,16 +284,14 @@ func (a *App) drainCommand(conn *ConnectOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			req := action.Request{ID: action.Drain, Node: n.ID, Deadline: deadline}
-			if off {
+			if req.Node = n.ID; off {
 				req.ID = action.Undrain
 			}
-			_, err = a.perform(cmd.Context(), s, snap, req, c)
+			_, err = a.perform(cmd.Context(), s, snap, *req, c)
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&off, "off", false, "end the drain and let the node take work again")
-	cmd.Flags().DurationVar(&deadline, "deadline", action.DrainDeadline, "after this, what is still there is stopped; 0 is the default")
+	cmd.Flags().BoolVar(&off, "off", false, offHelp)
 	c.flags(cmd)
 	return cmd
 }

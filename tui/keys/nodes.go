@@ -6,11 +6,14 @@ import "stoker/jobs/action"
 const (
 	Drain   = ID(action.Drain)
 	Undrain = ID(action.Undrain)
+
+	Ineligible = ID(action.Ineligible)
 )
 
 func nodes() []Binding {
 	return []Binding{
 		{Drain, ScopeNodes, []string{"d"}, "drain", "move all work off the node and keep new work away"},
+		{Ineligible, ScopeNodes, []string{"i"}, "ineligible", "keep new work away from the node; what runs there stays"},
 		{Undrain, ScopeNodes, []string{"u"}, "undrain", "let the node take work again"},
 	}
 }
@@ -26,6 +29,7 @@ func gpus() []Binding {
 		{GoHolder, ScopeGPUs, []string{"h"}, "holder", "the job that holds the GPU"},
 		{GoNode, ScopeGPUs, []string{"n"}, "node", "the node of the GPU"},
 		{Drain, ScopeGPUs, []string{"d"}, "drain node", "move all work off the GPU's node and keep new work away"},
+		{Ineligible, ScopeGPUs, []string{"i"}, "ineligible", "keep new work away from the GPU's node; what runs there stays"},
 		{Undrain, ScopeGPUs, []string{"u"}, "undrain node", "let the GPU's node take work again"},
 	}
 }

@@ -27,15 +27,17 @@ func NodeState(th *theme.Theme, n *cluster.Node) ui.Cell {
 	return ui.In(th.Unknown, th.G.Unknown+" "+cmp.Or(string(n.Status), "unknown"))
 }
 
-// Drains offers the one of drain and undrain that would do something.
+// Drains offers those of drain, ineligible and undrain that would do something.
 func Drains(n *cluster.Node) []keys.ID {
 	switch {
 	case n == nil:
 		return nil
-	case n.Draining || !n.Eligible:
+	case n.Draining:
 		return []keys.ID{keys.Undrain}
+	case !n.Eligible:
+		return []keys.ID{keys.Undrain, keys.Drain}
 	}
-	return []keys.ID{keys.Drain}
+	return []keys.ID{keys.Drain, keys.Ineligible}
 }
 
 // GPUState is a GPU's state as glyph, word and style.

@@ -98,7 +98,7 @@ func (m *Model) act(k keys.ID, g *cluster.GPU) tea.Cmd {
 		}
 	case keys.GoNode:
 		return screen.Open(screen.Nodes, screen.Target{Node: g.Node, Details: true})
-	case keys.Drain, keys.Undrain:
+	case keys.Drain, keys.Undrain, keys.Ineligible:
 		return screen.Ask(action.Request{ID: action.ID(k), Node: g.Node})
 	}
 	return nil

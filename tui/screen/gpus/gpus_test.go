@@ -73,7 +73,7 @@ func TestSelectionFollowsTheGPU(t *testing.T) {
 	}
 }
 
-func TestADrainedNodeIsOfferedUndrain(t *testing.T) {
+func TestAClosedNodeIsOfferedUndrain(t *testing.T) {
 	s := *fixture.Lab()
 	s.Nodes = slices.Clone(s.Nodes)
 	m := shown(t, &s)
@@ -87,8 +87,8 @@ func TestADrainedNodeIsOfferedUndrain(t *testing.T) {
 		}
 	}
 	m.SetSnapshot(&s)
-	if as := m.Actions(); slices.Contains(as, keys.Drain) || !slices.Contains(as, keys.Undrain) {
-		t.Errorf("a drained node: %v", as)
+	if as := m.Actions(); slices.Contains(as, keys.Ineligible) || !slices.Contains(as, keys.Undrain) || !slices.Contains(as, keys.Drain) {
+		t.Errorf("a closed node, whose work may still be moved: %v", as)
 	}
 	want := screen.AskMsg{Request: action.Request{ID: action.Undrain, Node: g.Node}}
 	if d := cmp.Diff(want, fixture.Reply(m.Update(fixture.Key(keys.Undrain)))); d != "" {

@@ -66,7 +66,7 @@ func (m *Model) change(k keys.ID, id cluster.NodeID, open func() tea.Cmd) tea.Cm
 	switch k {
 	case keys.Open:
 		return open()
-	case keys.Drain, keys.Undrain:
+	case keys.Drain, keys.Undrain, keys.Ineligible:
 		return screen.Ask(action.Request{ID: action.ID(k), Node: id})
 	}
 	return nil
