@@ -42,45 +42,48 @@ func (p *probe) detail(now time.Time) *gpu.Detail {
 	return d
 }
 
-// counted are the throttle reasons that have a counter, in nanoseconds.
-func counted() map[uint32]string {
-	return map[uint32]string{
-		nvml.FI_DEV_CLOCKS_EVENT_REASON_SW_POWER_CAP:            "sw_power_cap",
-		nvml.FI_DEV_CLOCKS_EVENT_REASON_SYNC_BOOST:              "sync_boost",
-		nvml.FI_DEV_CLOCKS_EVENT_REASON_SW_THERM_SLOWDOWN:       "sw_thermal_slowdown",
-		nvml.FI_DEV_CLOCKS_EVENT_REASON_HW_THERM_SLOWDOWN:       "hw_thermal_slowdown",
-		nvml.FI_DEV_CLOCKS_EVENT_REASON_HW_POWER_BRAKE_SLOWDOWN: "hw_power_brake_slowdown",
+// counter is a throttle reason that has one, in nanoseconds.
+type counter struct {
+	field uint32
+	name  string
+}
+
+func counters() [5]counter {
+	return [5]counter{
+		{nvml.FI_DEV_CLOCKS_EVENT_REASON_SW_POWER_CAP, "sw_power_cap"},
+		{nvml.FI_DEV_CLOCKS_EVENT_REASON_SYNC_BOOST, "sync_boost"},
+		{nvml.FI_DEV_CLOCKS_EVENT_REASON_SW_THERM_SLOWDOWN, "sw_thermal_slowdown"},
+		{nvml.FI_DEV_CLOCKS_EVENT_REASON_HW_THERM_SLOWDOWN, "hw_thermal_slowdown"},
+		{nvml.FI_DEV_CLOCKS_EVENT_REASON_HW_POWER_BRAKE_SLOWDOWN, "hw_power_brake_slowdown"},
 	}
 }
 
 // fields asks in one call for all that the driver keeps as numbered fields: the
-// temperature of the memory, the throttle counters and what the links carried.
+// temperature of the memory, the throttle counters and what the links carried,
+// in this order.
 func (p *probe) fields(now time.Time, d *gpu.Detail) {
-	want := p.links.fields([]nvml.FieldValue{{FieldId: nvml.FI_DEV_MEMORY_TEMP}})
-	names := counted()
-	for id := range names {
-		want = append(want, nvml.FieldValue{FieldId: id})
+	want := append(p.want[:0], nvml.FieldValue{FieldId: nvml.FI_DEV_MEMORY_TEMP})
+	for _, c := range counters() {
+		want = append(want, nvml.FieldValue{FieldId: c.field})
 	}
-	got := ask(&p.asker, callFields, func() ([]nvml.FieldValue, nvml.Return) { return want, p.handle.GetFieldValues(want) })
-	if got == nil {
-		got = &[]nvml.FieldValue{}
+	want = p.links.fields(want)
+	p.want = want // the next reading uses the room again
+	if ask(&p.asker, callFields, func() (struct{}, nvml.Return) { return struct{}{}, p.handle.GetFieldValues(want) }) == nil {
+		d.NVLinks = p.links.read(p, now, nil)
+		return
 	}
-	for _, f := range *got {
-		v, ok := number(f)
-		switch name := names[f.FieldId]; {
-		case !ok:
-		case f.FieldId == nvml.FI_DEV_MEMORY_TEMP:
-			if v > 0 { // where there is no sensor some drivers say 0
-				d.MemTempCelsius = &v
-			}
-		case name != "":
+	if v, ok := number(want[0]); ok && v > 0 { // where there is no sensor some drivers say 0
+		d.MemTempCelsius = &v
+	}
+	for i, c := range counters() {
+		if v, ok := number(want[1+i]); ok {
 			if d.ThrottleSeconds == nil {
-				d.ThrottleSeconds = map[string]float64{}
+				d.ThrottleSeconds = make(map[string]float64, len(counters()))
 			}
-			d.ThrottleSeconds[name] = v / 1e9
+			d.ThrottleSeconds[c.name] = v / 1e9
 		}
 	}
-	d.NVLinks = p.links.read(p, now, *got)
+	d.NVLinks = p.links.read(p, now, want[1+len(counters()):])
 }
 
 // number reads a field, whatever its type.

@@ -34,6 +34,14 @@ func (p *probe) refreshMIG() {
 	}
 }
 
+// instance is one MIG instance, as long as it lasts.
+type instance struct {
+	asker  // what it cannot answer says nothing of the device that it is part of
+	handle Device
+	device gpu.Device
+	part   *int // the GPU instance that it lies in; nil when unknown
+}
+
 // readInstances adds the MIG instances. The driver tells their memory and
 // processes; how busy they are only the performance monitor knows.
 func (p *probe) readInstances(now time.Time, r *reading) {
@@ -41,60 +49,78 @@ func (p *probe) readInstances(now time.Time, r *reading) {
 	if count == nil {
 		return
 	}
-	present := map[int]bool{}
+	shown := map[int]bool{}
 	for i := range *count {
-		inst := ask(&p.asker, callMigDevices, of(p.handle.GetMigDeviceHandleByIndex, i))
-		if inst == nil {
-			continue // no instance in this place
+		h := ask(&p.asker, callMigDevices, of(p.handle.GetMigDeviceHandleByIndex, i))
+		if h == nil {
+			delete(p.instances, i) // no instance in this place
+			continue
 		}
-		if d, s, ok := p.readInstance(now, *inst, present); ok {
-			r.devices, r.samples = append(r.devices, d), append(r.samples, s)
+		inst := p.instances[i]
+		if inst == nil || inst.handle != Device(*h) {
+			if inst = p.describeInstance(*h); inst == nil {
+				continue
+			}
+			if p.instances == nil {
+				p.instances = map[int]*instance{}
+			}
+			p.instances[i] = inst
 		}
+		r.devices, r.samples = append(r.devices, inst.device), append(r.samples, p.readInstance(now, inst, shown))
 	}
-	for id, g := range p.instances {
-		if !present[id] {
+	for id, g := range p.parts {
+		if !shown[id] {
 			g.free()
-			delete(p.instances, id)
+			delete(p.parts, id)
 		}
 	}
 }
 
-func (p *probe) readInstance(now time.Time, h Device, present map[int]bool) (gpu.Device, gpu.Sample, bool) {
-	// What an instance cannot answer says nothing of the device that it is part of.
-	a := asker{cannot: p.missing}
-	defer func() { p.calls += a.calls }()
-	uuid := ask(&a, callUUID, h.GetUUID)
+func (p *probe) describeInstance(h Device) *instance {
+	inst := &instance{asker: asker{cannot: p.missing}, handle: h}
+	defer func() { p.calls += inst.calls }()
+	uuid := ask(&inst.asker, callUUID, h.GetUUID)
 	if uuid == nil {
-		return gpu.Device{}, gpu.Sample{}, false
+		return nil
 	}
 	d := gpu.Device{UUID: gpu.UUID(*uuid), Parent: p.device.UUID, Index: p.index, PCI: p.device.PCI, Model: p.device.Model}
-	if name := ask(&a, callName, h.GetName); name != nil {
+	if name := ask(&inst.asker, callName, h.GetName); name != nil {
 		d.Model = *name
 		if _, profile, ok := strings.Cut(*name, " MIG "); ok {
 			d.MIGProfile = profile
 		}
 	}
-	m := a.memory(h)
-	d.MemoryBytes = m.total
-	s := gpu.Sample{UUID: d.UUID, At: now, MemoryUsedBytes: m.used, Processes: processes(&a, h)}
+	d.MemoryBytes = inst.memory(h).total
+	inst.device = d
+	inst.part = ask(&inst.asker, callGpuInstance, h.GetGpuInstanceId)
+	return inst
+}
+
+// readInstance reads one instance. Two compute instances of one GPU instance
+// share its counters, which are shown once.
+func (p *probe) readInstance(now time.Time, inst *instance, shown map[int]bool) gpu.Sample {
+	inst.calls = 0
+	inst.fault = nvml.SUCCESS
+	m := inst.memory(inst.handle)
+	s := gpu.Sample{UUID: inst.device.UUID, At: now, MemoryUsedBytes: m.used, Processes: processes(&inst.asker, inst.handle)}
+	p.calls += inst.calls
 	s.Detail = &gpu.Detail{MemoryFreeBytes: m.free, MemoryReservedBytes: m.reserved}
-	if id := ask(&a, callGpuInstance, h.GetGpuInstanceId); id != nil {
-		// Two compute instances of one GPU instance share its counters.
-		g, known := p.instances[*id]
-		if !known {
-			if p.instances == nil {
-				p.instances = map[int]*gpm{}
-			}
-			g = newGPM(p, p.handle, id)
-			p.instances[*id] = g
-		}
-		if !present[*id] {
-			present[*id] = true
-			s.Detail.GPM = g.read()
-			if g != nil {
-				s.UtilPercent = g.util
-			}
-		}
+	if inst.part == nil || shown[*inst.part] {
+		return s
 	}
-	return d, s, true
+	id := *inst.part
+	shown[id] = true
+	g, known := p.parts[id]
+	if !known {
+		if p.parts == nil {
+			p.parts = map[int]*gpm{}
+		}
+		g = newGPM(p, p.handle, &id)
+		p.parts[id] = g
+	}
+	if g != nil {
+		s.Detail.GPM = g.read()
+		s.UtilPercent = g.util
+	}
+	return s
 }

@@ -13,17 +13,19 @@ import (
 // links are the NVLinks that a board has. What they carried comes with the
 // numbered fields at each reading; states and errors need calls of their own.
 type links struct {
-	ids     []int
+	all     []link
 	at      time.Time // of the last counters
-	was     map[int]carried
-	askedAt time.Time    // when states and errors were asked for
-	up      []bool       // beside ids
-	errs    []linkErrors // beside ids
-	turn    int          // whose errors are asked next
+	askedAt time.Time // when states and errors were asked for
+	turn    int       // whose errors are asked next
 }
 
-// carried are the bytes that went over a link since the driver was loaded.
-type carried struct{ tx, rx float64 }
+// link is what is remembered of one between two readings.
+type link struct {
+	id     int
+	up     bool
+	tx, rx *float64 // KiB carried since the driver was loaded
+	errs   linkErrors
+}
 
 type linkErrors struct{ replays, recoveries, crc *uint64 }
 
@@ -39,85 +41,70 @@ func (p *probe) findLinks() *links {
 		if _, ret := p.handle.GetNvLinkState(i); ret != nvml.SUCCESS {
 			break
 		}
-		l.ids = append(l.ids, i)
+		l.all = append(l.all, link{id: i})
 	}
-	if len(l.ids) == 0 {
+	if len(l.all) == 0 {
 		return nil
 	}
-	l.up, l.errs = make([]bool, len(l.ids)), make([]linkErrors, len(l.ids))
 	return l
 }
 
-// fields adds those that tell of links.
+// fields adds those that tell of links: the speed, then two for each.
 func (l *links) fields(want []nvml.FieldValue) []nvml.FieldValue {
 	if l == nil {
 		return want
 	}
 	want = append(want, nvml.FieldValue{FieldId: nvml.FI_DEV_NVLINK_SPEED_MBPS_COMMON})
-	for _, i := range l.ids {
+	for _, k := range l.all {
 		want = append(want,
-			nvml.FieldValue{FieldId: nvml.FI_DEV_NVLINK_THROUGHPUT_DATA_TX, ScopeId: uint32(i)},
-			nvml.FieldValue{FieldId: nvml.FI_DEV_NVLINK_THROUGHPUT_DATA_RX, ScopeId: uint32(i)})
+			nvml.FieldValue{FieldId: nvml.FI_DEV_NVLINK_THROUGHPUT_DATA_TX, ScopeId: uint32(k.id)},
+			nvml.FieldValue{FieldId: nvml.FI_DEV_NVLINK_THROUGHPUT_DATA_RX, ScopeId: uint32(k.id)})
 	}
 	return want
 }
 
-// read makes the links of a sample of the fields that came.
+// read makes the links of a sample of the fields that came; there may be none.
 func (l *links) read(p *probe, now time.Time, got []nvml.FieldValue) []gpu.NVLink {
 	if l == nil {
 		return nil
-	}
-	var speed *float64
-	is := map[int]carried{}
-	told := map[int]int{}
-	for _, f := range got {
-		v, ok := number(f)
-		if !ok {
-			continue
-		}
-		c := is[int(f.ScopeId)]
-		switch f.FieldId {
-		case nvml.FI_DEV_NVLINK_SPEED_MBPS_COMMON:
-			speed = &v
-			continue
-		case nvml.FI_DEV_NVLINK_THROUGHPUT_DATA_TX:
-			c.tx = v * 1024 // the driver counts KiB
-		case nvml.FI_DEV_NVLINK_THROUGHPUT_DATA_RX:
-			c.rx = v * 1024
-		default:
-			continue
-		}
-		is[int(f.ScopeId)] = c
-		told[int(f.ScopeId)]++
 	}
 	if age := now.Sub(l.askedAt); l.askedAt.IsZero() || age < 0 || age >= askLinks {
 		l.askStates(p)
 		l.askErrors(p)
 		l.askedAt = now
 	}
-	elapsed := now.Sub(l.at).Seconds()
-	out := make([]gpu.NVLink, 0, len(l.ids))
-	for n, i := range l.ids {
-		e := l.errs[n]
-		link := gpu.NVLink{Link: i, Up: l.up[n], Replays: e.replays, Recoveries: e.recoveries, CRCErrors: e.crc}
-		if link.Up {
-			link.SpeedMBPerSec = speed
+	told := func(i int) *float64 {
+		if i >= len(got) {
+			return nil
 		}
-		if before, known := l.was[i]; known && told[i] == 2 && elapsed > 0 {
-			link.TxBytesPerSec, link.RxBytesPerSec = rate(before.tx, is[i].tx, elapsed), rate(before.rx, is[i].rx, elapsed)
+		v, ok := number(got[i])
+		if !ok {
+			return nil
 		}
-		out = append(out, link)
+		return &v
 	}
-	l.at, l.was = now, is
+	speed, elapsed := told(0), now.Sub(l.at).Seconds()
+	out := make([]gpu.NVLink, len(l.all))
+	for i := range l.all {
+		k := &l.all[i]
+		out[i] = gpu.NVLink{Link: k.id, Up: k.up, Replays: k.errs.replays, Recoveries: k.errs.recoveries, CRCErrors: k.errs.crc}
+		if k.up {
+			out[i].SpeedMBPerSec = speed
+		}
+		tx, rx := told(1+2*i), told(2+2*i)
+		out[i].TxBytesPerSec, out[i].RxBytesPerSec = rate(k.tx, tx, elapsed), rate(k.rx, rx, elapsed)
+		k.tx, k.rx = tx, rx
+	}
+	l.at = now
 	return out
 }
 
-// rate is unknown over a reset of the counter.
-func rate(before, now, seconds float64) *float64 {
-	if now < before {
+// rate is in bytes, of counts of KiB; it is unknown over a reset of the counter.
+func rate(before, now *float64, seconds float64) *float64 {
+	if before == nil || now == nil || *now < *before || seconds <= 0 {
 		return nil
 	}
-	r := (now - before) / seconds
+	r := (*now - *before) * 1024 / seconds
 	return &r
 }
 
@@ -129,18 +116,19 @@ const (
 )
 
 func (l *links) askStates(p *probe) {
-	for n, i := range l.ids {
-		state := ask(&p.asker, callNVLink, of(p.handle.GetNvLinkState, i))
-		l.up[n] = state != nil && *state == nvml.FEATURE_ENABLED
+	for i := range l.all {
+		k := &l.all[i]
+		state := ask(&p.asker, callNVLink, of(p.handle.GetNvLinkState, k.id))
+		k.up = state != nil && *state == nvml.FEATURE_ENABLED
 	}
 }
 
 func (l *links) askErrors(p *probe) {
-	for range min(perTurn, len(l.ids)) {
-		n := l.turn % len(l.ids)
+	for range min(perTurn, len(l.all)) {
+		k := &l.all[l.turn%len(l.all)]
 		l.turn++
 		count := func(c nvml.NvLinkErrorCounter) *uint64 {
-			return ask(&p.asker, callNVLinkErrors, func() (uint64, nvml.Return) { return p.handle.GetNvLinkErrorCounter(l.ids[n], c) })
+			return ask(&p.asker, callNVLinkErrors, func() (uint64, nvml.Return) { return p.handle.GetNvLinkErrorCounter(k.id, c) })
 		}
 		e := linkErrors{replays: count(nvml.NVLINK_ERROR_DL_REPLAY), recoveries: count(nvml.NVLINK_ERROR_DL_RECOVERY)}
 		flit, data := count(nvml.NVLINK_ERROR_DL_CRC_FLIT), count(nvml.NVLINK_ERROR_DL_CRC_DATA)
@@ -153,6 +141,6 @@ func (l *links) askErrors(p *probe) {
 		default:
 			e.crc = data
 		}
-		l.errs[n] = e
+		k.errs = e
 	}
 }

@@ -34,9 +34,11 @@ type probe struct {
 	pcieTx    *float64
 	pcieRx    *float64
 	links     *links
+	want      []nvml.FieldValue // room for the fields of a reading
 	gpm       *gpm
 	procs     processUtil
-	instances map[int]*gpm // by GPU instance
+	instances map[int]*instance // MIG instances by their place
+	parts     map[int]*gpm      // by the GPU instance that they watch
 }
 
 // asker makes the calls for one device or one instance of it.
@@ -105,10 +107,10 @@ func (p *probe) read(now time.Time, withPCIe bool) reading {
 // forget drops what belongs to the handle of a device that was lost.
 func (p *probe) forget() {
 	p.gpm.free()
-	for _, g := range p.instances {
+	for _, g := range p.parts {
 		g.free()
 	}
-	p.handle, p.gpm, p.instances, p.links = nil, nil, nil, nil
+	p.handle, p.gpm, p.instances, p.parts, p.links = nil, nil, nil, nil, nil
 }
 
 // describe takes the handle and what does not change.

@@ -1,0 +1,22 @@
+//go:build cgo
+
+package nvml
+
+// Calls counts the calls made to the driver since the library was opened. No
+// Read may be under way.
+func (r *Reader) Calls() int {
+	n := 0
+	for _, s := range r.session.slots {
+		n += s.probe.calls
+	}
+	return n
+}
+
+// Symbols lists every function that is looked up before it is called.
+func Symbols() []string {
+	var out []string
+	for c := range callCount {
+		out = append(out, c.symbols()...)
+	}
+	return out
+}
