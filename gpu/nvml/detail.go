@@ -63,7 +63,8 @@ func counters() [5]counter {
 // in this order.
 func (p *probe) fields(now time.Time, d *gpu.Detail) {
 	want := append(p.want[:0], nvml.FieldValue{FieldId: nvml.FI_DEV_MEMORY_TEMP})
-	for _, c := range counters() {
+	reasons := counters()
+	for _, c := range reasons {
 		want = append(want, nvml.FieldValue{FieldId: c.field})
 	}
 	want = p.links.fields(want)
@@ -75,15 +76,15 @@ func (p *probe) fields(now time.Time, d *gpu.Detail) {
 	if v, ok := number(want[0]); ok && v > 0 { // where there is no sensor some drivers say 0
 		d.MemTempCelsius = &v
 	}
-	for i, c := range counters() {
+	for i, c := range reasons {
 		if v, ok := number(want[1+i]); ok {
 			if d.ThrottleSeconds == nil {
-				d.ThrottleSeconds = make(map[string]float64, len(counters()))
+				d.ThrottleSeconds = make(map[string]float64, len(reasons))
 			}
 			d.ThrottleSeconds[c.name] = v / 1e9
 		}
 	}
-	d.NVLinks = p.links.read(p, now, want[1+len(counters()):])
+	d.NVLinks = p.links.read(p, now, want[1+len(reasons):])
 }
 
 // number reads a field, whatever its type.

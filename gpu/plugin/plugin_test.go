@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -305,6 +306,38 @@ func TestStats(t *testing.T) {
 			}
 			if time.Now().After(deadline) {
 				t.Fatalf("a lost GPU still has a power: %+v", lost)
+			}
+		}
+	})
+}
+
+// A GPU cut into instances is offered as those, and each has its own numbers.
+func TestInstances(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _, _ := start(t, config{}, sim.H100+":3g.40gb,1g.10gb", sim.H100)
+		prints, err := p.Fingerprint(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		offers := map[string]int{}
+		for _, g := range next(t, prints).Devices {
+			offers[g.Name] = len(g.Devices)
+		}
+		want := map[string]int{"NVIDIA H100 80GB HBM3 MIG 3g.40gb": 1, "NVIDIA H100 80GB HBM3 MIG 1g.10gb": 1, "NVIDIA H100 80GB HBM3": 1}
+		if !maps.Equal(want, offers) {
+			t.Errorf("offered %v, want %v", offers, want)
+		}
+		stream, err := p.Stats(t.Context(), 50*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next(t, stream)
+		for _, g := range next(t, stream).Groups { // the performance monitor compares two looks
+			for id, one := range g.InstanceStats {
+				util, memory := one.Stats.Attributes["GPU utilization"], one.Stats.Attributes["Memory state"]
+				if util.IntNumeratorVal == nil || memory.IntDenominatorVal == nil {
+					t.Errorf("%s %s: util %+v, memory %+v", g.Name, id, util, memory)
+				}
 			}
 		}
 	})
