@@ -11,6 +11,9 @@ import (
 // recentEvents is how many events a new client is told.
 const recentEvents = 64
 
+// detailEvery is how often a stream has the details of all devices.
+const detailEvery = 5 * time.Second
+
 // hub hands each reading to every client's mailbox and never waits for one.
 type hub struct {
 	keyEvery time.Duration
@@ -18,6 +21,7 @@ type hub struct {
 	mu     sync.Mutex
 	last   *tick
 	keyAt  time.Time // time of the batch of the last periodic keyframe
+	fullAt time.Time // and of the last with all details
 	boxes  map[*mailbox]struct{}
 	recent []seqEvent
 }
@@ -38,6 +42,7 @@ type tick struct {
 	batch gpu.Batch
 	prev  gpu.Batch
 	key   bool // time for a keyframe, or a delta cannot say it
+	full  bool // time for the details
 
 	once sync.Once
 	line []byte
@@ -49,7 +54,11 @@ func (t *tick) encoded() ([]byte, error) {
 	t.once.Do(func() {
 		f := stream.Key(t.seq, t.batch)
 		if !t.key {
-			if d, ok := stream.Delta(t.seq, t.prev, t.batch); ok {
+			delta := stream.Delta
+			if t.full {
+				delta = stream.FullDelta
+			}
+			if d, ok := delta(t.seq, t.prev, t.batch); ok {
 				f = d
 			}
 		}
@@ -69,6 +78,10 @@ func (h *hub) publish(b gpu.Batch) {
 	}
 	if t.key {
 		h.keyAt = b.At
+	}
+	// A clock that went back must not stop the details.
+	if age := b.At.Sub(h.fullAt); t.key || age < 0 || age >= detailEvery {
+		t.full, h.fullAt = true, b.At
 	}
 	for _, e := range b.Events {
 		h.recent = append(h.recent, seqEvent{t.seq, e})

@@ -89,7 +89,7 @@ func unmarshalFrame(raw []byte) (Frame, bool, error) {
 		return Frame{}, false, nil
 	}
 	f := Frame{
-		Kind: w.Kind, Seq: w.Seq, At: w.At, Samples: fromWire(w.Samples), Events: w.Events, Sampler: w.Sampler,
+		Kind: w.Kind, Seq: w.Seq, At: w.At, Samples: fromWire(w.Samples), SameDetail: w.Same, Events: w.Events, Sampler: w.Sampler,
 	}
 	if w.Batch != nil {
 		b := w.Batch.Batch
@@ -184,6 +184,9 @@ func (f *Folder) foldDelta(fr Frame) (gpu.Batch, bool) {
 		// The agent keeps the order, so one pass is enough.
 		if next < len(fr.Samples) && fr.Samples[next].UUID == was.UUID {
 			out.Samples[i] = fr.Samples[next]
+			if fr.SameDetail {
+				out.Samples[i].Detail = was.Detail
+			}
 			next++
 			continue
 		}

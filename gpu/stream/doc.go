@@ -8,7 +8,9 @@
 // next keyframe, so both ends may be of different ages.
 //
 // Deltas carry full samples, not fields: a sample is small, and a reader that
-// replaces whole values cannot mix two readings. JSON lines, because curl and
+// replaces whole values cannot mix two readings. Only the details of a sample,
+// which are longer than the rest, are left out of most deltas: a reader keeps
+// those that it has. JSON lines, because curl and
 // jq are enough to see what an agent says. Nothing here keeps state between
 // calls but Decoder and Folder, which serve one goroutine each.
 package stream

@@ -15,6 +15,7 @@ type frameWire struct {
 	At      time.Time     `json:"at"`
 	Batch   *batchWire    `json:"batch,omitempty"`
 	Samples []sampleWire  `json:"samples,omitempty"`
+	Same    bool          `json:"same_detail,omitempty"`
 	Events  []gpu.Event   `json:"events,omitempty"`
 	Sampler *SamplerState `json:"sampler,omitempty"`
 }
@@ -41,7 +42,7 @@ func MarshalHeader(h Header) ([]byte, error) {
 // MarshalFrame returns one frame as a line, newline included.
 func MarshalFrame(f Frame) ([]byte, error) {
 	w := frameWire{
-		Kind: f.Kind, Seq: f.Seq, At: f.At, Samples: toWire(f.Samples), Events: f.Events, Sampler: f.Sampler,
+		Kind: f.Kind, Seq: f.Seq, At: f.At, Samples: toWire(f.Samples), Same: f.SameDetail, Events: f.Events, Sampler: f.Sampler,
 	}
 	if f.Batch != nil {
 		w.Batch = &batchWire{Batch: *f.Batch, Samples: toWire(f.Batch.Samples)}

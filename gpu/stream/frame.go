@@ -56,6 +56,9 @@ type Frame struct {
 	// was as old as its batch is as old as the new batch too; one that lagged
 	// behind its batch still has its own time. So a frozen device stays visible.
 	Samples []gpu.Sample
+	// SameDetail says that the samples of a delta come without their details,
+	// which are as before: they are long, and few look at them.
+	SameDetail bool
 	// Events happened since the frame before, in a delta. A keyframe has them in its batch.
 	Events []gpu.Event
 	// Sampler says how the reading of the hardware goes, in a beat.
@@ -82,17 +85,34 @@ func Key(seq uint64, b gpu.Batch) Frame {
 	return Frame{Kind: KindKey, Seq: seq, At: b.At, Batch: &b}
 }
 
-// Delta makes the frame that turns prev into next. It returns false when only
-// a keyframe can do that: devices came, went or changed, or a device answered
-// that had not answered before.
-func Delta(seq uint64, prev, next gpu.Batch) (Frame, bool) {
+// FullDelta makes the frame that turns prev into next, with all samples whole.
+// It returns false when only a keyframe can do that: devices came, went or
+// changed, or a device answered that had not answered before.
+func FullDelta(seq uint64, prev, next gpu.Batch) (Frame, bool) {
 	if !sameShape(prev, next) {
 		return Frame{}, false
 	}
-	f := Frame{Kind: KindDelta, Seq: seq, At: next.At, Events: next.Events}
-	for i := range next.Samples {
-		if !implied(prev, prev.Samples[i], next, next.Samples[i]) {
-			f.Samples = append(f.Samples, next.Samples[i])
+	f := Frame{Kind: KindDelta, Seq: seq, At: next.At, Events: next.Events, Samples: next.Samples}
+	return f, true
+}
+
+// Delta is FullDelta without the details of samples, and without samples that
+// did not change otherwise: a reader goes on with what it has. It returns false
+// also when a device gives details that gave none before, or the reverse.
+func Delta(seq uint64, prev, next gpu.Batch) (Frame, bool) {
+	f, ok := FullDelta(seq, prev, next)
+	if !ok {
+		return Frame{}, false
+	}
+	f.Samples, f.SameDetail = nil, true
+	for i, is := range next.Samples {
+		was := prev.Samples[i]
+		if (was.Detail == nil) != (is.Detail == nil) {
+			return Frame{}, false
+		}
+		was.Detail, is.Detail = nil, nil
+		if !implied(prev, was, next, is) {
+			f.Samples = append(f.Samples, is)
 		}
 	}
 	return f, true

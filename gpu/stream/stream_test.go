@@ -129,6 +129,53 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// Details are sent now and then, and a reader keeps those that it has.
+func TestDetailsAreSentNowAndThen(t *testing.T) {
+	at := time.Unix(1000, 0).UTC()
+	batch := func(n int, util float64, free uint64) gpu.Batch {
+		b := fullBatch(2, at.Add(time.Duration(n)*time.Second))
+		for i := range b.Samples {
+			b.Samples[i].UtilPercent, b.Samples[i].Detail = &util, &gpu.Detail{MemoryFreeBytes: &free}
+		}
+		return b
+	}
+	first, second, third := batch(0, 1, 100), batch(1, 2, 90), batch(2, 2, 80)
+	vital, ok := Delta(2, first, second)
+	if !ok || len(vital.Samples) != 2 || vital.Samples[0].Detail != nil {
+		t.Fatalf("a delta with details: %+v", vital)
+	}
+	full, ok := FullDelta(3, second, third)
+	if !ok || len(full.Samples) != 2 {
+		t.Fatalf("a full delta leaves samples out: %+v", full)
+	}
+	dec, err := NewDecoder(encode(t, Key(1, first), vital, full))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var folder Folder
+	for i, want := range []struct {
+		util float64
+		free uint64
+	}{{1, 100}, {2, 100}, {2, 80}} {
+		f, err := dec.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, ok := folder.Fold(f)
+		if !ok {
+			t.Fatalf("frame %d was not folded", i)
+		}
+		if s := b.Samples[1]; *s.UtilPercent != want.util || *s.Detail.MemoryFreeBytes != want.free {
+			t.Errorf("frame %d: util %v, free %d, want %v", i, *s.UtilPercent, *s.Detail.MemoryFreeBytes, want)
+		}
+	}
+	silent := batch(3, 2, 80)
+	silent.Samples[0].Detail = nil // it was lost: what it was must not stay
+	if _, ok := Delta(4, third, silent); ok {
+		t.Error("a delta hides that a device has no details any more")
+	}
+}
+
 func TestDeltaNeedsKeyframe(t *testing.T) {
 	at := time.Unix(1000, 0)
 	base := fullBatch(2, at)
