@@ -208,13 +208,18 @@ func TestVerbs(t *testing.T) {
 		return err
 	})
 	ok(t, "drain", node, "--off", "--yes")
+	ok(t, "ineligible", node, "--yes")
+	if !strings.Contains(official(t, "node", "status", "-filter", fmt.Sprintf("Name == %q", node)), "ineligible") {
+		t.Errorf("nomad node status does not say that %s is ineligible", node)
+	}
+	ok(t, "ineligible", node, "--off", "--yes")
 	ok(t, "stop", "sleeper", "--yes")
 	eventually(t, holds(0))
 	raw, err := os.ReadFile(filepath.Join(w.home, "s", "stoker", "audit.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, action := range []string{"submit", "scale", "restart", "drain", "undrain", "stop"} {
+	for _, action := range []string{"submit", "scale", "restart", "drain", "undrain", "ineligible", "stop"} {
 		if !strings.Contains(string(raw), `"action":"`+action+`"`) {
 			t.Errorf("the audit file has no %s:\n%s", action, raw)
 		}
