@@ -32,16 +32,17 @@ func openNVML(simDir, node string) (*nvml.Reader, error) {
 	} else {
 		lib, err = nvml.Load()
 	}
-	switch {
-	case errors.Is(err, nvml.ErrNoDriver):
+	var reader *nvml.Reader
+	if err == nil {
+		reader, err = nvml.Open(lib, node)
+	}
+	if errors.Is(err, nvml.ErrNoDriver) {
 		return nil, &cluster.Fault{
 			Kind: cluster.ErrUnreachable, Err: err, Text: err.Error(),
 			Advice: "run it on a GPU machine; stoker get gpus shows those of a cluster",
 		}
-	case err != nil:
-		return nil, err
 	}
-	return nvml.Open(lib, node)
+	return reader, err
 }
 
 type agentOptions struct {
