@@ -4,6 +4,7 @@ package nvml
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -49,7 +50,8 @@ type asker struct {
 }
 
 // ask makes one call, unless the device has said before that it cannot
-// answer it, or answers nothing any more.
+// answer it, or answers nothing any more. It is nil too where the answer is
+// NVML's number for "not available".
 func ask[T any](p *asker, c call, f func() (T, nvml.Return)) (answer *T) {
 	if p.cannot[c] || p.fault != nvml.SUCCESS {
 		return nil
@@ -58,6 +60,9 @@ func ask[T any](p *asker, c call, f func() (T, nvml.Return)) (answer *T) {
 	v, ret := f()
 	switch {
 	case ret == nvml.SUCCESS:
+		if unavailable(v) {
+			return nil
+		}
 		return &v
 	case permanent(ret):
 		p.cannot[c] = true
@@ -65,6 +70,19 @@ func ask[T any](p *asker, c call, f func() (T, nvml.Return)) (answer *T) {
 		p.fault = ret
 	}
 	return nil
+}
+
+// unavailable tells a number of which all bits are set, of 32 or 64.
+func unavailable(v any) bool {
+	switch v := v.(type) {
+	case uint32:
+		return v == math.MaxUint32
+	case int: // go-nvml makes one of 32 bits without a sign
+		return v == math.MaxUint32 || v == -1
+	case uint64:
+		return v == math.MaxUint64
+	}
+	return false
 }
 
 // settings is how long what an operator sets, and what wears out, is taken as

@@ -27,7 +27,7 @@ func (p *probe) sample(now time.Time) gpu.Sample {
 	s.SMClockMHz = scaled(ask(&p.asker, callClock, of(h.GetClockInfo, nvml.CLOCK_SM)), 1)
 	s.MemClockMHz = scaled(ask(&p.asker, callClock, of(h.GetClockInfo, nvml.CLOCK_MEM)), 1)
 	s.FanPercent = scaled(ask(&p.asker, callFan, h.GetFanSpeed), 1)
-	if st := ask(&p.asker, callPState, h.GetPerformanceState); st != nil && *st != nvml.PSTATE_UNKNOWN {
+	if st := ask(&p.asker, callPState, h.GetPerformanceState); st != nil && *st <= nvml.PSTATE_15 {
 		n := int(*st)
 		s.PState = &n
 	}
@@ -59,12 +59,19 @@ type memory struct {
 }
 
 // memory asks for what is installed and used. The newer call does not count
-// what the driver reserves as used, as nvidia-smi does not.
+// what the driver reserves as used, as nvidia-smi does not. More used than
+// there is cannot be: the driver does not know.
 func (p *asker) memory(h Device) memory {
 	if m := ask(p, callMemoryV2, h.GetMemoryInfo_v2); m != nil {
+		if m.Used > m.Total {
+			return memory{total: m.Total}
+		}
 		return memory{total: m.Total, used: &m.Used, free: &m.Free, reserved: &m.Reserved}
 	}
 	if m := ask(p, callMemory, h.GetMemoryInfo); m != nil {
+		if m.Used > m.Total {
+			return memory{total: m.Total}
+		}
 		return memory{total: m.Total, used: &m.Used, free: &m.Free}
 	}
 	return memory{}
