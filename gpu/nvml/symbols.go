@@ -133,6 +133,24 @@ func (c call) symbols() []string {
 	}[c]
 }
 
+// beside gives the C functions that are asked of the library as a whole, as
+// symbols does: whoever calls one looks it up itself.
+func beside() [][]string {
+	return [][]string{
+		{"nvmlSystemGetDriverVersion"},
+		{"nvmlSystemGetCudaDriverVersion_v2", "nvmlSystemGetCudaDriverVersion"},
+		{"nvmlEventSetCreate"},
+		{"nvmlEventSetWait_v2", "nvmlEventSetWait"},
+		{"nvmlEventSetFree"},
+		{"nvmlGpmSampleAlloc"},
+		{"nvmlGpmSampleFree"},
+		{"nvmlGpmMetricsGet"},
+		{"nvmlDeviceGetGpuInstanceProfileInfo"},
+		{"nvmlDeviceGetGpuInstanceProfileInfoV"},
+		{"nvmlDeviceGetGpuInstanceRemainingCapacity"},
+	}
+}
+
 // unsupported is what a device, or the library for all of them, cannot answer.
 type unsupported [callCount]bool
 
@@ -143,6 +161,11 @@ func missing(lib Library) (m unsupported, names []string) {
 		known := c.symbols()
 		m[c] = !slices.ContainsFunc(known, lib.Supports)
 		if m[c] && !slices.Contains(names, known[0]) {
+			names = append(names, known[0])
+		}
+	}
+	for _, known := range beside() {
+		if !slices.ContainsFunc(known, lib.Supports) {
 			names = append(names, known[0])
 		}
 	}

@@ -12,9 +12,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,70 +22,6 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 )
-
-// driver makes NVIDIA's library for tests from its C source, which says how it
-// is told to answer. stoker runs against it as a process of its own, since
-// go-nvml ends the process where it calls a function that is missing.
-type driver struct {
-	object    string
-	functions []string
-}
-
-func newDriver(t *testing.T) driver {
-	t.Helper()
-	if _, err := exec.LookPath("cc"); err != nil {
-		t.Skip("needs a C compiler")
-	}
-	source := filepath.Join(projectRoot, "gpu", "nvml", "testdata", "nvml.c")
-	d := driver{object: filepath.Join(t.TempDir(), "nvml.o")}
-	cc(t, "-Wall", "-Wextra", "-fPIC", "-c", "-o", d.object, source)
-	for _, m := range regexp.MustCompile(`(?m)^API (nvml\w+)\(`).FindAllStringSubmatch(projectFile(t, "gpu/nvml/testdata/nvml.c"), -1) {
-		d.functions = append(d.functions, m[1])
-	}
-	d.functions = append(d.functions, "nvmlErrorString")
-	if len(d.functions) < 100 {
-		t.Fatalf("found %d functions in %s: this test reads it wrongly", len(d.functions), source)
-	}
-	return d
-}
-
-func cc(t *testing.T, args ...string) {
-	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), "cc", args...).CombinedOutput(); err != nil {
-		t.Fatalf("cc %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-}
-
-// without links a library that lacks functions and returns its folder.
-func (d driver) without(t *testing.T, functions ...string) string {
-	t.Helper()
-	dir := t.TempDir()
-	args := []string{"-shared", "-o", filepath.Join(dir, "libnvidia-ml.so.1"), d.object}
-	if len(functions) > 0 {
-		hide := filepath.Join(dir, "hide")
-		if err := os.WriteFile(hide, []byte("{ global: *; local: "+strings.Join(functions, "; ")+"; };"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "-Wl,--version-script="+hide)
-	}
-	cc(t, args...)
-	return dir
-}
-
-// only links a library that has these functions and no others.
-func (d driver) only(t *testing.T, functions ...string) string {
-	t.Helper()
-	return d.without(t, slices.DeleteFunc(slices.Clone(d.functions), func(f string) bool { return slices.Contains(functions, f) })...)
-}
-
-// stoker is the program with the library of a folder.
-func stoker(t *testing.T, folder string, env []string, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "stoker", args...)
-	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+folder, "HOME="+t.TempDir(), "GORACE=atexit_sleep_ms=0")
-	cmd.Env = append(cmd.Env, env...)
-	return cmd
-}
 
 // answer is what stoker top --once -o json said.
 type answer struct {
@@ -156,14 +90,16 @@ func lacksAreTold(t *testing.T, where, said, function string) {
 	}
 }
 
-// untold are functions that need not be named when they are missing: another
-// version does the same, or stoker asks for nothing that they alone can answer.
-func untold(function string) bool {
-	return regexp.MustCompile(`_v\d$`).MatchString(function) || slices.Contains([]string{
-		"nvmlInit", "nvmlInitWithFlags", "nvmlShutdown", "nvmlErrorString", "nvmlDeviceGetCount", "nvmlDeviceGetHandleByIndex",
-		"nvmlDeviceGetPciInfo", "nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses",
-		"nvmlEventSetWait", "nvmlDeviceGetNvLinkRemotePciInfo", "nvmlDeviceGetAttributes",
-	}, function)
+// versions are the functions that stoker asks for, with those that do the same.
+func versions(t *testing.T) (out [][]string) {
+	t.Helper()
+	for _, m := range regexp.MustCompile(`\{("nvml\w+"(?:, "nvml\w+")*)\}`).FindAllStringSubmatch(projectFile(t, "gpu/nvml/symbols.go"), -1) {
+		out = append(out, strings.Split(strings.ReplaceAll(m[1], `"`, ""), ", "))
+	}
+	if len(out) < 50 {
+		t.Fatalf("found %d functions in symbols.go: this test reads it wrongly", len(out))
+	}
+	return out
 }
 
 func TestEveryFunctionMayBeMissing(t *testing.T) {
@@ -177,7 +113,9 @@ func TestEveryFunctionMayBeMissing(t *testing.T) {
 			t.Errorf("the whole library leaves %s unknown", name)
 		}
 	}
+	known := versions(t)
 	for _, function := range d.functions {
+		alone := slices.ContainsFunc(known, func(vs []string) bool { return slices.Equal(vs, []string{function}) })
 		t.Run(function, func(t *testing.T) {
 			t.Parallel()
 			a := top1(t, d.without(t, function))
@@ -202,7 +140,7 @@ func TestEveryFunctionMayBeMissing(t *testing.T) {
 					wantSame(t, base.rows[i], row)
 				}
 			}
-			if !untold(function) {
+			if alone {
 				lacksAreTold(t, "top --once", a.stderr, function)
 			}
 		})
@@ -244,6 +182,21 @@ func TestOldLibraries(t *testing.T) {
 		}
 		lacksAreTold(t, "top --once", a.stderr, "nvmlDeviceGetPowerUsage")
 	})
+	for _, vs := range versions(t) {
+		if len(vs) == 1 {
+			continue
+		}
+		t.Run("without any "+vs[0], func(t *testing.T) {
+			a := top1(t, d.without(t, vs...))
+			if a.code != ExitDone {
+				t.Errorf("exit code %d\n%s", a.code, a.stderr)
+			}
+			for i, row := range a.rowsOf(t, 0, 1, 2) {
+				wantSame(t, base.rows[i], row, "processes")
+			}
+			lacksAreTold(t, "top --once", a.stderr, vs[0])
+		})
+	}
 	for _, missing := range [][]string{
 		{"nvmlInit_v2", "nvmlInit", "nvmlInitWithFlags"},
 		{"nvmlDeviceGetCount_v2", "nvmlDeviceGetCount"},
@@ -404,9 +357,7 @@ func TestAgentOnOddLibraries(t *testing.T) {
 				t.Errorf("power is in the metrics: %v", has)
 			}
 			for _, m := range tt.missing {
-				if !untold(m) {
-					lacksAreTold(t, "the agent's log", log, m)
-				}
+				lacksAreTold(t, "the agent's log", log, m)
 			}
 		})
 	}
