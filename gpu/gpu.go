@@ -1,10 +1,23 @@
 package gpu
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // UUID names a device as NVML does: "GPU-…", or "MIG-…" for an instance of one.
 // It is what Nomad schedules, so it is the key on which samples and allocations join.
 type UUID string
+
+// Unnamed is the UUID of the device in a place of the driver's list that does
+// not tell its own: it is shown, but nothing can be scheduled on it.
+func Unnamed(index int) UUID { return UUID(fmt.Sprintf("%s%d", unnamed, index)) }
+
+const unnamed = "GPU-unnamed-"
+
+// Named tells that a UUID is a device's own.
+func (id UUID) Named() bool { return !strings.HasPrefix(string(id), unnamed) }
 
 // UnknownIndex is the Index of a device whose source does not tell it.
 const UnknownIndex = -1

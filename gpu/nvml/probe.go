@@ -139,9 +139,7 @@ func (p *probe) describe() nvml.Return {
 	}
 	p.cannot = p.missing // the device may have been exchanged or reset
 	// What names the device must be known, or at least known to be unknowable.
-	d := gpu.Device{
-		UUID: gpu.UUID(fmt.Sprintf("GPU-unnamed-%d", p.index)), Index: p.index, Model: "NVIDIA GPU",
-	}
+	d := nameless(p.index)
 	for _, id := range []struct {
 		call call
 		get  func() (string, nvml.Return)
@@ -176,6 +174,11 @@ func (p *probe) describe() nvml.Return {
 		}
 	}
 	return p.fault
+}
+
+// nameless is a device of which nothing is known but its place.
+func nameless(index int) gpu.Device {
+	return gpu.Device{UUID: gpu.Unnamed(index), Index: index, Model: "NVIDIA GPU"}
 }
 
 // limits describes what a device can do.

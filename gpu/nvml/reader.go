@@ -58,6 +58,18 @@ func Patience(d time.Duration) Option { return func(r *Reader) { r.patience = d 
 // gpu.DefaultRules otherwise.
 func Rules(rules gpu.Rules) Option { return func(r *Reader) { r.rules = rules } }
 
+// Expect names devices that the node has had: one that is not found is lost,
+// as if it had answered this Reader once.
+func Expect(devices []gpu.Device) Option {
+	return func(r *Reader) {
+		for _, d := range devices {
+			if d.Parent == "" && d.UUID.Named() {
+				r.find([]gpu.Device{d})
+			}
+		}
+	}
+}
+
 const (
 	reopenEvery = time.Second      // while the driver is not loaded
 	lookFirst   = 30 * time.Second // for a lost device, with a new session
@@ -81,8 +93,8 @@ func Open(lib Library, node string, options ...Option) (*Reader, error) {
 }
 
 // Read reads all devices. A device that does not answer is in the batch with
-// a failed health and no numbers; it is left out only if it has never
-// answered, since nothing tells then what it is. The error is ErrReleased
+// a failed health and no numbers, and nameless if it has never answered. The
+// error is ErrReleased
 // after Release, or for a Reader that was closed.
 func (r *Reader) Read(now time.Time) (gpu.Batch, error) {
 	r.mu.Lock()
@@ -128,13 +140,15 @@ func (r *Reader) conclude(answers []*reading, events map[gpu.UUID][]gpu.Event, b
 	for i, sl := range r.session.slots {
 		a := answers[i]
 		quiet := silenceOf(a)
-		if quiet == nil {
+		switch {
+		case quiet == nil:
+			r.forgetNameless(sl, a)
 			a.rename(from, sl.probe.index)
 			sl.holds = r.find(a.devices)
+		case sl.holds == nil: // it never said what it is, but it is there
+			sl.holds = r.find([]gpu.Device{nameless(sl.probe.index)})
 		}
-		if sl.holds != nil {
-			from[sl.holds] = heard{a, quiet}
-		}
+		from[sl.holds] = heard{a, quiet}
 	}
 	for _, k := range r.known {
 		h, present := from[k]
@@ -160,6 +174,14 @@ func (a *reading) rename(others map[*known]heard, index int) {
 			a.samples[0].UUID = a.devices[0].UUID
 			return
 		}
+	}
+}
+
+// forgetNameless drops what stood for a device until it answered.
+func (r *Reader) forgetNameless(sl *slot, a *reading) {
+	if sl.holds != nil && !sl.holds.uuid().Named() && a.devices[0].UUID.Named() {
+		r.known = slices.DeleteFunc(r.known, func(k *known) bool { return k == sl.holds })
+		sl.holds = nil
 	}
 }
 

@@ -367,6 +367,43 @@ func TestADriverThatIsLoadedAgain(t *testing.T) {
 	}
 }
 
+// A GPU that was gone before anybody looked is shown all the same, and is
+// itself once it answers.
+func TestAGPULostFromTheStart(t *testing.T) {
+	n := newNode(t, sim.H100, sim.H100)
+	n.inject(sim.Fault{GPU: 1, Kind: sim.FaultLost})
+	r := n.open()
+	b := n.read(r, 0)
+	wantVerdicts(t, b, gpu.VerdictOK, gpu.VerdictFailed)
+	if d := b.Devices[1]; d.UUID.Named() || d.Index != 1 {
+		t.Errorf("the device is %+v", d)
+	}
+	n.clear(1)
+	b = n.read(r, time.Second)
+	if len(b.Devices) != 2 || !b.Devices[1].UUID.Named() || b.Samples[1].UtilPercent == nil {
+		t.Errorf("once it answers: %+v", b.Devices)
+	}
+}
+
+// What the node had before is expected: it is lost where it is not found.
+func TestExpectedGPUs(t *testing.T) {
+	n := newNode(t, sim.H100)
+	before := n.open()
+	here := n.read(before, 0).Devices[0]
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	gone := gpu.Device{UUID: "GPU-gone", Index: 1, Model: "NVIDIA H100 80GB HBM3"}
+	b := n.read(n.open(nvml.Expect([]gpu.Device{here, gone})), time.Second)
+	wantVerdicts(t, b, gpu.VerdictOK, gpu.VerdictFailed)
+	if d := cmp.Diff([]gpu.Device{here, gone}, b.Devices); d != "" {
+		t.Errorf("devices (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]gpu.EventKind{gpu.EventLost}, kinds(b)); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+}
+
 func TestRelease(t *testing.T) {
 	n := newNode(t, sim.H100)
 	r := n.open()

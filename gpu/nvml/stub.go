@@ -26,6 +26,9 @@ func Open(Library, string, ...Option) (*Reader, error) { return nil, ErrUnsuppor
 // Clock has no effect.
 func Clock(func() time.Time) Option { return func(*Reader) {} }
 
+// Expect has no effect.
+func Expect([]gpu.Device) Option { return func(*Reader) {} }
+
 // Rules has no effect.
 func Rules(gpu.Rules) Option { return func(*Reader) {} }
 

@@ -60,7 +60,7 @@ func (m *monitor) devices(period time.Duration) []offered {
 	}
 	var out []offered
 	for i, d := range m.batch.Devices {
-		if sliced[d.UUID] || slices.Contains(m.ignored, string(d.UUID)) || slices.Contains(m.ignored, string(d.Parent)) {
+		if !d.UUID.Named() || sliced[d.UUID] || slices.Contains(m.ignored, string(d.UUID)) || slices.Contains(m.ignored, string(d.Parent)) {
 			continue
 		}
 		out = append(out, offered{device: d, sample: m.batch.Samples[i], driver: m.batch.Driver, cuda: m.batch.CUDA})
