@@ -129,7 +129,9 @@ type Detail struct {
 	PagesPending        *bool   `json:"pages_pending,omitempty"`
 
 	NVLinks []NVLink `json:"nvlinks,omitempty"` // those that the board has
-	GPM     *GPM     `json:"gpm,omitempty"`     // Hopper and later
+	// NVLinkTotal is all links together, from a source that tells the sums.
+	NVLinkTotal *NVLinkTotal `json:"nvlink_total,omitempty"`
+	GPM         *GPM         `json:"gpm,omitempty"` // Hopper and later
 }
 
 // NVLink is one link of a device. Counts are since the driver was loaded.
@@ -137,6 +139,17 @@ type NVLink struct {
 	Link          int      `json:"link"`
 	Up            bool     `json:"up"`
 	SpeedMBPerSec *float64 `json:"speed_mb_per_second,omitempty"`
+	TxBytesPerSec *float64 `json:"tx_bytes_per_second,omitempty"`
+	RxBytesPerSec *float64 `json:"rx_bytes_per_second,omitempty"`
+	Replays       *uint64  `json:"replays,omitempty"`
+	Recoveries    *uint64  `json:"recoveries,omitempty"`
+	CRCErrors     *uint64  `json:"crc_errors,omitempty"`
+}
+
+// NVLinkTotal is all links of a device together. Counts are since the driver
+// was loaded.
+type NVLinkTotal struct {
+	BytesPerSec   *float64 `json:"bytes_per_second,omitempty"` // both ways
 	TxBytesPerSec *float64 `json:"tx_bytes_per_second,omitempty"`
 	RxBytesPerSec *float64 `json:"rx_bytes_per_second,omitempty"`
 	Replays       *uint64  `json:"replays,omitempty"`

@@ -19,7 +19,9 @@ type PollConfig struct {
 	// the batch and of its samples are by the peer's clock.
 	Read func(ctx context.Context, e Endpoint) (gpu.Batch, error)
 	// Denied tells an error that is a refusal; nil: none is.
-	Denied   func(error) bool
+	Denied func(error) bool
+	// Still says what it may mean when the readings of all devices stand still.
+	Still    string
 	Interval time.Duration    // 0: 2 s
 	Patience time.Duration    // for one reading; 0: 10 s
 	AtOnce   int              // readings under way at once; 0: 16
@@ -133,8 +135,7 @@ func (p *polled) once(ctx context.Context) error {
 	case now.Sub(p.moved) > cfg.Timing.Frozen:
 		p.track.set(StateFrozen, "readings do not advance", frozen)
 	case len(frozen) > 0 && len(frozen) == len(b.Samples):
-		// What Nomad does when a device plugin ended: it goes on telling the last numbers.
-		p.track.set(StateFrozen, "the readings of all devices stand still: has the device plugin ended?", frozen)
+		p.track.set(StateFrozen, firstOf(cfg.Still, "the readings of all devices stand still"), frozen)
 	default:
 		p.track.set(StateLive, "", frozen)
 	}

@@ -210,6 +210,8 @@ func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c 
 			return nc.DeviceStats(ctx, cluster.NodeID(e.Node))
 		},
 		Denied: func(err error) bool { return errors.Is(err, cluster.ErrDenied) },
+		// Nomad goes on telling the last numbers of a plugin that ended.
+		Still: "the readings of all devices stand still: has the device plugin ended?",
 	})
 	g.Go(func() error { return stats.Run(ctx, feed.GPUs, devices.status) })
 
