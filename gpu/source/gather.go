@@ -206,7 +206,7 @@ func shortPCI(id string) string {
 
 // finish adds what follows from the rest.
 func (g *gathered) finish() {
-	d, s, det := &g.device, &g.sample, &g.detail
+	d, s, det := &g.device, &g.sample, g.detail // a copy: a sample must not keep all of g
 	if d.MemoryBytes == 0 && s.MemoryUsedBytes != nil && det.MemoryFreeBytes != nil {
 		d.MemoryBytes = *s.MemoryUsedBytes + *det.MemoryFreeBytes
 		if det.MemoryReservedBytes != nil {
@@ -214,16 +214,14 @@ func (g *gathered) finish() {
 		}
 	}
 	d.PowerLimitWatts = s.PowerLimitWatts
-	if d.Parent != "" {
-		d.MIGProfile = "" // not told
-	}
 	slices.Sort(s.Throttle)
-	if g.gpm != (gpu.GPM{}) {
-		det.GPM = &g.gpm
+	if gpm := g.gpm; gpm != (gpu.GPM{}) {
+		det.GPM = &gpm
 	}
-	g.fabric.CRCErrors = g.crcErrors()
-	if g.fabric != (gpu.NVLinkTotal{}) {
-		det.NVLinkTotal = &g.fabric
+	fabric := g.fabric
+	fabric.CRCErrors = g.crcErrors()
+	if fabric != (gpu.NVLinkTotal{}) {
+		det.NVLinkTotal = &fabric
 	}
 	for _, n := range slices.Sorted(maps.Keys(g.links)) {
 		l := g.links[n]
@@ -233,8 +231,8 @@ func (g *gathered) finish() {
 			Replays: l.fabric.Replays, Recoveries: l.fabric.Recoveries, CRCErrors: l.crcErrors(),
 		})
 	}
-	if !reflect.ValueOf(*det).IsZero() {
-		s.Detail = det
+	if !reflect.ValueOf(det).IsZero() {
+		s.Detail = &det
 	}
 }
 

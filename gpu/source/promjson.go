@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 )
 
 var (
@@ -20,17 +21,18 @@ const maxAnswer = 256 << 20
 // point is a time and a value as the API writes them: [1700000000.1,"0.5"].
 type point struct{ at, value float64 }
 
+// UnmarshalJSON reads the two by hand: a fleet has a hundred thousand of them.
 func (p *point) UnmarshalJSON(raw []byte) error {
-	var text string
-	pair := []any{&p.at, &text}
-	if err := json.Unmarshal(raw, &pair); err != nil {
-		return err
-	}
-	var err error
-	if len(pair) != 2 {
+	at, value, ok := strings.Cut(strings.Trim(string(raw), "[]"), ",")
+	value, quoted := strings.CutPrefix(strings.TrimSpace(value), `"`)
+	value, ended := strings.CutSuffix(value, `"`)
+	if !ok || !quoted || !ended {
 		return errNotProm
 	}
-	p.value, err = strconv.ParseFloat(text, 64)
+	var err error
+	if p.at, err = strconv.ParseFloat(strings.TrimSpace(at), 64); err == nil {
+		p.value, err = strconv.ParseFloat(value, 64)
+	}
 	return err
 }
 
