@@ -53,7 +53,7 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 		st.deviceRev++
 	}
 	if dev.sample != nil {
-		if rank(b.Source) < rank(dev.source) && b.At.Sub(dev.sample.At) < freshFor {
+		if rank(b.Source) < rank(dev.source) && b.At.Sub(dev.sample.At) < freshFor(dev.source) {
 			return
 		}
 		if s == nil || s.At.Before(dev.sample.At) {
@@ -109,19 +109,18 @@ func (st *state) departed(b *gpu.Batch) {
 	st.reported[from] = b.Devices
 }
 
-// freshFor is how long the reading of a better source stands against a lesser one.
-const freshFor = 10 * time.Second
-
-func rank(source string) int {
-	switch source {
-	case "agent":
-		return 3
-	case "nvml":
-		return 2
-	case "nomad":
-		return 1
+// freshFor is how long the reading of a better source stands against a lesser
+// one. What is measured seldom must stand longer, or the two would take turns.
+func freshFor(source string) time.Duration {
+	if source == "dcgm" {
+		return 2 * time.Minute // the exporter measures each 30 s unless told otherwise
 	}
-	return 0
+	return 10 * time.Second
+}
+
+// rank orders sources from the least to the best.
+func rank(source string) int {
+	return slices.Index([]string{"prometheus", "dcgm", "nomad", "nvml", "agent"}, source)
 }
 
 // gpuIndex is a device's index on its node; or is the scheduler's order, until

@@ -88,16 +88,18 @@ func (m *model) vaultSeg() ui.Seg {
 func (m *model) agentsSeg() ui.Seg {
 	th := m.env.Theme
 	live, all, any := m.agents()
-	devices := screen.Each(m.snap, "devices")
+	polled, name := m.polled()
 	count := fmt.Sprintf("%d/%d", live, all)
 	var s ui.Seg
 	switch {
-	case !any && devices.All > 0:
+	case !any && polled.All > 0:
 		st, glyph := th.OK, th.G.OK
-		if devices.Live < devices.All {
+		if polled.Live < polled.All {
 			st, glyph = th.Warn, th.G.Warn
 		}
-		s = badge(th, "devices", st, glyph, fmt.Sprintf("%d/%d", devices.Live, devices.All))
+		s = badge(th, name, st, glyph, fmt.Sprintf("%d/%d", polled.Live, polled.All))
+	case !any && screen.Source(m.snap, "prometheus").OK():
+		s = badge(th, "prometheus", th.OK, th.G.OK, "live")
 	case !any:
 		s = badge(th, "agents", th.Muted, th.G.Off, "none")
 	case live == all:
@@ -107,6 +109,16 @@ func (m *model) agentsSeg() ui.Seg {
 	}
 	s.Short, s.Drop = "", 1
 	return s
+}
+
+// polled is how the best source of GPUs does that asks node by node, and its name.
+func (m *model) polled() (h screen.Health, name string) {
+	for _, name = range []string{"devices", "dcgm"} {
+		if h = screen.Each(m.snap, name); h.All > 0 {
+			break
+		}
+	}
+	return h, name
 }
 
 // agents counts the nodes with GPUs, and those of which an agent tells: one that
@@ -135,7 +147,7 @@ func (m *model) agents() (live, all int, any bool) {
 // otherSegs names the sources that are in trouble; the others keep quiet.
 func (m *model) otherSegs() []ui.Seg {
 	th := m.env.Theme
-	seen := map[string]bool{"nomad": true, "vault": true, "agent": true, "devices": true}
+	seen := map[string]bool{"nomad": true, "vault": true, "agent": true, "devices": true, "dcgm": true}
 	var out []ui.Seg
 	for i := range m.snap.Sources {
 		group := screen.GroupOf(m.snap.Sources[i].Name)

@@ -2,6 +2,7 @@ package contexts
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,10 @@ type Context struct {
 	Nomad      Nomad  `yaml:"nomad"`
 	Vault      Vault  `yaml:"vault"`
 	Agents     Agents `yaml:"agents"`
+	// DCGM and Prometheus are further sources of GPU readings; each is off
+	// unless it says where it is.
+	DCGM       DCGM       `yaml:"dcgm"`
+	Prometheus Prometheus `yaml:"prometheus"`
 	// PackVars are values for the variables of packs that have them, such as
 	// the driver or where Vault is: what is the same for all jobs of a cluster.
 	PackVars map[string]string `yaml:"pack_vars"`
@@ -219,18 +224,18 @@ func Resolve(sys System, name string) (Context, error) {
 // check finds an address that is none, and says where it comes from.
 func (c *Context) check(sys System) error {
 	for _, a := range []struct{ address, variable, key string }{
-		{c.Nomad.Address, "NOMAD_ADDR", "nomad"}, {c.Vault.Address, "VAULT_ADDR", "vault"},
+		{c.Nomad.Address, "NOMAD_ADDR", "nomad address"}, {c.Vault.Address, "VAULT_ADDR", "vault address"}, {c.Prometheus.URL, "", "prometheus url"},
 	} {
 		if u, err := url.Parse(a.address); a.address == "" || err == nil && u.Host != "" {
 			continue
 		}
-		where := fmt.Sprintf("context %s, %s address", c.Name, a.key)
-		if sys.Getenv(a.variable) == a.address {
+		where := fmt.Sprintf("context %s, %s", c.Name, a.key)
+		if a.variable != "" && sys.Getenv(a.variable) == a.address {
 			where = a.variable
 		}
 		return fmt.Errorf("%s: %w like https://host:port: %q", where, ErrAddress, a.address)
 	}
-	return nil
+	return c.DCGM.check(c.Name)
 }
 
 func names(all []Context) string {
@@ -291,12 +296,11 @@ func (c *Context) fill(sys System) {
 	if v.Transit == "" {
 		v.Transit = "transit"
 	}
-	if c.Agents.Namespace == "" {
-		c.Agents.Namespace = "default"
-	}
-	if c.Agents.Job == "" {
-		c.Agents.Job = "stoker-agent"
-	}
+	c.Agents.Namespace = cmp.Or(c.Agents.Namespace, "default")
+	c.Agents.Job = cmp.Or(c.Agents.Job, "stoker-agent")
+	c.DCGM.Namespace = cmp.Or(c.DCGM.Namespace, "default")
+	c.DCGM.Scheme = cmp.Or(c.DCGM.Scheme, "http")
+	c.DCGM.Path = "/" + strings.TrimPrefix(cmp.Or(c.DCGM.Path, "/metrics"), "/")
 }
 
 func truth(s string) bool { return s == "1" || strings.EqualFold(s, "true") }

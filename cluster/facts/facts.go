@@ -61,10 +61,12 @@ func (v *View) wants(source string) bool {
 
 // Settled says that every source of the view either answered or failed.
 func (v *View) Settled(s *cluster.Snapshot) bool {
+	// Those of single nodes, and those that say that they begin before anybody asks.
+	silent := []string{"agent", "dcgm", "prometheus"}
 	for _, n := range v.Needs {
 		if !slices.ContainsFunc(s.Sources, func(src cluster.SourceStatus) bool {
-			return src.Name == n || strings.HasPrefix(src.Name, n+" ") || n == "agent"
-		}) {
+			return src.Name == n || strings.HasPrefix(src.Name, n+" ")
+		}) && !slices.Contains(silent, n) {
 			return false
 		}
 	}

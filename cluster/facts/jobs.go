@@ -257,7 +257,7 @@ func levelName(l cluster.Level) string {
 
 func sourcesView() View {
 	return View{
-		Name: "sources", Aliases: []string{"source"}, Help: "where facts come from, and whether it answers", Needs: []string{"nomad", "agents", "agent", "vault", "metrics", "registry"}, Anyway: true,
+		Name: "sources", Aliases: []string{"source"}, Help: "where facts come from, and whether it answers", Needs: []string{"nomad", "agents", "agent", "dcgm", "prometheus", "vault", "metrics", "registry"}, Anyway: true,
 		Columns: columns(
 			Column{Name: "name", Title: "SOURCE"}, Column{Name: "state", Title: "STATE"}, Column{Name: "since", Title: "SINCE"},
 			Column{Name: "last", Title: "LAST"}, Column{Name: "retry_at"}, Column{Name: "error", Title: "ERROR"},

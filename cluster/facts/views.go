@@ -69,7 +69,7 @@ func nomadAsOf(s *cluster.Snapshot, source string) time.Time {
 
 func nodesView() View {
 	return View{
-		Name: "nodes", Aliases: []string{"node"}, Help: "machines: state, GPUs, load", Needs: []string{"nomad", "agents", "agent", "devices"},
+		Name: "nodes", Aliases: []string{"node"}, Help: "machines: state, GPUs, load", Needs: []string{"nomad", "agents", "agent", "devices", "dcgm", "prometheus"},
 		Columns: columns(
 			Column{Name: "node", Title: "NODE"}, Column{Name: "id", Title: "ID", Wide: true},
 			Column{Name: "pool", Title: "POOL"}, Column{Name: "status", Title: "STATUS"},
@@ -143,7 +143,7 @@ func NodeRow(s *cluster.Snapshot, n *cluster.Node) Row {
 
 func gpusView() View {
 	return View{
-		Name: "gpus", Aliases: []string{"gpu"}, Help: "every GPU, joined to the allocation that holds it", Needs: []string{"nomad", "agents", "agent", "devices"},
+		Name: "gpus", Aliases: []string{"gpu"}, Help: "every GPU, joined to the allocation that holds it", Needs: []string{"nomad", "agents", "agent", "devices", "dcgm", "prometheus"},
 		Columns: columns(
 			Column{Name: "node", Title: "NODE"}, Column{Name: "index", Title: "GPU"},
 			Column{Name: "uuid", Title: "UUID", Wide: true}, Column{Name: "parent_uuid", Wide: true}, Column{Name: "pci", Title: "PCI", Wide: true},

@@ -16,8 +16,6 @@ import (
 	"stoker/cluster"
 	"stoker/cluster/contexts"
 	"stoker/cluster/nomad"
-	"stoker/gpu"
-	"stoker/gpu/source"
 	"stoker/jobs/action"
 	"stoker/jobs/metrics"
 	"stoker/jobs/pack"
@@ -60,7 +58,7 @@ func Connect(ctx context.Context, sys contexts.System, redactor *secrets.Redacto
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return feed.Run(gctx) })
-	startSources(gctx, g, feed, c, redactor.Watch(c.Agents.Token), nc, vc)
+	startSources(gctx, g, feed, c, redactor, nc, vc)
 	return &cli.Session{
 		Context: c,
 		Feed:    feed,
@@ -183,37 +181,11 @@ func who() string {
 
 // startSources runs every source of facts into the feed until ctx ends. None
 // of them ends the others: each reports its own state.
-func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c contexts.Context, agentToken func(context.Context) (secrets.Secret, error), nc *nomad.Client, vc *vault.Client) {
+func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c contexts.Context, redactor *secrets.Redactor, nc *nomad.Client, vc *vault.Client) {
 	g.Go(func() error { return nc.Run(ctx, feed.Scheduler, feed.Source) })
 
-	agents := &nodeReaders{
-		feed: feed, group: "agents", each: "agent ", changed: make(chan struct{}, 1),
-		pick: func(s *cluster.Snapshot) []source.Endpoint { return agentEndpoints(s, c.Agents) },
-	}
-	g.Go(func() error { return agents.follow(ctx) })
-	src := source.Agents(source.Config{
-		Endpoints: agents.endpoints, Changed: agents.changed,
-		Token: func(ctx context.Context) (string, error) {
-			t, err := agentToken(ctx)
-			return t.Reveal(), err
-		},
-	})
-	g.Go(func() error {
-		return src.Run(ctx, func(b gpu.Batch) { feed.GPUs(b) }, agents.status)
-	})
-
-	devices := &nodeReaders{feed: feed, group: "devices", each: "devices ", changed: make(chan struct{}, 1), pick: deviceEndpoints}
-	g.Go(func() error { return devices.follow(ctx) })
-	stats := source.Poll(source.PollConfig{
-		Source: "nomad", Endpoints: devices.endpoints, Changed: devices.changed,
-		Read: func(ctx context.Context, e source.Endpoint) (gpu.Batch, error) {
-			return nc.DeviceStats(ctx, cluster.NodeID(e.Node))
-		},
-		Denied: func(err error) bool { return errors.Is(err, cluster.ErrDenied) },
-		// Nomad goes on telling the last numbers of a plugin that ended.
-		Still: "the readings of all devices stand still: has the device plugin ended?",
-	})
-	g.Go(func() error { return stats.Run(ctx, feed.GPUs, devices.status) })
+	gpus := gpuSources{feed: feed, context: c, nomad: nc, redactor: redactor}
+	gpus.start(ctx, g)
 
 	// Who waits for an answer must know of whom: both say nothing before their first.
 	for _, name := range []string{"metrics", "registry"} {

@@ -50,10 +50,50 @@ func deviceEndpoints(s *cluster.Snapshot) []source.Endpoint {
 		if !s.Ready || n.Status != cluster.NodeReady || len(n.Devices) == 0 {
 			continue
 		}
-		if agent := s.Source("agent " + n.Name); agent != nil && (agent.State == cluster.SourceLive || agent.State == cluster.SourceStarting) {
+		if agentTells(s, n) {
 			continue
 		}
 		out = append(out, source.Endpoint{Node: string(n.ID), NodeName: n.Name})
+	}
+	return out
+}
+
+// agentTells says that an agent of the node answers, or is about to.
+func agentTells(s *cluster.Snapshot, n *cluster.Node) bool {
+	agent := s.Source("agent " + n.Name)
+	return agent != nil && (agent.State == cluster.SourceLive || agent.State == cluster.SourceStarting)
+}
+
+// dcgmEndpoints picks the nodes whose dcgm-exporter is read, those of which an
+// agent tells left out: nodes with GPUs, at the port of the context, and nodes on
+// which the trusted service is, at the service's own.
+func dcgmEndpoints(s *cluster.Snapshot, c contexts.DCGM) []source.Endpoint {
+	if !s.Ready {
+		return nil
+	}
+	at := func(n *cluster.Node, host string, port int) source.Endpoint {
+		return source.Endpoint{Node: string(n.ID), NodeName: n.Name, URL: c.Scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port)) + c.Path}
+	}
+	var out []source.Endpoint
+	served := map[cluster.NodeID]bool{}
+	for i := range s.Services {
+		svc := &s.Services[i]
+		if c.Service == "" || svc.Name != c.Service || svc.Namespace != c.Namespace || c.Job != "" && svc.Job != c.Job {
+			continue
+		}
+		n := s.Node(svc.Node)
+		if n == nil || n.Status != cluster.NodeReady || served[n.ID] || agentTells(s, n) {
+			continue
+		}
+		served[n.ID] = true
+		out = append(out, at(n, svc.Address, svc.Port))
+	}
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		if c.Port == 0 || n.Status != cluster.NodeReady || n.Address == "" || len(n.Devices) == 0 || served[n.ID] || agentTells(s, n) {
+			continue
+		}
+		out = append(out, at(n, n.Address, c.Port))
 	}
 	return out
 }
@@ -119,19 +159,23 @@ func (a *nodeReaders) status(s source.Status) {
 	if n == nil {
 		return
 	}
-	out := cluster.SourceStatus{Name: a.each + n.Name, Since: s.Since, AsOf: s.AsOf, Err: s.Err}
-	switch s.State {
-	case source.StateConnecting:
-		out.State = cluster.SourceStarting
-	case source.StateLive:
-		out.State = cluster.SourceLive
-	case source.StateDenied:
-		out.State = cluster.SourceDenied
-	case source.StateGone:
-		a.feed.Forget(out.Name)
+	name := a.each + n.Name
+	if s.State == source.StateGone {
+		a.feed.Forget(name)
 		return
-	default: // down, frozen
-		out.State = cluster.SourceRetrying
 	}
-	a.feed.Source(out)
+	a.feed.Source(cluster.SourceStatus{Name: name, State: stateOf(s.State), Since: s.Since, AsOf: s.AsOf, Err: s.Err})
+}
+
+// stateOf is what a reader's state is called in a snapshot.
+func stateOf(state string) cluster.SourceState {
+	switch state {
+	case source.StateConnecting:
+		return cluster.SourceStarting
+	case source.StateLive:
+		return cluster.SourceLive
+	case source.StateDenied:
+		return cluster.SourceDenied
+	}
+	return cluster.SourceRetrying // down, frozen
 }
