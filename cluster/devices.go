@@ -75,6 +75,7 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 // before, else what the scheduler knows.
 func (st *state) complete(node NodeID, was, d gpu.Device) gpu.Device {
 	if d.Index != gpu.UnknownIndex {
+		d.Model, d.MemoryBytes = cmp.Or(d.Model, was.Model), cmp.Or(d.MemoryBytes, was.MemoryBytes)
 		return d
 	}
 	if was.UUID != "" {

@@ -324,9 +324,16 @@ func TestBetterSourceStandsWhileFresh(t *testing.T) {
 		{"nomad", 0, 10, "nomad 10"},
 		{"agent", time.Second, 20, "agent 20"},
 		{"nomad", 2 * time.Second, 30, "agent 20"},
-		{"agent", 500 * time.Millisecond, 40, "agent 20"}, // late
-		{"nomad", 11 * time.Second, 50, "nomad 50"},       // the agent fell silent
-		{"agent", 12 * time.Second, 60, "agent 60"},
+		{"agent", 500 * time.Millisecond, 40, "agent 20"},     // late
+		{"nomad", 11 * time.Second, 50, "nomad 50"},           // the agent fell silent
+		{"prometheus", 59 * time.Second, 51, "prometheus 51"}, // and Nomad too
+		{"dcgm", 60 * time.Second, 52, "dcgm 52"},
+		{"prometheus", 100 * time.Second, 53, "dcgm 52"}, // the exporter measures seldom
+		{"nomad", 101 * time.Second, 54, "nomad 54"},
+		{"dcgm", 102 * time.Second, 55, "nomad 54"},
+		{"dcgm", 115 * time.Second, 56, "dcgm 56"},
+		{"prometheus", 300 * time.Second, 57, "prometheus 57"},
+		{"agent", 301 * time.Second, 60, "agent 60"},
 	} {
 		g := from(step.source, step.after, step.util)
 		if got := fmt.Sprintf("%s %v", g.Source, *g.Util()); got != step.want {

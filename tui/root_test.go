@@ -165,6 +165,26 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestHeaderNamesTheSourceOfGPUs: the best that there is.
+func TestHeaderNamesTheSourceOfGPUs(t *testing.T) {
+	const live, late = cluster.SourceLive, cluster.SourceRetrying
+	for want, sources := range map[string]map[string]cluster.SourceState{
+		"agents ○ none":         {"dcgm": cluster.SourceOff, "prometheus": cluster.SourceOff},
+		"devices ● 1/1":         {"devices a": live, "dcgm a": live, "prometheus": live},
+		"dcgm ▲ 1/2":            {"dcgm": live, "dcgm a": live, "dcgm b": late, "prometheus": live},
+		"prometheus ● live":     {"dcgm": cluster.SourceOff, "prometheus": live},
+		"prometheus ▲ retrying": {"dcgm": cluster.SourceOff, "prometheus": late},
+	} {
+		s := &cluster.Snapshot{}
+		for name, state := range sources {
+			s.Sources = append(s.Sources, cluster.SourceStatus{Name: name, State: state})
+		}
+		if got := fixture.Picture(newRig(t, s).header()[0]); !strings.Contains(got, want) {
+			t.Errorf("%v: %q, want %q", sources, got, want)
+		}
+	}
+}
+
 func TestEveryTheme(t *testing.T) {
 	for _, name := range []string{theme.Dark, theme.Light, theme.ColourBlind, theme.Sixteen, theme.None} {
 		t.Run(name, func(t *testing.T) {

@@ -293,6 +293,55 @@ func TestAddressesAreURLs(t *testing.T) {
 	}
 }
 
+// TestGPUSources: each is off unless the context says where it is.
+func TestGPUSources(t *testing.T) {
+	m := newMachine(t)
+	m.config(`
+contexts:
+  bare: {nomad: {address: "http://a:1"}}
+  port: {nomad: {address: "http://a:1"}, dcgm: {port: 9400, token_file: ` + m.put("t", "for-dcgm\n") + `}}
+  service: {nomad: {address: "http://a:1"}, dcgm: {service: dcgm, namespace: system, job: exporters, path: m, scheme: https, ca_cert: /ca, client_cert: /c, client_key: /k, tls_skip_verify: true}}
+  prometheus:
+    nomad: {address: "http://a:1"}
+    prometheus: {url: "https://p:9090/x", token_file: ` + m.put("p", "for-prom") + `, ca_cert: /ca, client_cert: /c, client_key: /k, tls_server_name: n, tls_skip_verify: true, match: {cluster: blue}}
+`)
+	if c := m.resolve("bare"); c.DCGM.Configured() || c.Prometheus.URL != "" {
+		t.Errorf("%+v", c)
+	}
+	c := m.resolve("port")
+	if c.DCGM.TokenFile = ""; !c.DCGM.Configured() {
+		t.Error("a port is a place")
+	}
+	if d := cmp.Diff(contexts.DCGM{Port: 9400, Path: "/metrics", Namespace: "default", Scheme: "http"}, c.DCGM); d != "" {
+		t.Error(d)
+	}
+	if got := reveal(t, m.resolve("port").DCGM.Token); got != "for-dcgm" {
+		t.Errorf("token %q", got)
+	}
+	want := contexts.DCGM{Service: "dcgm", Namespace: "system", Job: "exporters", Path: "/m", Scheme: "https", CACert: "/ca", ClientCert: "/c", ClientKey: "/k", SkipVerify: true}
+	if c := m.resolve("service"); !c.DCGM.Configured() || !cmp.Equal(want, c.DCGM) {
+		t.Error(cmp.Diff(want, c.DCGM))
+	}
+	p := m.resolve("prometheus").Prometheus
+	if got := reveal(t, p.Token); got != "for-prom" {
+		t.Errorf("token %q", got)
+	}
+	p.TokenFile = ""
+	if d := cmp.Diff(contexts.Prometheus{URL: "https://p:9090/x", CACert: "/ca", ClientCert: "/c", ClientKey: "/k", TLSServerName: "n", SkipVerify: true, Match: map[string]string{"cluster": "blue"}}, p); d != "" {
+		t.Error(d)
+	}
+	for wrong, says := range map[string]string{
+		"prometheus: {url: here}":         `context a, prometheus url: no URL`,
+		"dcgm: {port: 94000}":             "context a, dcgm port: 94000 is none",
+		"dcgm: {port: 1, scheme: gopher}": `context a, dcgm scheme: http or https, not "gopher"`,
+	} {
+		m.config("contexts: { a: { nomad: { address: \"http://a:1\" }, " + wrong + " } }")
+		if _, err := contexts.Resolve(m.sys(), "a"); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}
+
 func TestNamedConfigMustBeThere(t *testing.T) {
 	m := newMachine(t, "STOKER_CONFIG="+filepath.Join(t.TempDir(), "none.yaml"))
 	if _, _, err := contexts.All(m.sys()); !errors.Is(err, contexts.ErrConfig) || !strings.Contains(err.Error(), "none.yaml, which STOKER_CONFIG names, is not there") {

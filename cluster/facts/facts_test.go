@@ -37,6 +37,9 @@ func TestSettledAndMissing(t *testing.T) {
 		"Nomad's devices are not listed": {"gpus", sources{"nomad": live, "agents": off}, false, ""},
 		"there are no agents":            {"gpus", sources{"nomad": live, "agents": off, "devices": off}, true, ""},
 		"Nomad is asked for a device":    {"gpus", sources{"nomad": live, "agents": off, "devices": live, "devices gpu-a": starting}, false, "devices gpu-a: no answer yet"},
+		"an exporter is asked":           {"gpus", sources{"nomad": live, "agents": off, "devices": off, "dcgm": live, "dcgm gpu-a": starting}, false, "dcgm gpu-a: no answer yet"},
+		"Prometheus begins":              {"nodes", sources{"nomad": live, "agents": off, "devices": off, "dcgm": off, "prometheus": starting}, false, "prometheus: no answer yet"},
+		"Prometheus failed":              {"gpus", sources{"nomad": live, "agents": off, "devices": off, "dcgm": off, "prometheus": retrying}, true, "prometheus: refused"},
 		"one agent still starts":         {"gpus", sources{"nomad": live, "agents": live, "devices": off, "agent gpu-a": live, "agent gpu-b": starting}, false, "agent gpu-b: no answer yet"},
 		"one agent failed":               {"gpus", sources{"nomad": live, "agents": live, "devices": live, "agent gpu-a": live, "agent gpu-b": retrying}, true, "agent gpu-b: refused"},
 	} {
