@@ -80,7 +80,7 @@ func TestDCGMOfOld(t *testing.T) {
 					MemoryFreeBytes: ptr(uint64(81000 << 20)), MemoryReservedBytes: ptr(uint64(559 << 20)), PCIeReplays: ptr(uint64(0)),
 					ThrottleSeconds:   map[string]float64{"sw_power_cap": 0, "sw_thermal_slowdown": 0},
 					ECCCorrectedTotal: ptr(uint64(0)), ECCUncorrectedTotal: ptr(uint64(0)), RowsCorrectable: ptr(uint64(0)), RowsUncorrectable: ptr(uint64(0)),
-					PagesSingleBit: ptr(uint64(0)), PagesPending: &yes,
+					PagesSingleBit: ptr(uint64(0)), PagesPending: &no,
 					NVLinkTotal: &gpu.NVLinkTotal{BytesPerSec: ptr(0.0), CRCErrors: ptr(uint64(0))},
 					GPM:         &gpu.GPM{TensorPercent: ptr(0.0), DRAMPercent: ptr(0.0)},
 				},

@@ -60,7 +60,7 @@ func (v *verdicts) judge(g *gathered, at time.Time) (gpu.Sample, []gpu.Event) {
 	s := g.sample
 	s.At = j.timeOf(&s, at)
 	events := j.news(g, at)
-	j.record = v.rules.Judge(j.record, gpu.Evidence{Sample: s, Events: events})
+	j.record = v.rules.Judge(j.record, gpu.Evidence{Device: g.device, Sample: s, Events: events})
 	s.Health = j.record.Health
 	switch {
 	case g.told != gpu.VerdictUnknown && g.told != gpu.VerdictOK:
