@@ -52,12 +52,18 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 		st.devices[d.UUID] = dev
 		st.deviceRev++
 	}
+	better := false
 	if dev.sample != nil {
 		if rank(b.Source) < rank(dev.source) && b.At.Sub(dev.sample.At) < freshFor(dev.source) {
 			return
 		}
-		if s == nil || s.At.Before(dev.sample.At) {
-			return // silent, or late: a newer reading is already here
+		if s == nil {
+			return // silent
+		}
+		// Each source measures at its own times: a better one need not be the latest.
+		better = rank(b.Source) > rank(dev.source) && dev.sample.At.Sub(s.At) < freshFor(b.Source)
+		if s.At.Before(dev.sample.At) && !better {
+			return // late: a newer reading is already here
 		}
 	}
 	d = st.complete(NodeID(b.Node), dev.Device, d)
@@ -66,7 +72,7 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 	}
 	dev.Device, dev.node, dev.source = d, NodeID(b.Node), b.Source
 	dev.driver, dev.cuda = cmp.Or(b.Driver, dev.driver), cmp.Or(b.CUDA, dev.cuda)
-	if s != nil && (dev.sample == nil || s.At.After(dev.sample.At)) {
+	if s != nil && (dev.sample == nil || better || s.At.After(dev.sample.At)) {
 		dev.sample, dev.past = s, dev.past.with(*s, d)
 	}
 }

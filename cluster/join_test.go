@@ -328,10 +328,11 @@ func TestBetterSourceStandsWhileFresh(t *testing.T) {
 		{"nomad", 11 * time.Second, 50, "nomad 50"},           // the agent fell silent
 		{"prometheus", 59 * time.Second, 51, "prometheus 51"}, // and Nomad too
 		{"dcgm", 60 * time.Second, 52, "dcgm 52"},
+		{"nomad", 40 * time.Second, 53, "dcgm 52"},       // too old
 		{"prometheus", 100 * time.Second, 53, "dcgm 52"}, // the exporter measures seldom
-		{"nomad", 101 * time.Second, 54, "nomad 54"},
-		{"dcgm", 102 * time.Second, 55, "nomad 54"},
-		{"dcgm", 115 * time.Second, 56, "dcgm 56"},
+		{"nomad", 59 * time.Second, 54, "nomad 54"},      // a little older, but better
+		{"dcgm", 65 * time.Second, 55, "nomad 54"},
+		{"dcgm", 70 * time.Second, 56, "dcgm 56"},
 		{"prometheus", 300 * time.Second, 57, "prometheus 57"},
 		{"agent", 301 * time.Second, 60, "agent 60"},
 	} {
