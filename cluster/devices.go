@@ -18,7 +18,8 @@ type device struct {
 	cuda   string
 	sample *gpu.Sample
 	past   *History
-	events []gpu.Event
+	events []GPUEvent
+	visits []visit
 }
 
 // reporter is one source of one node's samples.
@@ -67,13 +68,16 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 		}
 	}
 	d = st.complete(NodeID(b.Node), dev.Device, d)
+	if s != nil && dev.sample != nil {
+		st.account(d, dev.source == b.Source, dev.sample, s)
+	}
 	if dev.node != NodeID(b.Node) || dev.Index != d.Index || dev.Parent != d.Parent {
 		st.deviceRev++
 	}
 	dev.Device, dev.node, dev.source = d, NodeID(b.Node), b.Source
 	dev.driver, dev.cuda = cmp.Or(b.Driver, dev.driver), cmp.Or(b.CUDA, dev.cuda)
 	if s != nil && (dev.sample == nil || better || s.At.After(dev.sample.At)) {
-		dev.sample, dev.past = s, dev.past.with(*s, d)
+		dev.sample, dev.past, dev.visits = s, dev.past.with(*s, d), seen(dev.visits, s)
 	}
 }
 
@@ -149,7 +153,9 @@ func (st *state) gpuEvent(node NodeID, e gpu.Event) {
 			return // a keyframe repeats what a delta already brought
 		}
 	}
-	dev.events = append(dev.events[:len(dev.events):len(dev.events)], e)
+	on := st.onGPU(e.UUID, e.At)
+	event := GPUEvent{e, on}
+	dev.events = append(dev.events[:len(dev.events):len(dev.events)], event)
 	if over := len(dev.events) - historyLen; over > 0 {
 		dev.events = dev.events[over:]
 	}
@@ -157,9 +163,8 @@ func (st *state) gpuEvent(node NodeID, e gpu.Event) {
 	if n := st.nodes.rows[node]; n != nil {
 		name = n.Name
 	}
-	level := Bad
-	if e.Kind == gpu.EventBack {
-		level = Info
-	}
-	st.event(Event{At: e.At, Level: level, Kind: "gpu", Subject: fmt.Sprintf("%s/%d", name, dev.Index), Text: e.Text, Node: node})
+	st.event(Event{
+		At: e.At, Level: event.Level(), Kind: "gpu", Subject: fmt.Sprintf("%s/%d", name, dev.Index),
+		Text: cmp.Or(e.Text, string(e.Kind)), Node: node, GPU: e.UUID, On: on,
+	})
 }

@@ -195,6 +195,7 @@ func gpuProblem(g *GPU) (Problem, bool) {
 	if g.Holder != nil {
 		by = ", held by " + g.Holder.Name
 	}
+	by = cmp.Or(wasRunning(g), by)
 	switch {
 	case g.Failed():
 		p.Level, p.Text = Bad, cmp.Or(g.Health.Reason, "closed to the scheduler")+by
@@ -204,15 +205,28 @@ func gpuProblem(g *GPU) (Problem, bool) {
 		p.Level, p.Text = Warn, "busy, but the scheduler gave it to nobody: "+processes(g.Sample)
 	case g.Idle():
 		p.Level, p.Text, p.Holder = Warn, "held but idle by "+g.Holder.Job.String(), g.Holder.Job
-		p.Since = g.Sample.At.Add(-g.History.QuietFor(g.Sample.At))
-		if g.Holder.Since.After(p.Since) {
-			p.Since = g.Holder.Since // before, it was free
-		}
+		p.Since = g.QuietSince()
 	default:
 		return p, false
 	}
 	p.Subject = fmt.Sprintf("%s/%d", g.NodeName, g.Index)
 	return p, true
+}
+
+// wasRunning names who was on a GPU when what is wrong with it happened, if
+// that is not just who holds it now; else it is empty.
+func wasRunning(g *GPU) string {
+	for i := len(g.Events) - 1; i >= 0; i-- {
+		e := &g.Events[i]
+		if e.Level() < Warn || e.At.Before(g.Health.Since.Add(-time.Minute)) {
+			continue
+		}
+		if len(e.On) == 0 || g.Holder != nil && len(e.On) == 1 && e.On[0].Alloc == g.Holder.Alloc {
+			return ""
+		}
+		return ", was running " + Tenants(e.On)
+	}
+	return ""
 }
 
 func processes(s *gpu.Sample) string {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"stoker/gpu"
@@ -23,6 +24,37 @@ type History struct {
 	Util, Memory, Power, Temp []uint8 // percent; Power is percent of its limit, Temp °C
 	busySince, quietSince     time.Time
 	last                      time.Time
+	began                     []uint32 // when each point began, in seconds since 1970; shared while none is added
+}
+
+// Moment is one point of a History; nil is unknown.
+type Moment struct {
+	At time.Time // when it began: it holds the latest reading of five seconds
+	// Percent; PowerPercent is of the power limit.
+	UtilPercent, MemoryPercent, PowerPercent, TempCelsius *float64
+}
+
+// Moments are the points, oldest first.
+func (h *History) Moments() []Moment {
+	if h == nil {
+		return nil
+	}
+	out := make([]Moment, len(h.began))
+	for i, at := range h.began {
+		out[i] = Moment{
+			At: time.Unix(int64(at), 0), UtilPercent: read(h.Util[i]), MemoryPercent: read(h.Memory[i]),
+			PowerPercent: read(h.Power[i]), TempCelsius: read(h.Temp[i]),
+		}
+	}
+	return out
+}
+
+func read(point uint8) *float64 {
+	if point == Unread {
+		return nil
+	}
+	v := float64(point)
+	return &v
 }
 
 // busyPercent is the utilisation from which a device counts as working.
@@ -60,6 +92,7 @@ func (h *History) with(s gpu.Sample, d gpu.Device) *History {
 	grow := n.last.IsZero() || s.At.Sub(n.last) >= historyStep
 	if grow {
 		n.last = s.At
+		n.began = append(slices.Clone(n.began[max(len(n.began)-historyLen+1, 0):]), uint32(s.At.Unix())) //nolint:gosec // good until 2106
 	}
 	var power, memory *float64
 	if limit := s.PowerLimitWatts; s.PowerWatts != nil && limit != nil && *limit > 0 {

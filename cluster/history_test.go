@@ -32,6 +32,19 @@ func TestHistoryPoints(t *testing.T) {
 	if d := cmp.Diff([]uint8{80, 90}, next.Util); d != "" {
 		t.Error("after a step:", d)
 	}
+	num8 := func(p *float64) any {
+		if p == nil {
+			return nil
+		}
+		return *p
+	}
+	var moments []any
+	for _, m := range next.Moments() {
+		moments = append(moments, m.At.Sub(start()), num8(m.UtilPercent), num8(m.PowerPercent))
+	}
+	if d := cmp.Diff([]any{time.Duration(0), 80.0, nil, 5 * time.Second, 90.0, nil}, moments); d != "" {
+		t.Error("moments:", d)
+	}
 	for v, want := range map[float64]uint8{-3: 0, 0.4: 0, 0.5: 1, 100: 100, 254.4: 254, 255: 254, 1e9: 254, math.Inf(1): 254, math.NaN(): Unread} {
 		if got := quantise(&v); got != want {
 			t.Errorf("%v is quantised as %d, want %d", v, got, want)
@@ -48,8 +61,12 @@ func TestHistoryIsBoundedAndImmutable(t *testing.T) {
 		h = h.with(gpu.Sample{At: start().Add(time.Duration(i) * 3 * time.Second), UtilPercent: &util}, gpu.Device{})
 		kept, was = append(kept, h), append(was, append([]uint8(nil), h.Util...))
 	}
-	if len(h.Util) != historyLen || len(h.Temp) != historyLen {
-		t.Errorf("%d points", len(h.Util))
+	moments := h.Moments()
+	if len(h.Util) != historyLen || len(h.Temp) != historyLen || len(moments) != historyLen {
+		t.Errorf("%d points, %d moments", len(h.Util), len(moments))
+	}
+	if last := start().Add((3*historyLen - 2) * 3 * time.Second); !moments[historyLen-1].At.Equal(last) {
+		t.Errorf("the last point began at %s, want %s", moments[historyLen-1].At, last)
 	}
 	for i := range kept {
 		if d := cmp.Diff(was[i], kept[i].Util); d != "" {

@@ -56,6 +56,7 @@ func (st *state) snapshot() *Snapshot {
 		st.utilPast, st.utilAt = tail(st.utilPast, *u), s.At
 	}
 	s.Fleet.Util = st.utilPast
+	s.jobAccounts, s.spaceAccounts = st.ledger.copies()
 	s.Problems = problems(s)
 	return s
 }

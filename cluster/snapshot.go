@@ -53,6 +53,9 @@ type Snapshot struct {
 	jobAllocs  map[JobID]span  // so do the allocations of one job
 	nodeAllocs map[NodeID][]int
 	rollouts   map[JobID]int // the newest deployment of each job
+
+	jobAccounts   map[JobID]Account
+	spaceAccounts map[string]Account // by namespace
 }
 
 // span is a range of rows: from is in it, to is not.
@@ -83,7 +86,7 @@ type GPU struct {
 	Split   bool
 	Health  gpu.Health
 	History *History
-	Events  []gpu.Event
+	Events  []GPUEvent // oldest first
 }
 
 // State is the one word for a GPU: down (its node is), failed, split (into MIG
@@ -149,14 +152,35 @@ func (g *GPU) AsOf() time.Time {
 
 // Idle means held, but no work was seen for idleAfter.
 func (g *GPU) Idle() bool {
-	return g.Holder != nil && g.History != nil && g.Sample != nil &&
-		g.History.QuietFor(g.Sample.At) >= idleAfter && g.Sample.At.Sub(g.Holder.Since) >= idleAfter
+	since := g.QuietSince()
+	return !since.IsZero() && g.Sample.At.Sub(since) >= idleAfter
+}
+
+// QuietSince is since when the GPU is held and no work was seen on it, as far
+// as was watched; zero when it works or nobody holds it.
+func (g *GPU) QuietSince() time.Time {
+	if g.Holder == nil || g.History == nil || g.Sample == nil || g.History.quietSince.IsZero() {
+		return time.Time{}
+	}
+	if g.Holder.Since.After(g.History.quietSince) {
+		return g.Holder.Since // before, it was free
+	}
+	return g.History.quietSince
 }
 
 // Rogue means that somebody uses a GPU that the scheduler gave to nobody.
 func (g *GPU) Rogue() bool {
-	return g.Holder == nil && g.Claims && g.Known && g.Sample != nil && len(g.Sample.Processes) > 0 &&
-		g.History != nil && g.History.BusyFor(g.Sample.At) >= rogueAfter
+	since := g.TakenSince()
+	return !since.IsZero() && g.Sample.At.Sub(since) >= rogueAfter
+}
+
+// TakenSince is since when somebody works on the GPU though nobody holds it, as
+// far as was watched; zero otherwise.
+func (g *GPU) TakenSince() time.Time {
+	if g.Holder != nil || !g.Claims || !g.Known || g.Sample == nil || len(g.Sample.Processes) == 0 || g.History == nil {
+		return time.Time{}
+	}
+	return g.History.busySince
 }
 
 // How long a reading must hold before it is called idle or rogue: a job that
@@ -299,9 +323,10 @@ func (s *Snapshot) allocsOf(id JobID) []Alloc { return within(s.Allocs, s.jobAll
 // JobDeployment returns the newest deployment of a job; nil when it has none.
 func (s *Snapshot) JobDeployment(id JobID) *Deployment { return at(s.Deployments, s.rollouts, id) }
 
-// JobEvents returns the events about a job, in the order of Events.
+// JobEvents returns the events about a job and about GPUs that it was on when
+// they happened, in the order of Events.
 func (s *Snapshot) JobEvents(id JobID) []Event {
-	return filter(s.Events, func(e *Event) bool { return e.Job == id })
+	return filter(s.Events, func(e *Event) bool { return e.Concerns(id) })
 }
 
 // JobGPUs returns the devices that a job's live allocations hold.

@@ -1,6 +1,11 @@
 package cluster
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"stoker/gpu"
+)
 
 // SourceState says how a source is doing.
 type SourceState string
@@ -36,6 +41,15 @@ type Event struct {
 	Text    string
 	Job     JobID
 	Node    NodeID
+	// GPU and On are set when it happened to a GPU: On are the allocations that
+	// were on it then, wherever they are now.
+	GPU gpu.UUID
+	On  []Tenant
+}
+
+// Concerns reports an event about a job, or about a GPU that the job was on.
+func (e *Event) Concerns(id JobID) bool {
+	return e.Job == id || slices.ContainsFunc(e.On, func(t Tenant) bool { return t.Job == id })
 }
 
 // Level says how loud an event or a problem is.

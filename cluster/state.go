@@ -42,6 +42,11 @@ type state struct {
 	utilPast  []float64
 	utilAt    time.Time
 
+	stays   map[gpu.UUID][]stay    // who had each GPU, the earlier first
+	hit     map[gpu.UUID]bool      // GPUs of which there are events
+	unnamed map[AllocID][]gpu.UUID // events of these GPUs name an allocation that was not read yet
+	ledger  ledger
+
 	events  []Event // oldest first
 	dropped int
 	recent  []Event // the same, newest first, as snapshots show them; nil when out of date
@@ -59,7 +64,7 @@ type trainingRow struct {
 }
 
 func newState(place Place, now func() time.Time) *state {
-	return &state{
+	st := &state{
 		place: place, now: now,
 		nodes: newTable(func(n *Node) NodeID { return n.ID }, func(n *Node) uint64 { return n.ModifyIndex },
 			func(a, b *Node) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) }),
@@ -85,7 +90,13 @@ func newState(place Place, now func() time.Time) *state {
 		training: map[JobID]*trainingRow{},
 		sources:  map[string]SourceStatus{},
 		purged:   map[JobID]uint64{},
+		stays:    map[gpu.UUID][]stay{},
+		hit:      map[gpu.UUID]bool{},
+		unnamed:  map[AllocID][]gpu.UUID{},
+		ledger:   newLedger(),
 	}
+	st.allocs.heard = st.allocMoved
+	return st
 }
 
 // scheduler applies rows of the scheduler and notes what changed as events.
@@ -176,7 +187,10 @@ func (st *state) nodeEvents(old, n *Node) {
 	}
 	for i, d := range n.Devices {
 		if healthy, known := was[d.UUID]; known && healthy != d.Healthy {
-			e := Event{At: st.now(), Kind: "gpu", Subject: fmt.Sprintf("%s/%d", n.Name, st.gpuIndex(d.UUID, i)), Text: "healthy again: open to the scheduler", Node: n.ID}
+			e := Event{
+				At: st.now(), Kind: "gpu", Subject: fmt.Sprintf("%s/%d", n.Name, st.gpuIndex(d.UUID, i)), Text: "healthy again: open to the scheduler",
+				Node: n.ID, GPU: d.UUID, On: st.onGPU(d.UUID, st.now()),
+			}
 			if !d.Healthy {
 				e.Level, e.Text = Bad, "unhealthy, closed to the scheduler: "+d.HealthText
 			}
@@ -296,6 +310,7 @@ func (st *state) applyDeployments(u Update) {
 // its devices went through.
 func (st *state) event(e Event) {
 	e.Place = st.place
+	st.noteHit(&e)
 	st.recent = nil
 	st.events = append(st.events, e)
 	for i := len(st.events) - 1; i > 0 && st.events[i-1].At.After(e.At); i-- {

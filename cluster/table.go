@@ -17,6 +17,9 @@ type table[K comparable, V any] struct {
 	at      map[K]int
 	moved   bool           // rows came, went or changed places since all was asked
 	changed map[K]struct{} // rows that changed where they are
+	// heard is told of each row that came, changed (old is set) or went (now is
+	// nil); nil where nobody listens.
+	heard func(old, now *V)
 	// rev counts changes and places arrangements, so that joins can be kept
 	// while nothing that they depend on changed.
 	rev, places int
@@ -47,6 +50,7 @@ func (t *table[K, V]) put(row *V, listed bool) (old *V, applied bool) {
 	held := *row // the caller keeps its own
 	t.rows[k] = &held
 	t.rev++
+	t.tell(old, &held)
 	if old == nil || t.order(old, &held) != 0 {
 		t.moved = true
 	} else {
@@ -68,9 +72,17 @@ func (t *table[K, V]) drop(k K, idx uint64) {
 }
 
 func (t *table[K, V]) remove(k K) {
+	old := t.rows[k]
 	delete(t.rows, k)
 	t.moved = true
 	t.rev++
+	t.tell(old, nil)
+}
+
+func (t *table[K, V]) tell(old, now *V) {
+	if t.heard != nil {
+		t.heard(old, now)
+	}
 }
 
 // begin prepares for a whole list taken at idx. An index that went back means
@@ -79,6 +91,9 @@ func (t *table[K, V]) remove(k K) {
 func (t *table[K, V]) begin(idx uint64) {
 	if idx == 0 || idx >= t.floor {
 		return
+	}
+	for _, r := range t.rows {
+		t.tell(r, nil)
 	}
 	clear(t.rows)
 	clear(t.gone)
