@@ -230,6 +230,7 @@ func eventsView() View {
 		Columns: columns(
 			Column{Name: "time", Title: "AGE"}, Column{Name: "level", Title: "LEVEL"},
 			Column{Name: "kind", Title: "KIND"}, Column{Name: "subject", Title: "SUBJECT"}, Column{Name: "text", Title: "WHAT"},
+			Column{Name: "gpu_uuid", Title: "GPU", Wide: true}, Column{Name: "hit", Title: "WHO WAS ON IT"}, Column{Name: "alloc_ids"}, Column{Name: "jobs"},
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Events {
@@ -242,7 +243,19 @@ func eventsView() View {
 
 // EventRow is the row of one event in the view events.
 func EventRow(e *cluster.Event) Row {
-	return line(e.Place, e.Kind, e.At, e.At, levelName(e.Level), e.Kind, e.Subject, e.Text)
+	var allocs, jobs []string
+	if e.Job != (cluster.JobID{}) {
+		jobs = append(jobs, e.Job.String())
+	}
+	for i := range e.On {
+		t := &e.On[i]
+		allocs = append(allocs, string(t.Alloc))
+		if t.Job != (cluster.JobID{}) && !slices.Contains(jobs, t.Job.String()) {
+			jobs = append(jobs, t.Job.String())
+		}
+	}
+	return line(e.Place, e.Kind, e.At, e.At, levelName(e.Level), e.Kind, e.Subject, e.Text,
+		word(string(e.GPU)), word(cluster.Tenants(e.On)), list(allocs), list(jobs))
 }
 
 func levelName(l cluster.Level) string {

@@ -107,7 +107,7 @@ func TestEverythingKnown(t *testing.T) {
 		"models":   {"job", "chat", []string{"latency_p50_bound", "latency_p95_bound"}},
 		"training": {"job", "train", nil},
 		"keys":     {"key", "models", nil},
-		"events":   {"subject", "registry", nil},
+		"events":   {"subject", "gpu-a/0", nil},
 		"sources":  {"name", "agent gpu-b", []string{"last", "retry_at", "as_of"}},
 	} {
 		var unset []string
@@ -141,6 +141,8 @@ func TestValues(t *testing.T) {
 		{"models", "job", "chat", map[string]any{"latency_p99_seconds": 10.0, "latency_p99_bound": "≥", "ttft_p95_bound": "<", "latency_p95_bound": nil, "accuracy": 0.76, "window_seconds": 30.0, "gpu_util_percent": 40.0}},
 		{"training", "job", "train", map[string]any{"step": 100.0, "loss": 0.3, "status": "running", "gpus": 1, "gpu_util_percent": 60.0}},
 		{"keys", "key", "models", map[string]any{"artifacts": 1, "artifacts_stale": 1, "used_by": "llm:v2", "latest_created": start()}},
+		{"events", "kind", "gpu", map[string]any{"subject": "gpu-a/0", "level": "warn", "gpu_uuid": "GPU-1", "hit": "default/chat.g[0]", "alloc_ids": "a1-1111", "jobs": "default/chat"}},
+		{"events", "kind", "alloc", map[string]any{"gpu_uuid": nil, "hit": nil, "alloc_ids": nil}},
 		{"sources", "name", "agent gpu-b", map[string]any{"state": "retrying", "error": "no route to host"}},
 	} {
 		got := row(t, s, c.view, c.column, c.value)
@@ -196,6 +198,7 @@ func TestEvents(t *testing.T) {
 	got := row(t, s, "events", "subject", "gpu-b")
 	want := map[string]any{
 		"cluster": "lab", "region": "global", "time": start().Add(2 * time.Second), "level": "bad", "kind": "node", "subject": "gpu-b", "text": "down",
+		"gpu_uuid": nil, "hit": nil, "alloc_ids": nil, "jobs": nil,
 		"source": "node", "as_of": start().Add(2 * time.Second),
 	}
 	if d := cmp.Diff(want, got); d != "" {

@@ -121,6 +121,7 @@ func readings() gpu.Batch {
 			Processes: []gpu.Process{{PID: 7, Name: "python3"}},
 		})
 	}
+	b.Events = []gpu.Event{{UUID: "GPU-1", At: at, Kind: gpu.EventXid, Xid: 31, Text: "Xid 31"}}
 	return b
 }
 

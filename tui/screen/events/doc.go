@@ -1,6 +1,7 @@
 // Package events shows what happened, newest first: nodes, allocations,
-// deployments, GPUs, Vault and the sources themselves. Enter goes to the job or
-// node that an event is about. When the ring let old events go, it says how many.
+// deployments, GPUs, Vault and the sources themselves. Enter goes to the GPU,
+// job or node that an event is about. An event of a GPU names the allocations that
+// were on it then. When the ring let old events go, it says how many.
 //
 // As any screen it is called from the program's one goroutine, and it is as old
 // as the latest snapshot. What the node of a GPU reports bears its time, and what

@@ -52,6 +52,8 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 // open goes to what the event is about.
 func open(ev *cluster.Event) tea.Cmd {
 	switch {
+	case ev.GPU != "":
+		return screen.Open(screen.GPUs, screen.Target{GPU: ev.GPU, Node: ev.Node, Details: true})
 	case ev.Job != cluster.JobID{}:
 		return screen.Open(screen.Jobs, screen.Target{Job: ev.Job, Details: true})
 	case ev.Node != "":
@@ -104,13 +106,14 @@ func columns(e *screen.Env) []ui.Column[cluster.Event] {
 		{Title: "AGE", Min: 4, Align: ui.Right, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ui.Age(ev.At, e.Now())) }},
 		{Title: "TIME", Min: 8, Drop: 2, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ev.At.In(e.Now().Location()).Format("15:04:05")) }},
 		{Title: "KIND", Min: 10, Drop: 1, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ev.Kind) }, Compare: func(a, b *E) int { return cmp.Compare(a.Kind, b.Kind) }},
-		{Title: "SUBJECT", Min: 14, Max: 32, Cell: func(ev *E) ui.Cell { return ui.Txt(ev.Subject) }, Compare: func(a, b *E) int { return cmp.Compare(a.Subject, b.Subject) }},
-		{Title: "WHAT HAPPENED", Min: 28, Max: 140, Cell: func(ev *E) ui.Cell {
+		{Title: "SUBJECT", Min: 14, Max: 32, Ahead: true, Cell: func(ev *E) ui.Cell { return ui.Txt(ev.Subject) }, Compare: func(a, b *E) int { return cmp.Compare(a.Subject, b.Subject) }},
+		{Title: "WHAT HAPPENED", Min: 28, Max: 110, Ahead: true, Cell: func(ev *E) ui.Cell {
 			_, st := screen.Mark(th, ev.Level)
 			if ev.Level == cluster.Info {
 				st = th.Text
 			}
 			return ui.In(st, ev.Text)
 		}},
+		{Title: "WHO WAS ON IT", Min: 24, Max: 60, Drop: 3, Cell: func(ev *E) ui.Cell { return ui.Txt(cluster.Tenants(ev.On)) }},
 	}
 }

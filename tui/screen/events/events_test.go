@@ -51,3 +51,27 @@ func TestRemoteTextCannotDraw(t *testing.T) {
 		}
 	}
 }
+
+// TestAnEventOfAGPU names who was on it, and leads to the GPU.
+func TestAnEventOfAGPU(t *testing.T) {
+	m := New(fixture.Env(t))
+	m.SetSize(120, 30)
+	s := fixture.Lab()
+	m.SetSnapshot(s)
+	if err := m.SetFilter("gpu-a/3 Xid prod/llm-chat.server[1] !unhealthy"); err != nil {
+		t.Fatal(err)
+	}
+	if shown, _ := m.Counts(); shown != 1 {
+		t.Fatalf("%d events of the GPU name who was on it", shown)
+	}
+	msg, ok := fixture.Reply(m.Update(fixture.Key(keys.Open))).(screen.OpenMsg)
+	if !ok || msg.Screen != screen.GPUs || msg.Target.GPU != s.GPUs[3].UUID {
+		t.Errorf("%+v", msg)
+	}
+	if err := m.SetFilter(`jobs == "prod/llm-chat" && kind == "gpu"`); err != nil {
+		t.Fatal(err)
+	}
+	if shown, _ := m.Counts(); shown != 2 {
+		t.Errorf("by expression: %d", shown)
+	}
+}

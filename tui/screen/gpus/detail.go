@@ -314,7 +314,7 @@ func perSecond(v *float64) string {
 	return ui.Bytes(uint64(max(*v, 0))) + "/s"
 }
 
-// timeline lists the GPU's own events, newest first.
+// timeline lists the GPU's own events with who was on it then, newest first.
 func (d *detail) timeline(g *cluster.GPU) []string {
 	th, now := d.Env.Theme, d.Env.Now()
 	if len(g.Events) == 0 {
@@ -323,20 +323,19 @@ func (d *detail) timeline(g *cluster.GPU) []string {
 	var out []string
 	for i := len(g.Events) - 1; i >= 0; i-- {
 		e := &g.Events[i]
-		label, glyph, st := "", th.G.Bad, th.Bad
+		label := ""
 		if len(out) == 0 {
 			label = "events"
 		}
-		switch x, known := gpu.LookupXid(e.Xid); {
-		case e.Kind == gpu.EventBack:
-			glyph, st = th.G.OK, th.OK
-		case e.Kind == gpu.EventXid && (!known || x.Verdict != gpu.VerdictFailed):
-			glyph, st = th.G.Warn, th.Warn
+		glyph, st := screen.Mark(th, e.Level())
+		if e.Kind == gpu.EventBack {
+			st = th.OK
 		}
 		out = append(out, parts.Facts(th, label, []parts.Fact{
 			{Value: clockTime(e.At, now), Style: th.Muted},
 			{Value: ui.FitRight(ui.Ago(e.At, now), 7), Style: th.Muted},
 			{Value: glyph + " " + cmp.Or(e.Text, string(e.Kind)), Style: st},
+			parts.F("on it", cluster.Tenants(e.On)),
 		}, d.W)...)
 	}
 	return out
