@@ -19,6 +19,7 @@ type Usage struct {
 	Idle           int       // held without work for so long that it counts as idle
 	IdleSince      time.Time // of the one that is idle for the longest time
 	AsOf           time.Time // its latest reading
+	Source         string    // of that one; empty when it holds nothing now
 	Account        Account
 }
 
@@ -73,8 +74,8 @@ func (u *Usage) add(g *GPU) {
 	if !g.NodeUp || g.Sample == nil {
 		return // its last readings are history
 	}
-	if g.AsOf().After(u.AsOf) {
-		u.AsOf = g.AsOf()
+	if !g.AsOf().Before(u.AsOf) {
+		u.AsOf, u.Source = g.AsOf(), g.Source
 	}
 	if v := g.Util(); v != nil {
 		u.UtilPercent = plus(u.UtilPercent, v) // a mean at the end

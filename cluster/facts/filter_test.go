@@ -62,8 +62,8 @@ func TestFilter(t *testing.T) {
 		{"gpus", "uuid", "nil", []string{}}, // an unknown value has no text
 		{"gpus", "uuid", "!nil", []string{"GPU-1", "GPU-2", "GPU-3"}},
 		// Expressions.
-		{"gpus", "uuid", "util_percent > 50", []string{"GPU-2"}},
-		{"gpus", "uuid", "util_percent/2 >= 20 and state == 'held'", []string{"GPU-1", "GPU-2"}},
+		{"gpus", "uuid", "util_percent < 5", []string{"GPU-2"}},
+		{"gpus", "uuid", "util_percent/2 <= 20 and state == 'held'", []string{"GPU-1", "GPU-2"}},
 		{"nodes", "node", `node == "gpu-b"`, []string{"gpu-b"}},
 		{"nodes", "node", `node matches "^gpu-[a]$"`, []string{"gpu-a"}},
 		{"nodes", "node", "gpus == 2", []string{"gpu-a"}},
@@ -76,7 +76,7 @@ func TestFilter(t *testing.T) {
 		{"gpus", "uuid", "util_percent != 40", []string{"GPU-2"}},
 		{"gpus", "uuid", "40 != util_percent", []string{"GPU-2"}},
 		{"gpus", "uuid", "not (util_percent == 40)", []string{"GPU-2"}},
-		{"gpus", "uuid", "!(util_percent > 50)", []string{"GPU-1"}},
+		{"gpus", "uuid", "!(util_percent < 5)", []string{"GPU-1"}},
 		{"gpus", "uuid", `held_by_job != "default/chat"`, []string{"GPU-2"}},
 		{"gpus", "uuid", `held_by_job not in ["default/chat"]`, []string{"GPU-2"}},
 		{"gpus", "uuid", `not (held_by contains "chat")`, []string{"GPU-2"}},
@@ -87,7 +87,7 @@ func TestFilter(t *testing.T) {
 		{"gpus", "uuid", "nil != util_percent", []string{"GPU-1", "GPU-2"}},
 		{"gpus", "uuid", "as_of == nil", []string{"GPU-3"}},
 		{"gpus", "uuid", "(util_percent ?? 0) != 40", []string{"GPU-2", "GPU-3"}},
-		{"gpus", "uuid", "held_by == nil || util_percent > 50", []string{"GPU-2", "GPU-3"}},
+		{"gpus", "uuid", "held_by == nil || util_percent < 5", []string{"GPU-2", "GPU-3"}},
 	} {
 		if d := cmp.Diff(c.want, kept(t, c.view, c.column, c.input)); d != "" {
 			t.Errorf("%s %q: %s", c.view, c.input, d)

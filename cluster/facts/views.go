@@ -14,6 +14,7 @@ func Views() []View {
 	return []View{
 		nodesView(), gpusView(), jobsView(), allocsView(), modelsView(),
 		trainingView(), keysView(), eventsView(), sourcesView(),
+		usageView(), namespacesView(), idleView(), historyView(),
 	}
 }
 

@@ -109,6 +109,11 @@ func TestEverythingKnown(t *testing.T) {
 		"keys":     {"key", "models", nil},
 		"events":   {"subject", "gpu-a/0", nil},
 		"sources":  {"name", "agent gpu-b", []string{"last", "retry_at", "as_of"}},
+
+		"usage":      {"job", "train", []string{"idle_since"}},
+		"namespaces": {"namespace", "default", []string{"idle_since"}},
+		"idle":       {"uuid", "GPU-2", nil},
+		"history":    {"uuid", "GPU-1", nil},
 	} {
 		var unset []string
 		for name, value := range row(t, s, view, want.column, want.value) {
@@ -132,15 +137,23 @@ func TestValues(t *testing.T) {
 		value        any
 		want         map[string]any
 	}{
-		{"nodes", "node", "gpu-a", map[string]any{"gpus": 2, "gpus_held": 2, "gpus_free": 0, "util_percent": 50.0, "power_watts": 1000.0, "temperature_max_celsius": 61.0, "gpu_model": "H100", "allocs": 2}},
+		{"nodes", "node", "gpu-a", map[string]any{"gpus": 2, "gpus_held": 2, "gpus_free": 0, "util_percent": 20.0, "power_watts": 1000.0, "temperature_max_celsius": 61.0, "gpu_model": "H100", "allocs": 2}},
 		{"nodes", "node", "gpu-b", map[string]any{"gpus": 1, "gpus_held": 0, "gpus_free": 1, "util_percent": nil, "power_watts": nil, "temperature_max_celsius": nil}},
 		{"gpus", "uuid", "GPU-1", map[string]any{"state": "held", "held_by": "default/chat.g[0]", "held_by_job": "default/chat", "held_by_alloc": "a1-1111", "throttle": "sw_power_cap", "source": "agent", "processes": 1}},
 		{"jobs", "job", "wants", map[string]any{"waiting": true, "gpus_wanted": 4, "desired": 4, "gpus_held": 0, "kind": nil, "deployment": nil}},
 		{"jobs", "job", "agent", map[string]any{"waiting": false, "desired": nil}}, // a system job runs once a node
 		{"allocs", "id", "a1-1111", map[string]any{"gpus": 1, "gpu_uuids": "GPU-1", "restarts": 2, "last_event": "t: Task started", "healthy": true}},
 		{"models", "job", "chat", map[string]any{"latency_p99_seconds": 10.0, "latency_p99_bound": "≥", "ttft_p95_bound": "<", "latency_p95_bound": nil, "accuracy": 0.76, "window_seconds": 30.0, "gpu_util_percent": 40.0}},
-		{"training", "job", "train", map[string]any{"step": 100.0, "loss": 0.3, "status": "running", "gpus": 1, "gpu_util_percent": 60.0}},
+		{"training", "job", "train", map[string]any{"step": 100.0, "loss": 0.3, "status": "running", "gpus": 1, "gpu_util_percent": 0.0}},
 		{"keys", "key", "models", map[string]any{"artifacts": 1, "artifacts_stale": 1, "used_by": "llm:v2", "latest_created": start()}},
+		{"usage", "job", "chat", map[string]any{
+			"namespace": "default", "gpus": 1, "gpus_reporting": 1, "gpus_idle": 0, "idle_since": nil, "util_percent": 40.0, "power_watts": 500.0, "gpus_with_power": 1,
+			"since": start().Add(-2 * time.Second), "energy_joules": 1000.0, "energy_basis": "counter", "energy_complete": true,
+			"held_gpu_seconds": 2.0, "busy_gpu_seconds": 0.8, "efficiency_ratio": 0.4, "source": "agent", "as_of": start(),
+		}},
+		{"namespaces", "namespace", "default", map[string]any{"gpus": 2, "util_percent": 20.0, "power_watts": 1000.0, "energy_joules": 2000.0, "held_gpu_seconds": 4.0, "efficiency_ratio": 0.2}},
+		{"idle", "uuid", "GPU-2", map[string]any{"state": "quiet", "since": start().Add(-2 * time.Second), "held_by": "default/train.g[0]", "users": "ann", "processes": "python3 (7)"}},
+		{"history", "uuid", "GPU-2", map[string]any{"time": time.Unix(start().Unix()-2, 0), "util_percent": 0.0, "memory_percent": 75.0, "power_percent": 71.0, "temperature_celsius": 61.0}},
 		{"events", "kind", "gpu", map[string]any{"subject": "gpu-a/0", "level": "warn", "gpu_uuid": "GPU-1", "hit": "default/chat.g[0]", "alloc_ids": "a1-1111", "jobs": "default/chat"}},
 		{"events", "kind", "alloc", map[string]any{"gpu_uuid": nil, "hit": nil, "alloc_ids": nil}},
 		{"sources", "name", "agent gpu-b", map[string]any{"state": "retrying", "error": "no route to host"}},
@@ -182,6 +195,21 @@ func TestUnknownStaysNil(t *testing.T) {
 				t.Errorf("%s of %s is unknown, not %v", name, c.view, v)
 			}
 		}
+	}
+}
+
+// TestUsageBeforeAnyReading: what a job holds is known, and nothing of what it uses.
+func TestUsageBeforeAnyReading(t *testing.T) {
+	s := fed(t, func(f *cluster.Feed) { f.Scheduler(update()) })
+	want := map[string]any{"cluster": "lab", "region": "global", "namespace": "default", "job": "chat", "gpus": 1, "gpus_reporting": 0, "gpus_with_power": 0}
+	for name, v := range row(t, s, "usage", "job", "chat") {
+		if d := cmp.Diff(want[name], v); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+	v, _ := Find("history")
+	if rows := v.Rows(s); len(rows) != 0 {
+		t.Errorf("a history of nothing: %v", rows)
 	}
 }
 

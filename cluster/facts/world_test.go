@@ -108,20 +108,20 @@ func update() cluster.Update {
 	}
 }
 
-// readings come from gpu-a alone.
-func readings() gpu.Batch {
-	at := start()
+// readings come from gpu-a alone: one GPU works, one does not.
+func readings(after time.Duration) gpu.Batch {
+	at := start().Add(after)
 	b := gpu.Batch{Node: "n1", Source: "agent", At: at, Driver: "580.95.05", CUDA: "13.0"}
 	for i, u := range []gpu.UUID{"GPU-1", "GPU-2"} {
 		b.Devices = append(b.Devices, gpu.Device{UUID: u, Index: i, Model: "H100", PCI: "0000:1b:00.0", MemoryBytes: 80 << 30})
 		b.Samples = append(b.Samples, gpu.Sample{
-			UUID: u, At: at, UtilPercent: p(40.0 + 20*float64(i)), MemoryUsedBytes: p(uint64(60 << 30)), PowerWatts: p(500.0), PowerLimitWatts: p(700.0),
-			TempCelsius: p(60.0 + float64(i)), SMClockMHz: p(1980.0), MemClockMHz: p(2619.0), EnergyJoules: p(1e9), Throttle: []string{"sw_power_cap"},
+			UUID: u, At: at, UtilPercent: p(40.0 - 40*float64(i)), MemoryUsedBytes: p(uint64(60 << 30)), PowerWatts: p(500.0), PowerLimitWatts: p(700.0),
+			TempCelsius: p(60.0 + float64(i)), SMClockMHz: p(1980.0), MemClockMHz: p(2619.0), EnergyJoules: p(1e9 + 500*after.Seconds()), Throttle: []string{"sw_power_cap"},
 			ECCCorrected: p(uint64(0)), ECCUncorrected: p(uint64(0)), Health: gpu.Health{Verdict: gpu.VerdictWatch, Reason: "row remap pending"},
-			Processes: []gpu.Process{{PID: 7, Name: "python3"}},
+			Processes: []gpu.Process{{PID: 7, Name: "python3", User: "ann"}},
 		})
 	}
-	b.Events = []gpu.Event{{UUID: "GPU-1", At: at, Kind: gpu.EventXid, Xid: 31, Text: "Xid 31"}}
+	b.Events = []gpu.Event{{UUID: "GPU-1", At: start(), Kind: gpu.EventXid, Xid: 31, Text: "Xid 31"}}
 	return b
 }
 
@@ -147,7 +147,8 @@ func filled(t *testing.T) *cluster.Snapshot {
 		source("agent gpu-a", cluster.SourceLive, ""), source("vault", cluster.SourceLive, ""), source("metrics", cluster.SourceLive, ""),
 		source("registry", cluster.SourceRetrying, "refused"), source("registry", cluster.SourceLive, ""), source("agent gpu-b", cluster.SourceRetrying, "no route to host"),
 		func(f *cluster.Feed) { f.Scheduler(update()) },
-		func(f *cluster.Feed) { f.GPUs(readings()) },
+		func(f *cluster.Feed) { f.GPUs(readings(-2 * time.Second)) },
+		func(f *cluster.Feed) { f.GPUs(readings(0)) },
 		func(f *cluster.Feed) { f.Models([]cluster.ModelSample{served()}) },
 		func(f *cluster.Feed) {
 			f.Training([]cluster.TrainingSample{{

@@ -283,6 +283,10 @@ func numberText(name string, v float64) string {
 		return fmt.Sprintf("%.0f", v)
 	case unit("_ratio"):
 		return fmt.Sprintf("%.1f %%", 100*v)
+	case unit("_joules"):
+		return ui.Energy(&v)
+	case unit("_gpu_seconds"):
+		return ui.GPUHours(&v)
 	case unit("_seconds") && v < 1:
 		return fmt.Sprintf("%.1f ms", 1000*v)
 	case unit("_seconds"):

@@ -49,6 +49,37 @@ func Watts(v *float64) string {
 	return Num(v, 0, "W")
 }
 
+// Energy is "812 Wh", or "4.1 kWh" from a thousand on: joules as people pay for them.
+func Energy(joules *float64) string {
+	if joules == nil {
+		return None
+	}
+	switch wh := *joules / 3600; {
+	case wh >= 1e6:
+		wh /= 1e6
+		return Num(&wh, 1, "MWh")
+	case wh >= 1000:
+		wh /= 1000
+		return Num(&wh, 1, "kWh")
+	case wh < 10:
+		return Num(&wh, 1, "Wh")
+	default:
+		return Num(&wh, 0, "Wh")
+	}
+}
+
+// GPUHours is a time on GPUs, "12.3 h": two of them for an hour are two.
+func GPUHours(seconds *float64) string {
+	if seconds == nil {
+		return None
+	}
+	h := *seconds / 3600
+	if h < 10 {
+		return Num(&h, 2, "h")
+	}
+	return Num(&h, 1, "h")
+}
+
 // Group puts commas between thousands of a decimal number.
 func Group(s string) string {
 	whole, frac, _ := strings.Cut(s, ".")

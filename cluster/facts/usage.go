@@ -1,0 +1,141 @@
+package facts
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"stoker/cluster"
+)
+
+// gpuSources tell of GPUs and of who holds them.
+func gpuSources() []string { return []string{"nomad", "agents", "agent", "devices"} }
+
+// usageColumns are those that a job and a namespace share.
+func usageColumns() []Column {
+	return []Column{
+		{Name: "gpus", Title: "GPUS"},
+		{Name: "gpus_reporting"},
+		{Name: "gpus_idle", Title: "IDLE"},
+		{Name: "idle_since", Title: "IDLE FOR", Wide: true},
+		{Name: "util_percent", Title: "UTIL"},
+		{Name: "power_watts", Title: "POWER"},
+		{Name: "gpus_with_power"},
+		{Name: "since", Title: "WATCHED"},
+		{Name: "energy_joules", Title: "ENERGY"},
+		{Name: "energy_basis", Title: "COUNTED BY", Wide: true},
+		{Name: "energy_complete", Title: "ALL OF IT", Wide: true},
+		{Name: "held_gpu_seconds", Title: "GPU HOURS"},
+		{Name: "busy_gpu_seconds", Title: "OF WORK"},
+		{Name: "efficiency_ratio", Title: "EFFICIENCY"},
+	}
+}
+
+func usageValues(u *cluster.Usage) []any {
+	a := &u.Account
+	// Before the second reading nothing was counted: that is not none.
+	held, busy, complete, idle := any(nil), any(nil), any(nil), any(nil)
+	if a.HeldSeconds > 0 {
+		held, busy = a.HeldSeconds, a.BusySeconds
+	}
+	if !a.Since.IsZero() {
+		complete = a.DarkSeconds == 0
+	}
+	if u.Reporting > 0 {
+		idle = u.Idle
+	}
+	return []any{
+		u.GPUs, u.Reporting, idle, u.IdleSince, num(u.UtilPercent), num(u.PowerWatts), u.PowerReporting,
+		a.Since, num(a.Joules()), word(a.Basis()), complete, held, busy, num(a.Efficiency()),
+	}
+}
+
+func usageView() View {
+	return View{
+		Name: "usage", Help: "what each job uses of its GPUs: power, energy, efficiency", Needs: gpuSources(),
+		Columns: columns(append([]Column{{Name: "namespace", Title: "NAMESPACE"}, {Name: "job", Title: "JOB"}}, usageColumns()...)...),
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for _, u := range s.JobUsage() {
+				out = append(out, UsageRow(&u))
+			}
+			return out
+		},
+	}
+}
+
+// UsageRow is the row of one job in the view usage.
+func UsageRow(u *cluster.Usage) Row {
+	return line(u.Place, u.Source, u.AsOf, append([]any{u.Job.Namespace, u.Job.Name}, usageValues(u)...)...)
+}
+
+func namespacesView() View {
+	return View{
+		Name: "namespaces", Aliases: []string{"namespace"}, Help: "the same, added up by namespace", Needs: gpuSources(),
+		Columns: columns(append([]Column{{Name: "namespace", Title: "NAMESPACE"}}, usageColumns()...)...),
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for _, u := range s.NamespaceUsage() {
+				out = append(out, line(u.Place, u.Source, u.AsOf, append([]any{u.Job.Namespace}, usageValues(&u)...)...))
+			}
+			return out
+		},
+	}
+}
+
+func idleView() View {
+	return View{
+		Name: "idle", Help: "GPUs held without work, and worked on without being held", Needs: gpuSources(),
+		Columns: columns(
+			Column{Name: "state", Title: "STATE"}, Column{Name: "since", Title: "SEEN FOR"},
+			Column{Name: "node", Title: "NODE"}, Column{Name: "index", Title: "GPU"}, Column{Name: "uuid", Title: "UUID", Wide: true},
+			Column{Name: "model", Title: "MODEL"}, Column{Name: "util_percent", Title: "UTIL", Wide: true},
+			Column{Name: "power_watts", Title: "POWER"}, Column{Name: "memory_used_bytes", Title: "MEM USED"},
+			Column{Name: "held_by", Title: "HELD BY"}, Column{Name: "held_by_alloc"}, Column{Name: "held_by_job"},
+			Column{Name: "users", Title: "USERS"}, Column{Name: "processes", Title: "PROCESSES"},
+		),
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for _, w := range s.Waste() {
+				out = append(out, wasteRow(&w))
+			}
+			return out
+		},
+	}
+}
+
+func wasteRow(w *cluster.Waste) Row {
+	var heldBy, alloc, job, procs any
+	if h := w.Holder; h != nil {
+		heldBy, alloc, job = h.Job.Namespace+"/"+h.Name, string(h.Alloc), h.Job.String()
+	}
+	if all, known := w.Processes(); known {
+		names := make([]string, len(all))
+		for i, p := range all {
+			names[i] = fmt.Sprintf("%s (%d)", cmp.Or(p.Name, "process"), p.PID)
+		}
+		procs = list(names)
+	}
+	return line(w.Place, w.Source, w.AsOf(), w.What, w.Since, w.NodeName, w.Index, string(w.UUID), w.Model,
+		num(w.Util()), num(w.Sample.PowerWatts), num(w.Sample.MemoryUsedBytes), heldBy, alloc, job, list(w.Users()), procs)
+}
+
+func historyView() View {
+	return View{
+		Name: "history", Help: "the last ten minutes of each GPU, a point every five seconds", Needs: gpuSources(),
+		Columns: columns(
+			Column{Name: "node", Title: "NODE"}, Column{Name: "index", Title: "GPU"}, Column{Name: "uuid", Title: "UUID", Wide: true},
+			Column{Name: "time", Title: "AGE"}, Column{Name: "util_percent", Title: "UTIL"}, Column{Name: "memory_percent", Title: "MEM"},
+			Column{Name: "power_percent", Title: "POWER"}, Column{Name: "temperature_celsius", Title: "TEMP"},
+		),
+		Rows: func(s *cluster.Snapshot) (out []Row) {
+			for i := range s.GPUs {
+				g := &s.GPUs[i]
+				moments := g.History.Moments()
+				out = slices.Grow(out, len(moments))
+				for _, m := range moments {
+					out = append(out, line(g.Place, g.Source, g.AsOf(), g.NodeName, g.Index, string(g.UUID),
+						m.At, num(m.UtilPercent), num(m.MemoryPercent), num(m.PowerPercent), num(m.TempCelsius)))
+				}
+			}
+			return out
+		},
+	}
+}
