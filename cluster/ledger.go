@@ -179,6 +179,23 @@ func (a *Account) add(u *usage, part float64) {
 	}
 }
 
+// merge adds another account; the watch began with the earlier.
+func (a *Account) merge(o *Account) {
+	if a.Since.IsZero() || !o.Since.IsZero() && o.Since.Before(a.Since) {
+		a.Since = o.Since
+	}
+	if o.Last.After(a.Last) {
+		a.Last = o.Last
+	}
+	a.HeldSeconds += o.HeldSeconds
+	a.BusySeconds += o.BusySeconds
+	a.CounterJoules += o.CounterJoules
+	a.PowerJoules += o.PowerJoules
+	a.CounterSeconds += o.CounterSeconds
+	a.PowerSeconds += o.PowerSeconds
+	a.DarkSeconds += o.DarkSeconds
+}
+
 // forget drops an eighth of the accounts, so that it is seldom done.
 func (l *ledger) forget() {
 	old := slices.SortedFunc(maps.Keys(l.jobs), func(a, b JobID) int {

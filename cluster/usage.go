@@ -93,6 +93,16 @@ func (u *Usage) add(g *GPU) {
 	}
 }
 
+// Add adds the numbers of another row up to one of both. Util stays as it is.
+func (u *Usage) Add(o *Usage) {
+	u.GPUs += o.GPUs
+	u.Reporting += o.Reporting
+	u.Idle += o.Idle
+	u.PowerWatts = plus(u.PowerWatts, o.PowerWatts)
+	u.PowerReporting += o.PowerReporting
+	u.Account.merge(&o.Account)
+}
+
 // Waste is a GPU that is held without work on it, or worked on without being
 // held.
 type Waste struct {

@@ -13,6 +13,7 @@ import (
 	"stoker/tui/screen/scenarios"
 	"stoker/tui/screen/submit"
 	"stoker/tui/screen/training"
+	"stoker/tui/screen/usage"
 )
 
 // entry is one screen as the root knows it.
@@ -40,6 +41,7 @@ func screens(e *screen.Env, cfg Config) []entry {
 		{screen.Keys, keys.Go7, keys.ScopeKeys, keyring.New(e, cfg.Keys)},
 		{screen.Scenarios, keys.Go8, keys.ScopeScen, scenarios.New(e, cfg.Runs)},
 		event,
+		{screen.Usage, keys.Go0, keys.ScopeUsage, usage.New(e)},
 	}
 	if cfg.Packs != nil {
 		out = append(out, entry{screen.Submit, keys.GoSubmit, keys.ScopeSubmit, submit.New(e, cfg.Packs, cfg.PackVars, cfg.CommandContext)})

@@ -1,6 +1,6 @@
 package keys
 
-// The global actions. Screen digits are in Go1 to Go9.
+// The global actions. Screen digits are in Go1 to Go9 and Go0.
 const (
 	Command  ID = "command"
 	Filter   ID = "filter"
@@ -20,6 +20,7 @@ const (
 	Go7 ID = "go 7"
 	Go8 ID = "go 8"
 	Go9 ID = "go 9"
+	Go0 ID = "go 0"
 )
 
 func global() []Binding {
@@ -41,6 +42,7 @@ func global() []Binding {
 		{Go7, Global, []string{"7"}, "keys", "Vault keys and what they open"},
 		{Go8, Global, []string{"8"}, "scenarios", "the steps of a scenario that runs"},
 		{Go9, Global, []string{"9"}, "events", "what happened"},
+		{Go0, Global, []string{"0"}, "usage", "what jobs use of their GPUs, and which GPUs lie idle"},
 	}
 }
 

@@ -29,6 +29,7 @@ const (
 	ScopeKeys   Scope = "keys"
 	ScopeScen   Scope = "scenarios"
 	ScopeEvents Scope = "events"
+	ScopeUsage  Scope = "usage"
 	ScopeSubmit Scope = "submit"
 )
 
@@ -95,6 +96,6 @@ func (m *Map) In(s Scope) []Binding {
 func Table() []Binding {
 	return slices.Concat(
 		global(), list(), overlays(),
-		fleet(), nodes(), gpus(), jobs(), models(), training(), vaultKeys(), events(), submit(),
+		fleet(), nodes(), gpus(), jobs(), models(), training(), vaultKeys(), events(), usage(), submit(),
 	)
 }

@@ -66,6 +66,7 @@ const (
 	Keys      Name = "keys"
 	Scenarios Name = "scenarios"
 	Events    Name = "events"
+	Usage     Name = "usage"
 	Submit    Name = "submit"
 )
 

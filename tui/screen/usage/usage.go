@@ -1,0 +1,303 @@
+package usage
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/cluster"
+	"stoker/cluster/facts"
+	"stoker/gpu"
+	"stoker/tui/keys"
+	"stoker/tui/screen"
+	"stoker/tui/ui"
+)
+
+// Model is the screen of usage.
+type Model struct {
+	screen.List[cluster.Usage, cluster.JobID] // a namespace is a job without a name
+	waste                                     *ui.Table[cluster.Waste, gpu.UUID]
+	unsure                                    int // seen idle or rogue, but not yet for long enough
+	below                                     bool
+	w, h                                      int
+}
+
+// New makes the screen.
+func New(e *screen.Env) *Model {
+	m := &Model{}
+	m.List = screen.NewList(e, "usage", m.summary, func(u *cluster.Usage) cluster.JobID { return u.Job }, columns(e)).
+		Facts("usage", func(_ *cluster.Snapshot, u *cluster.Usage) facts.Row { return facts.UsageRow(u) })
+	m.waste = ui.NewTable(e.Theme, func(w *cluster.Waste) gpu.UUID { return w.UUID }, wasteColumns(e))
+	return m
+}
+
+// SetSize implements screen.Screen.
+func (m *Model) SetSize(w, h int) {
+	m.w, m.h = w, h
+	m.List.SetSize(w, h)
+	m.layout()
+}
+
+// layout gives what is wasted a third at least, if it needs it, and more where
+// the jobs leave it over.
+func (m *Model) layout() {
+	left := m.h - 4 // summary, blank, rule, heading of the waste
+	n := max(min(m.waste.Shown(), max(left/3, left-m.Shown()-1)), 1)
+	m.Table.SetSize(m.w, max(left-n, 2))
+	m.waste.SetSize(m.w, n+1) // its heading is ours
+}
+
+// SetSnapshot implements screen.Screen.
+func (m *Model) SetSnapshot(s *cluster.Snapshot) {
+	m.Fill(s, rows(s))
+	var sure []cluster.Waste
+	m.unsure = 0
+	for _, w := range s.Waste() {
+		if w.Sure() {
+			sure = append(sure, w)
+		} else {
+			m.unsure++
+		}
+	}
+	m.waste.SetRows(sure)
+	if m.waste.Shown() == 0 {
+		m.below = false
+	}
+	m.layout()
+}
+
+// rows are each namespace with its jobs under it.
+func rows(s *cluster.Snapshot) []cluster.Usage {
+	var out []cluster.Usage
+	jobs := s.JobUsage()
+	for _, space := range s.NamespaceUsage() {
+		out = append(out, space)
+		for len(jobs) > 0 && jobs[0].Job.Namespace == space.Job.Namespace {
+			out = append(out, jobs[0])
+			jobs = jobs[1:]
+		}
+	}
+	return out
+}
+
+// SetFilter implements screen.Filterer.
+func (m *Model) SetFilter(text string) error {
+	err := m.List.SetFilter(text)
+	m.layout()
+	return err
+}
+
+// Update implements screen.Screen.
+func (m *Model) Update(msg tea.Msg) tea.Cmd {
+	if k, ok := msg.(screen.KeyMsg); ok && k.ID == keys.Pane {
+		m.below = !m.below && m.waste.Shown() > 0
+		return nil
+	}
+	if m.below {
+		return m.inWaste(msg)
+	}
+	if _, tick := msg.(screen.TickMsg); tick {
+		m.waste.Redraw()
+	}
+	k, ok := m.Keys(msg)
+	u := m.Selected()
+	if !ok || u == nil || u.Job.Name == "" {
+		return nil
+	}
+	switch k {
+	case keys.Open:
+		return screen.Open(screen.Jobs, screen.Target{Job: u.Job, Details: true})
+	case keys.GoGPUs:
+		return screen.Open(screen.GPUs, screen.Target{Job: u.Job})
+	}
+	return nil
+}
+
+func (m *Model) inWaste(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case screen.TickMsg:
+		m.Redraw()
+		m.waste.Redraw()
+	case screen.KeyMsg:
+		w := m.waste.Selected()
+		if screen.Move(m.waste, msg.ID) || w == nil || msg.ID != keys.Open && msg.ID != keys.GoGPUs {
+			return nil
+		}
+		return screen.Open(screen.GPUs, screen.Target{GPU: w.UUID, Node: w.Node, Details: true})
+	}
+	return nil
+}
+
+// Actions implements screen.Screen.
+func (m *Model) Actions() []keys.ID {
+	var out []keys.ID
+	switch u := m.Selected(); {
+	case m.below:
+		out = append(out, keys.Open)
+	case u != nil && u.Job.Name != "":
+		out = append(out, keys.Open, keys.GoGPUs)
+	}
+	if m.waste.Shown() > 0 {
+		out = append(out, keys.Pane)
+	}
+	return append(out, keys.Sort)
+}
+
+// View implements screen.Screen.
+func (m *Model) View() string {
+	th := m.Env.Theme
+	summary := th.Title.Render("usage")
+	if m.All() > 0 || m.Snap.Ready {
+		summary = m.summary(m.Snap)
+	}
+	lines := append([]string{"  " + summary, ""}, m.ViewLines(!m.below)...)
+	if m.Shown() == 0 {
+		for i, text := range ui.Wrap(m.empty(), max(m.w-4, 1)) {
+			if at := 4 + i; at < len(lines) {
+				lines[at] = "  " + th.Muted.Render(text)
+			}
+		}
+	}
+	lines = append(lines, ui.Rule(th, m.w))
+	return ui.Block(append(lines, m.wasteLines()...), m.w, m.h)
+}
+
+func (m *Model) empty() string {
+	switch {
+	case m.All() > 0:
+		return "no usage matches the filter"
+	case m.Snap.Ready && m.Snap.Fleet.Claims:
+		return "no job holds a GPU"
+	case m.Snap.Ready:
+		return "allocations may not be read, so nobody knows who uses the GPUs"
+	}
+	return screen.EmptyText(m.Snap, "usage", m.Env.Now())
+}
+
+// wasteLines is the heading and the rows below the rule.
+func (m *Model) wasteLines() []string {
+	th := m.Env.Theme
+	soon := ""
+	if m.unsure > 0 {
+		soon = th.Muted.Render(ui.Count(m.unsure, "more GPU") + " not yet for long enough")
+	}
+	if m.waste.Shown() == 0 {
+		text := th.OK.Render(th.G.OK) + " no GPU lies idle, and none is used by who does not hold it"
+		if !m.Snap.Ready || !m.Snap.Fleet.Claims {
+			text = th.Muted.Render("not known: held but idle, used but not held")
+		}
+		return []string{ui.Sides("  "+text, soon+"  ", m.w)}
+	}
+	lines := m.waste.ViewLines(m.below)
+	lines[0] = ui.Sides("  "+th.Title.Render("HELD BUT IDLE, USED BUT NOT HELD"), th.Muted.Render(ui.Int(m.waste.Shown()))+"  "+soon, m.w)
+	return lines
+}
+
+// summary is the answer in one line.
+func (m *Model) summary(s *cluster.Snapshot) string {
+	th, f := m.Env.Theme, &s.Fleet
+	var total cluster.Usage
+	for _, u := range s.NamespaceUsage() {
+		total.Add(&u)
+	}
+	label := func(name, value string) string { return th.Muted.Render(name+" ") + value }
+	held := ui.None
+	if f.Claims {
+		held = ui.Int(total.GPUs)
+	}
+	segs := []ui.Seg{{Text: th.Title.Render(held + " of " + ui.Count(f.GPUs, "GPU") + " held")}}
+	if f.Idle > 0 {
+		segs = append(segs, ui.Seg{Text: th.Warn.Render(fmt.Sprintf("%s %s idle", th.G.Warn, ui.Int(f.Idle)))})
+	}
+	if f.Rogue > 0 {
+		segs = append(segs, ui.Seg{Text: th.Warn.Render(fmt.Sprintf("%s %s rogue", th.G.Warn, ui.Int(f.Rogue)))})
+	}
+	segs = append(segs,
+		ui.Seg{Text: label("power of jobs", ui.Watts(total.PowerWatts)), Drop: 1},
+		ui.Seg{Text: label("energy", energy(&total.Account)), Drop: 2},
+		ui.Seg{Text: label("efficiency", ui.Ratio(total.Account.Efficiency(), 0)), Drop: 3},
+		ui.Seg{Text: label("watched", ui.Age(total.Account.Since, m.Env.Now())), Drop: 4},
+	)
+	return ui.Segs(segs, 3, m.w-3)
+}
+
+// energy says with it how sure it is.
+func energy(a *cluster.Account) string {
+	text := ui.Energy(a.Joules())
+	switch {
+	case a.Joules() == nil:
+	case a.DarkSeconds > 0:
+		return "≥ " + text
+	case a.PowerSeconds > 0:
+		return "≈ " + text
+	}
+	return text
+}
+
+func columns(e *screen.Env) []ui.Column[cluster.Usage] {
+	type U = cluster.Usage
+	th := e.Theme
+	held := func(u *U) *float64 {
+		if u.Account.HeldSeconds == 0 {
+			return nil
+		}
+		return &u.Account.HeldSeconds
+	}
+	return []ui.Column[U]{
+		{Title: "NAMESPACE/JOB", Min: 16, Max: 48, Ahead: true, Cell: func(u *U) ui.Cell {
+			if u.Job.Name == "" {
+				return ui.In(th.Title, u.Job.Namespace)
+			}
+			return ui.Txt(u.Job.String())
+		}, Compare: func(a, b *U) int { return a.Job.Compare(b.Job) }},
+		{Title: "GPUS", Min: 4, Align: ui.Right, Cell: func(u *U) ui.Cell { return ui.Txt(ui.Int(u.GPUs)) }, Compare: func(a, b *U) int { return cmp.Compare(a.GPUs, b.GPUs) }, Desc: true},
+		{Title: "IDLE", Min: 4, Align: ui.Right, Drop: 3, Cell: func(u *U) ui.Cell {
+			switch {
+			case u.Reporting == 0:
+				return ui.In(th.Faint, ui.None)
+			case u.Idle == 0:
+				return ui.In(th.Faint, "0")
+			}
+			return ui.In(th.Warn, ui.Int(u.Idle))
+		}, Compare: func(a, b *U) int { return cmp.Compare(a.Idle, b.Idle) }, Desc: true},
+		{Title: "UTIL", Min: 5, Align: ui.Right, Cell: func(u *U) ui.Cell {
+			if u.UtilPercent == nil {
+				return ui.In(th.Faint, ui.None)
+			}
+			return ui.In(th.Heat[ui.HeatLevel(*u.UtilPercent, -1)], ui.Percent(u.UtilPercent))
+		}, Compare: func(a, b *U) int { return screen.Known(a.UtilPercent, b.UtilPercent) }, Desc: true},
+		{Title: "POWER", Min: 7, Align: ui.Right, Cell: func(u *U) ui.Cell { return ui.Txt(ui.Watts(u.PowerWatts)) }, Compare: func(a, b *U) int { return screen.Known(a.PowerWatts, b.PowerWatts) }, Desc: true},
+		{Title: "ENERGY", Min: 11, Align: ui.Right, Cell: func(u *U) ui.Cell { return ui.Txt(energy(&u.Account)) }, Compare: func(a, b *U) int { return screen.Known(a.Account.Joules(), b.Account.Joules()) }, Desc: true},
+		{Title: "GPU HOURS", Min: 9, Align: ui.Right, Drop: 2, Cell: func(u *U) ui.Cell { return ui.Txt(ui.GPUHours(held(u))) }, Compare: func(a, b *U) int { return screen.Known(held(a), held(b)) }, Desc: true},
+		{Title: "EFFICIENCY", Min: 10, Align: ui.Right, Drop: 1, Cell: func(u *U) ui.Cell { return ui.Txt(ui.Ratio(u.Account.Efficiency(), 0)) }, Compare: func(a, b *U) int { return screen.Known(a.Account.Efficiency(), b.Account.Efficiency()) }, Desc: true},
+		{Title: "WATCHED", Min: 7, Align: ui.Right, Drop: 4, Cell: func(u *U) ui.Cell { return ui.In(th.Muted, ui.Age(u.Account.Since, e.Now())) }},
+	}
+}
+
+func wasteColumns(e *screen.Env) []ui.Column[cluster.Waste] {
+	type W = cluster.Waste
+	th := e.Theme
+	return []ui.Column[W]{
+		{Min: 7, Cell: func(w *W) ui.Cell { return ui.In(th.Warn, th.G.Warn+" "+w.What) }},
+		{Min: 10, Max: 28, Ahead: true, Cell: func(w *W) ui.Cell { return ui.In(th.Title, fmt.Sprintf("%s/%d", w.NodeName, w.Index)) }},
+		{Min: 4, Align: ui.Right, Cell: func(w *W) ui.Cell { return ui.In(th.Muted, ui.Age(w.Since, e.Now())) }},
+		{Min: 6, Align: ui.Right, Drop: 2, Cell: func(w *W) ui.Cell { return ui.Txt(ui.Watts(w.Sample.PowerWatts)) }},
+		{Min: 24, Max: 120, Cell: func(w *W) ui.Cell { return ui.Txt(who(w)) }},
+		{Min: 8, Max: 24, Drop: 1, Cell: func(w *W) ui.Cell { return ui.In(th.Muted, strings.Join(w.Users(), ", ")) }},
+	}
+}
+
+// who holds the GPU, or else what runs on it.
+func who(w *cluster.Waste) string {
+	if h := w.Holder; h != nil {
+		return "held by " + h.Job.Namespace + "/" + h.Name
+	}
+	var names []string
+	list, _ := w.Processes()
+	for _, p := range list {
+		names = append(names, fmt.Sprintf("%s (%d)", cmp.Or(p.Name, "process"), p.PID))
+	}
+	return "runs " + cmp.Or(strings.Join(names, ", "), "something")
+}
