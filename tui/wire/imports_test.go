@@ -49,7 +49,7 @@ func clients() map[string][]string {
 		"github.com/minio/sio":           {"secrets/seal"},
 		"github.com/hashicorp/hcl":       {"jobs/pack"},
 		"github.com/zclconf/go-cty":      {"jobs/pack"},
-		"github.com/prometheus":          {"gpu/agent", "gpu/source", "jobs/metrics"},
+		"github.com/prometheus":          {"gpu/agent", "gpu/source", "jobs/metrics", "tui/export"},
 		"github.com/spf13/cobra":         {"tui"},
 		"charm.land":                     {"tui"},
 		"github.com/charmbracelet":       {"tui"},

@@ -1,0 +1,180 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/exp/golden"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"go.uber.org/goleak"
+
+	"stoker/cluster"
+	"stoker/tui/screen/fixture"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func exporter(s *cluster.Snapshot) *Exporter {
+	return &Exporter{Latest: func() *cluster.Snapshot { return s }, Now: fixture.Now, Version: "v0.0.0-test"}
+}
+
+func get(t *testing.T, h http.Handler, path, token string) (code int, body string) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+// withNodes is a snapshot whose list of nodes has its source, as Nomad's adapter
+// tells it.
+func withNodes(s *cluster.Snapshot) *cluster.Snapshot {
+	with := *s
+	with.Sources = append(slices.Clone(s.Sources), cluster.SourceStatus{Name: "nomad/nodes", State: cluster.SourceLive, AsOf: fixture.Now()})
+	return &with
+}
+
+// series are the lines of a page without comments and the build of this test.
+// Numbers are rounded: the last digits of a sum differ between machines.
+func series(t *testing.T, page string) string {
+	t.Helper()
+	var out strings.Builder
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "#") || strings.HasPrefix(line, "stoker_export_build_info") {
+			continue
+		}
+		at := strings.LastIndexByte(line, ' ')
+		v, err := strconv.ParseFloat(strings.TrimSpace(line[at+1:]), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.WriteString(line[:at+1] + strconv.FormatFloat(v, 'f', 2, 64) + "\n")
+	}
+	return out.String()
+}
+
+func TestPage(t *testing.T) {
+	code, page := get(t, exporter(withNodes(fixture.Lab())).Handler(), "/metrics", "")
+	if code != http.StatusOK {
+		t.Fatal(code, page)
+	}
+	golden.RequireEqual(t, series(t, page))
+	problems, err := promlint.New(strings.NewReader(page)).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v %+v", err, problems)
+	}
+}
+
+// TestOnlyWhatIsTrue: what is not known has no series, whatever it was before.
+func TestOnlyWhatIsTrue(t *testing.T) {
+	for name, c := range map[string]struct {
+		snap     *cluster.Snapshot
+		has, not []string
+		healthy  bool
+	}{
+		"all is known": {
+			withNodes(fixture.Lab()), []string{"stoker_gpu_holder_info{", "stoker_job_power_watts{", "stoker_namespace_gpus_held{", "stoker_node_info{"}, nil, true,
+		},
+		"nothing yet": {
+			&cluster.Snapshot{}, []string{"stoker_export_build_info{"}, []string{"stoker_gpu", "stoker_job", "stoker_node", "stoker_source", "stoker_export_snapshot"}, false,
+		},
+		"Nomad is gone for two minutes": {
+			withNodes(fixture.Lost()), []string{`stoker_source_up{source="nomad"} 0`, "stoker_node_info{"}, []string{"stoker_gpu", "stoker_job", "stoker_namespace"}, false,
+		},
+		"allocations may not be read": {
+			fixture.Narrow(), []string{`stoker_source_up{source="nomad"} 0`, "stoker_node_info{"}, []string{"stoker_gpu", "stoker_job"}, false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := exporter(c.snap).Handler()
+			_, page := get(t, h, "/metrics", "")
+			for _, want := range c.has {
+				if !strings.Contains(page, "\n"+want) {
+					t.Errorf("no %s", want)
+				}
+			}
+			for _, wrong := range c.not {
+				if strings.Contains(page, "\n"+wrong) {
+					t.Errorf("there is %s", wrong)
+				}
+			}
+			if code, _ := get(t, h, "/healthz", ""); (code == http.StatusOK) != c.healthy {
+				t.Errorf("healthz says %d", code)
+			}
+		})
+	}
+}
+
+// TestALateNomadCountsForAWhile: a break of a few seconds makes no gap.
+func TestALateNomadCountsForAWhile(t *testing.T) {
+	s := *fixture.Lost()
+	e := exporter(&s)
+	for ago, want := range map[time.Duration]bool{30 * time.Second: true, 90 * time.Second: false} {
+		s.Sources = []cluster.SourceStatus{{Name: "nomad", State: cluster.SourceRetrying, AsOf: fixture.Now().Add(-ago)}}
+		if _, page := get(t, e.Handler(), "/metrics", ""); strings.Contains(page, "\nstoker_gpu_holder_info{") != want {
+			t.Errorf("after %s: %v", ago, !want)
+		}
+	}
+}
+
+func TestTheToken(t *testing.T) {
+	e := exporter(fixture.Lab())
+	token := "right"
+	e.Token = func() string { return token }
+	h := e.Handler()
+	for sent, want := range map[string]int{"right": http.StatusOK, "wrong": http.StatusUnauthorized, "": http.StatusUnauthorized} {
+		if code, body := get(t, h, "/metrics", sent); code != want || code != http.StatusOK && strings.Contains(body, "stoker_") {
+			t.Errorf("%q: %d", sent, code)
+		}
+	}
+	if code, _ := get(t, h, "/healthz", ""); code != http.StatusOK {
+		t.Errorf("healthz needs no token: %d", code)
+	}
+	token = "" // the file went away
+	for _, sent := range []string{"", "right"} {
+		if code, _ := get(t, h, "/metrics", sent); code != http.StatusUnauthorized {
+			t.Errorf("without a token to compare with, %q: %d", sent, code)
+		}
+	}
+}
+
+func TestServeEndsWithItsContext(t *testing.T) {
+	var snap atomic.Pointer[cluster.Snapshot]
+	snap.Store(fixture.Lab())
+	e := exporter(nil)
+	e.Latest = snap.Load
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Serve(ctx, ln) }()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + ln.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil || !strings.Contains(string(body), "stoker_gpu_holder_info{") {
+		t.Errorf("%v %s", err, body)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
