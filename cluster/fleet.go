@@ -198,9 +198,9 @@ func gpuProblem(g *GPU) (Problem, bool) {
 	by = cmp.Or(wasRunning(g), by)
 	switch {
 	case g.Failed():
-		p.Level, p.Text = Bad, cmp.Or(g.Health.Reason, "closed to the scheduler")+by
+		p.Level, p.Text = Bad, affecting(cmp.Or(g.Health.Reason, "closed to the scheduler"), by)
 	case g.Health.Verdict == gpu.VerdictDegraded || g.Health.Verdict == gpu.VerdictWatch:
-		p.Level, p.Text = Warn, g.Health.Reason+by
+		p.Level, p.Text = Warn, affecting(g.Health.Reason, by)
 	case g.Rogue():
 		p.Level, p.Text = Warn, "busy, but the scheduler gave it to nobody: "+processes(g.Sample)
 	case g.Idle():
@@ -211,6 +211,16 @@ func gpuProblem(g *GPU) (Problem, bool) {
 	}
 	p.Subject = fmt.Sprintf("%s/%d", g.NodeName, g.Index)
 	return p, true
+}
+
+// affecting puts whom a cause hits before the advice that follows it: a line
+// may be cut at its end.
+func affecting(reason, by string) string {
+	cause, advice, more := strings.Cut(reason, "; ")
+	if !more {
+		return reason + by
+	}
+	return cause + by + "; " + advice
 }
 
 // wasRunning names who was on a GPU when what is wrong with it happened, if

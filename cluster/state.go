@@ -42,6 +42,9 @@ type state struct {
 	utilPast  []float64
 	utilAt    time.Time
 
+	parts    map[gpu.UUID][]gpu.UUID // MIG instances by their device, as of partsRev
+	partsRev int
+
 	stays   map[gpu.UUID][]stay    // who had each GPU, the earlier first
 	hit     map[gpu.UUID]bool      // GPUs of which there are events
 	unnamed map[AllocID][]gpu.UUID // events of these GPUs name an allocation that was not read yet

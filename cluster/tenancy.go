@@ -215,13 +215,24 @@ func (st *state) keepStay(id gpu.UUID, s stay) {
 // it or one of its MIG instances, and those whose processes were seen there.
 func (st *state) onGPU(id gpu.UUID, at time.Time) []Tenant {
 	out := st.onDevice(nil, id, at)
-	for part, d := range st.devices {
-		if d.Parent == id {
-			out = st.onDevice(out, part, at)
-		}
+	for _, part := range st.partsOf(id) {
+		out = st.onDevice(out, part, at)
 	}
 	inOrder(out)
 	return out
+}
+
+// partsOf lists the MIG instances of a device.
+func (st *state) partsOf(id gpu.UUID) []gpu.UUID {
+	if st.parts == nil || st.partsRev != st.deviceRev {
+		st.parts, st.partsRev = map[gpu.UUID][]gpu.UUID{}, st.deviceRev
+		for part, d := range st.devices {
+			if d.Parent != "" {
+				st.parts[d.Parent] = append(st.parts[d.Parent], part)
+			}
+		}
+	}
+	return st.parts[id]
 }
 
 func (st *state) onDevice(out []Tenant, id gpu.UUID, at time.Time) []Tenant {

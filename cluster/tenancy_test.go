@@ -175,7 +175,7 @@ func TestAttentionNamesWhoWasHit(t *testing.T) {
 	w := readWorld(t)
 	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1")}, Allocs: []Alloc{alloc("a1", "x", 1, holding("G1"))}})
 	b := hitBy(after(time.Minute), xid("G1", after(time.Minute)))
-	b.Samples[0].Health = gpu.Health{Verdict: gpu.VerdictFailed, Reason: "Xid 79", Since: after(time.Minute)}
+	b.Samples[0].Health = gpu.Health{Verdict: gpu.VerdictFailed, Reason: "Xid 79; reset it", Since: after(time.Minute)}
 	line := func(s *Snapshot) string {
 		for _, p := range s.Problems {
 			if p.GPU == "G1" {
@@ -184,15 +184,20 @@ func TestAttentionNamesWhoWasHit(t *testing.T) {
 		}
 		return ""
 	}
-	if got := line(w.batch(b)); got != "Xid 79, held by x.g[0]" {
+	if got := line(w.batch(b)); got != "Xid 79, held by x.g[0]; reset it" {
 		t.Errorf("while held: %q", got)
 	}
 	s := w.update(Update{Allocs: []Alloc{alloc("a1", "x", 2, holding("G1"), finished("failed", after(2*time.Minute)))}})
-	if got := line(s); got != "Xid 79, was running default/x.g[0]" {
+	if got := line(s); got != "Xid 79, was running default/x.g[0]; reset it" {
 		t.Errorf("after it left: %q", got)
 	}
 	s = w.update(Update{Allocs: []Alloc{alloc("a2", "y", 3, holding("G1"), from(after(3*time.Minute)))}})
-	if got := line(s); got != "Xid 79, was running default/x.g[0]" {
+	if got := line(s); got != "Xid 79, was running default/x.g[0]; reset it" {
 		t.Errorf("held by the next: %q", got)
+	}
+	b = hitBy(after(3*time.Hour), gpu.Event{})
+	b.Samples[0].Health = gpu.Health{Verdict: gpu.VerdictFailed, Reason: "row remapping failed", Since: after(3 * time.Hour)}
+	if got := line(w.batch(b)); got != "row remapping failed, held by y.g[0]" {
+		t.Errorf("of another failure, hours later: %q", got)
 	}
 }

@@ -179,19 +179,23 @@ func (m *Model) empty() string {
 // wasteLines is the heading and the rows below the rule.
 func (m *Model) wasteLines() []string {
 	th := m.Env.Theme
-	soon := ""
-	if m.unsure > 0 {
-		soon = th.Muted.Render(ui.Count(m.unsure, "more GPU") + " not yet for long enough")
+	head := func(text string) string {
+		segs := []ui.Seg{{Text: text}}
+		if m.unsure > 0 {
+			segs = append(segs, ui.Seg{Text: th.Muted.Render(ui.Int(m.unsure) + " more, not yet for long"), Drop: 1})
+		}
+		return "  " + ui.Segs(segs, 3, m.w-2)
 	}
 	if m.waste.Shown() == 0 {
-		text := th.OK.Render(th.G.OK) + " no GPU lies idle, and none is used by who does not hold it"
+		text := th.OK.Render(th.G.OK) + " no GPU lies idle, none is used without being held"
 		if !m.Snap.Ready || !m.Snap.Fleet.Claims {
 			text = th.Muted.Render("not known: held but idle, used but not held")
 		}
-		return []string{ui.Sides("  "+text, soon+"  ", m.w)}
+		return []string{head(text)}
 	}
 	lines := m.waste.ViewLines(m.below)
-	lines[0] = ui.Sides("  "+th.Title.Render("HELD BUT IDLE, USED BUT NOT HELD"), th.Muted.Render(ui.Int(m.waste.Shown()))+"  "+soon, m.w)
+	title := th.Title.Render("HELD BUT IDLE, USED BUT NOT HELD") + "   " + th.Muted.Render(ui.Int(m.waste.Shown()))
+	lines[0] = ui.Fit(head(title), m.w)
 	return lines
 }
 
