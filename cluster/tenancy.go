@@ -56,15 +56,15 @@ func (e *GPUEvent) Level() Level {
 	case gpu.EventBack, gpu.EventMIG:
 		return Info
 	case gpu.EventClock:
-		if says("heat", "thermal", "brake") {
+		if says("slowdown", "heat", "thermal", "brake") {
 			return Warn
 		}
 		return Info
 	case gpu.EventPower:
 		return Warn
 	case gpu.EventECC:
-		if says("uncorrect", "double", "fail", "fatal") && !says("non-fatal", "nonfatal") {
-			return Bad
+		if says("uncorrect", "could not", "was used") {
+			return Bad // data was lost, or will be
 		}
 		return Warn
 	case gpu.EventXid:
