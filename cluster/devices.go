@@ -20,6 +20,8 @@ type device struct {
 	past   *History
 	events []GPUEvent
 	visits []visit
+	// counted is up to when the accounts have what it used.
+	counted time.Time
 }
 
 // reporter is one source of one node's samples.
@@ -69,7 +71,7 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 	}
 	d = st.complete(NodeID(b.Node), dev.Device, d)
 	if s != nil && dev.sample != nil {
-		st.account(d, dev.source == b.Source, dev.sample, s)
+		st.account(dev, d, dev.source == b.Source, s)
 	}
 	if dev.node != NodeID(b.Node) || dev.Index != d.Index || dev.Parent != d.Parent {
 		st.deviceRev++

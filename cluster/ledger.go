@@ -123,13 +123,19 @@ type ledger struct {
 func newLedger() ledger { return ledger{jobs: map[JobID]*Account{}, spaces: map[string]*Account{}} }
 
 // account counts what a device used since the reading before for those who held
-// it then, each for the time of its stay.
-func (st *state) account(d gpu.Device, sameSource bool, was, now *gpu.Sample) {
-	if !now.At.After(was.At) {
+// it then, each for the time of its stay. A better source may measure a little
+// before the one that it replaces: no time counts twice.
+func (st *state) account(dev *device, d gpu.Device, sameSource bool, now *gpu.Sample) {
+	was := dev.sample
+	if !now.At.After(was.At) || !now.At.After(dev.counted) {
 		return
 	}
 	u := used(d, sameSource, was, now)
 	from := was.At
+	if dev.counted.After(from) {
+		from = dev.counted
+	}
+	dev.counted = now.At
 	for _, s := range st.stays[d.UUID] { // the earlier first: it has the device until it ends
 		to := now.At
 		if !s.to.IsZero() && s.to.Before(to) {

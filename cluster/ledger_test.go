@@ -166,6 +166,26 @@ func TestAnotherSourceCountsForItself(t *testing.T) {
 	}
 }
 
+// TestNoTimeCountsTwice: a better source measured before the one that it replaces.
+func TestNoTimeCountsTwice(t *testing.T) {
+	w := readWorld(t)
+	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1")}, Allocs: []Alloc{alloc("a", "x", 1, holding("G1"))}})
+	for i, r := range []meterReading{
+		{10 * time.Second, 50, 1000, 200},
+		{20 * time.Second, 50, 3000, 200},
+		{16 * time.Second, 50, 2200, 200}, // the better one
+		{18 * time.Second, 50, 2600, 200},
+		{26 * time.Second, 50, 4200, 200},
+	} {
+		b := reading("n1", after(r.at), r.sample("G1"))
+		b.Source = []string{"nomad", "nomad", "agent", "agent", "agent"}[i]
+		w.batch(b)
+	}
+	if got := told(w.feed.Latest().JobUsage()[0].Account); got != "held 16 busy 8 J 3200+0 s 16+0 dark 0" {
+		t.Error(got)
+	}
+}
+
 func TestAccountsAreBounded(t *testing.T) {
 	l := newLedger()
 	for i := range accountsKept + 10 {

@@ -9,7 +9,9 @@ import (
 )
 
 // gpuSources tell of GPUs and of who holds them.
-func gpuSources() []string { return []string{"nomad", "agents", "agent", "devices"} }
+func gpuSources() []string {
+	return []string{"nomad", "agents", "agent", "devices", "dcgm", "prometheus"}
+}
 
 // usageColumns are those that a job and a namespace share.
 func usageColumns() []Column {
