@@ -26,7 +26,7 @@ const (
 )
 
 // BenchmarkAgent is what an agent with eight simulated GPUs costs its node while
-// one stoker reads its stream: in percent of one core, and resident megabytes.
+// one stoker reads its stream: in percent of one core, and megabytes.
 // The simulation, which computes and writes its state at each reading, is part
 // of that. One iteration takes as long
 // as is measured.
@@ -166,43 +166,51 @@ func costs(b *testing.B, pid int) {
 	time.Sleep(measured)
 	used := cpu(b, pid) - before
 	b.ReportMetric(100*used.Seconds()/time.Since(began).Seconds(), "%core")
-	b.ReportMetric(float64(resident(b, pid))/1e6, "MB-resident")
+	resident, own := memory(b, pid)
+	b.ReportMetric(float64(resident)/1e6, "MB-resident")
+	b.ReportMetric(float64(own)/1e6, "MB-own")
 }
 
-// cpu is the processor time that a process has used.
+// cpu is the processor time that the threads of a process have used. A thread
+// that ended takes its time along; Go's stay.
 func cpu(b *testing.B, pid int) time.Duration {
 	b.Helper()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
-	if err == nil { // in nanoseconds, of the first thread only: so of all threads
-		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-		var sum time.Duration
-		for _, t := range tasks {
-			one, err := os.ReadFile(t)
-			if err != nil {
-				continue // it ended
-			}
-			n, _ := strconv.ParseInt(strings.Fields(string(one))[0], 10, 64)
-			sum += time.Duration(n)
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(tasks) == 0 {
+		b.Fatalf("no schedstat of process %d: %v", pid, err)
+	}
+	var sum time.Duration
+	for _, t := range tasks {
+		raw, err := os.ReadFile(t)
+		if err != nil {
+			continue
 		}
-		return sum
+		n, _ := strconv.ParseInt(strings.Fields(string(raw))[0], 10, 64)
+		sum += time.Duration(n)
 	}
-	if raw, err = os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err != nil {
-		b.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(raw), ") ")
-	f := strings.Fields(rest)
-	user, _ := strconv.Atoi(f[11])
-	system, _ := strconv.Atoi(f[12])
-	return time.Duration(user+system) * 10 * time.Millisecond // of USER_HZ
+	return sum
 }
 
-// resident is the memory that a process has in use, in bytes.
-func resident(b *testing.B, pid int) int64 {
+// memory is what a process has in memory, and what of that is its own: the rest
+// is the program's file, which it shares with whoever else runs it. In bytes.
+func memory(b *testing.B, pid int) (resident, own int64) {
 	b.Helper()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
-	pages, _ := strconv.ParseInt(strings.Fields(string(raw))[1], 10, 64)
-	return pages * int64(os.Getpagesize())
+	for line := range strings.Lines(string(raw)) {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			continue
+		}
+		n, _ := strconv.ParseInt(f[1], 10, 64)
+		switch f[0] {
+		case "VmRSS:":
+			resident = n << 10
+		case "RssAnon:":
+			own = n << 10
+		}
+	}
+	return resident, own
 }
