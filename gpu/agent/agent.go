@@ -6,13 +6,12 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
 	"stoker/gpu"
+	"stoker/gpu/certs"
 	"stoker/gpu/source"
-	"stoker/gpu/stream"
 )
 
 // Sampler reads the node's devices once. Read may hang; it is never called
@@ -34,11 +33,15 @@ type Config struct {
 	// tasks; "": containers are joined by their environment, where readable.
 	DockerSocket string
 	// Token gives the bearer token that requests must carry; asked at each
-	// request, so it may be replaced on the fly. nil: no token is needed and only
-	// loopback is served. A Token that returns "" refuses everyone.
+	// request, so it may be replaced on the fly. nil: no token is needed, and
+	// unless client certificates are, only loopback is served. A Token that
+	// returns "" refuses everyone.
 	Token func() string
-	// OpenMetrics serves /metrics and /metrics/dcgm without the token, for a
-	// Prometheus that has none.
+	// TLS gives the certificate to serve with, and the authorities whose
+	// certificates clients must have, where it has any; nil: plain HTTP.
+	TLS *certs.Store
+	// OpenMetrics serves /metrics and /metrics/dcgm to everyone, for a
+	// Prometheus that has neither token nor certificate.
 	OpenMetrics bool
 	Version     string           // of this program; "": from the build
 	Now         func() time.Time // nil: time.Now
@@ -54,9 +57,11 @@ type Agent struct {
 	procs *attributor
 	eng   *engine // nil without a container engine
 
-	mu     sync.Mutex
-	status source.Status // how the sampling goes
+	mu       sync.Mutex
+	status   source.Status // how the sampling goes
+	released released      // what was asked for last
 
+	releasing    sync.Mutex    // held while the sampler lets go
 	writeTimeout time.Duration // of one frame to one client
 	keyEvery     time.Duration
 }
@@ -64,7 +69,8 @@ type Agent struct {
 const (
 	defaultWriteTimeout = 10 * time.Second
 	defaultKeyEvery     = 30 * time.Second
-	maxStreams          = 64 // clients of one agent; each costs two goroutines and, compressed, about 1 MB
+	maxStreams          = 64  // clients of one agent; each costs two goroutines and, compressed, about 1 MB
+	maxConns            = 192 // streams, scrapes, and whoever has connected and says nothing
 )
 
 // New returns an agent that serves nothing yet.
@@ -119,6 +125,7 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) publish(b gpu.Batch) {
 	b.Node, b.Source = cmp.Or(a.cfg.Node, b.Node), "agent"
 	a.meter.count(b)
+	a.reopened(b.At)
 	a.hub.publish(b)
 }
 
@@ -137,86 +144,10 @@ func (a *Agent) setStatus(s source.Status) {
 	}
 }
 
-// samplerState says how the sampling goes, in the stream's words.
-func (a *Agent) samplerState() stream.SamplerState {
-	a.mu.Lock()
-	s := a.status
-	a.mu.Unlock()
-	out := stream.SamplerState{Since: s.Since, Err: s.Err}
-	switch s.State {
-	case source.StateLive:
-		out.State = stream.SamplerOK
-	case source.StateFrozen:
-		out.State = stream.SamplerLate
-	case source.StateDown:
-		out.State = stream.SamplerFailing
-	default:
-		out.State = stream.SamplerStarting
-	}
-	return out
-}
-
 // fresh returns the last batch, if it is recent enough to be shown as the
 // present.
 func (a *Agent) fresh() (gpu.Batch, bool) {
 	b, ok := a.hub.latest()
 	limit := max(3*a.cfg.Interval, 10*time.Second)
 	return b, ok && a.cfg.Now().Sub(b.At) <= limit
-}
-
-// meter wraps the sampler: it joins processes to tasks, in the goroutine that
-// reads, and counts what the agent says about itself.
-type meter struct {
-	next  Sampler
-	procs *attributor
-	now   func() time.Time
-
-	mu      sync.Mutex
-	reads   uint64
-	errs    uint64
-	seconds float64
-	xids    map[xidKey]uint64
-	lastXid map[gpu.UUID]uint64
-}
-
-type xidKey struct {
-	uuid gpu.UUID
-	xid  uint64
-}
-
-// Read reads, and fills in whose the processes are.
-func (m *meter) Read(now time.Time) (gpu.Batch, error) {
-	began := m.now()
-	b, err := m.next.Read(now)
-	if err == nil {
-		b.Samples = slices.Clone(b.Samples) // the sampler may have kept its own
-		m.procs.fill(b.Samples)
-	}
-	took := m.now().Sub(began)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.reads++
-	m.seconds += took.Seconds()
-	if err != nil {
-		m.errs++
-	}
-	return b, err
-}
-
-// Close closes the sampler.
-func (m *meter) Close() error { return m.next.Close() }
-
-func (m *meter) count(b gpu.Batch) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, e := range b.Events {
-		if e.Kind != gpu.EventXid {
-			continue
-		}
-		if m.xids == nil {
-			m.xids, m.lastXid = map[xidKey]uint64{}, map[gpu.UUID]uint64{}
-		}
-		m.xids[xidKey{e.UUID, e.Xid}]++
-		m.lastXid[e.UUID] = e.Xid
-	}
 }

@@ -145,5 +145,8 @@ func taskOf(name string, labels map[string]string) owner {
 	if own.task == "" {
 		own.task, _ = strings.CutSuffix(strings.TrimPrefix(name, "/"), "-"+own.allocID)
 	}
+	if len(own.task) > longestTask {
+		return owner{}
+	}
 	return own
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"maps"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,10 +31,12 @@ type collector struct {
 	ecc     *prometheus.Desc
 	xids    *prometheus.Desc
 	taskMem *prometheus.Desc
+	hung    *prometheus.Desc
+	detail  detailDescs
 	self    selfDescs
 }
 
-type selfDescs struct{ duration, last, up, errs, streams, build *prometheus.Desc }
+type selfDescs struct{ duration, last, up, errs, streams, build, expires *prometheus.Desc }
 
 func newCollector(a *Agent) *collector {
 	d := func(name, help string, labels ...string) *prometheus.Desc {
@@ -44,13 +47,15 @@ func newCollector(a *Agent) *collector {
 	}
 	return &collector{
 		agent:  a,
-		perGPU: gpuMetrics(gpuDesc),
+		perGPU: slices.Concat(gpuMetrics(gpuDesc), deviceMetrics(gpuDesc), detailMetrics(gpuDesc)),
+		detail: newDetailDescs(gpuDesc),
 		info: gpuDesc("info", "What the GPU is; always 1.",
-			"model", "pci", "parent", "driver", "cuda"),
+			"model", "pci", "parent", "driver", "cuda", "serial", "vbios", "compute_mode", "mig_profile"),
 		health:  gpuDesc("health", "1 for the verdict that holds, 0 for the others; absent while unknown.", "verdict"),
 		held:    gpuDesc("throttled", "1 for each reason for which clocks are held back, 0 for the others.", "reason"),
 		ecc:     gpuDesc("ecc_errors_total", "ECC errors since the driver was loaded.", "type"),
 		xids:    gpuDesc("xid_errors_total", "Xid errors seen since the agent began.", "xid"),
+		hung:    gpuDesc("sampler_hung", "1 while the driver does not come back from a reading of this GPU."),
 		taskMem: gpuDesc("task_memory_used_bytes", "GPU memory that the processes of a Nomad task use.", "alloc_id", "task"),
 		self: selfDescs{
 			duration: d("agent_sample_duration_seconds", "Time that readings of all GPUs took."),
@@ -58,6 +63,7 @@ func newCollector(a *Agent) *collector {
 			up:       d("agent_sampler_up", "1 while readings arrive; 0 while the sampler hangs, fails or has just begun."),
 			errs:     d("agent_errors_total", "Failures since the agent began.", "operation"),
 			streams:  d("agent_streams", "Streams open now."),
+			expires:  d("agent_certificate_expiry_timestamp_seconds", "When the certificate that the agent serves with ends."),
 			build:    d("agent_build_info", "What was built; always 1.", "version", "goversion"),
 		},
 	}
@@ -66,7 +72,7 @@ func newCollector(a *Agent) *collector {
 type describe func(name, help string, more ...string) *prometheus.Desc
 
 func gpuMetrics(d describe) []metric {
-	g, c := prometheus.GaugeValue, prometheus.CounterValue
+	g, c := gauge, counter
 	return []metric{
 		{d("utilization_ratio", "Share of time in which the GPU worked."), g, sampleF(0.01, func(s *gpu.Sample) *float64 { return s.UtilPercent })},
 		{d("memory_bandwidth_utilization_ratio", "Share of time in which memory was read or written."), g, sampleF(0.01, func(s *gpu.Sample) *float64 { return s.MemoryUtilPercent })},
@@ -88,9 +94,14 @@ func gpuMetrics(d describe) []metric {
 		{d("pcie_receive_bytes_per_second", "Received over PCIe."), g, sampleF(1, func(s *gpu.Sample) *float64 { return s.PCIeRxBytesPerSec })},
 		{d("row_remap_pending", "1 when rows are remapped at the next reset."), g, func(_ *gpu.Device, s *gpu.Sample) (float64, bool) { return flag(s.RowRemapPending) }},
 		{d("row_remap_failure", "1 when no spare rows were left."), g, func(_ *gpu.Device, s *gpu.Sample) (float64, bool) { return flag(s.RowRemapFailure) }},
-		{d("processes", "Processes with a context on the GPU."), g, func(_ *gpu.Device, s *gpu.Sample) (float64, bool) { return float64(len(s.Processes)), true }},
+		{d("processes", "Processes with a context on the GPU."), g, processCount},
 		{d("sample_timestamp_seconds", "When this GPU was read."), g, func(_ *gpu.Device, s *gpu.Sample) (float64, bool) { return unixSeconds(s.At), !s.At.IsZero() }},
 	}
+}
+
+// processCount is unknown of a GPU of which nothing was read: it may have any.
+func processCount(_ *gpu.Device, s *gpu.Sample) (float64, bool) {
+	return float64(len(s.Processes)), len(s.Processes) > 0 || s.MemoryUsedBytes != nil || s.UtilPercent != nil
 }
 
 func sampleF(scale float64, get func(*gpu.Sample) *float64) func(*gpu.Device, *gpu.Sample) (float64, bool) {
@@ -156,10 +167,12 @@ func gpuLabels(d *gpu.Device, more ...string) []string {
 }
 
 func (c *collector) collectGPU(ch chan<- prometheus.Metric, b gpu.Batch, d *gpu.Device, s *gpu.Sample) {
-	send(ch, c.info, prometheus.GaugeValue, 1, gpuLabels(d, d.Model, d.PCI, string(d.Parent), b.Driver, b.CUDA))
+	send(ch, c.info, gauge, 1, gpuLabels(d, d.Model, d.PCI, string(d.Parent), b.Driver, b.CUDA, d.Serial, d.VBIOS, d.ComputeMode, d.MIGProfile))
 	if s == nil {
 		return
 	}
+	_, hung := c.agent.meter.hungSince()[d.UUID]
+	send(ch, c.hung, gauge, boolValue(hung), gpuLabels(d))
 	for _, m := range c.perGPU {
 		if v, ok := m.value(d, s); ok {
 			send(ch, m.desc, m.kind, v, gpuLabels(d))
@@ -167,16 +180,17 @@ func (c *collector) collectGPU(ch chan<- prometheus.Metric, b gpu.Batch, d *gpu.
 	}
 	if s.Health.Verdict != gpu.VerdictUnknown {
 		for _, v := range []gpu.Verdict{gpu.VerdictOK, gpu.VerdictWatch, gpu.VerdictDegraded, gpu.VerdictFailed} {
-			send(ch, c.health, prometheus.GaugeValue, boolValue(v == s.Health.Verdict), gpuLabels(d, string(v)))
+			send(ch, c.health, gauge, boolValue(v == s.Health.Verdict), gpuLabels(d, string(v)))
 		}
 	}
 	for kind, n := range map[string]*uint64{"corrected": s.ECCCorrected, "uncorrected": s.ECCUncorrected} {
 		if v, ok := num(n, 1); ok {
-			send(ch, c.ecc, prometheus.CounterValue, v, gpuLabels(d, kind))
+			send(ch, c.ecc, counter, v, gpuLabels(d, kind))
 		}
 	}
 	c.collectThrottle(ch, d, s)
 	c.collectTasks(ch, d, s)
+	c.detail.collect(ch, d, s)
 }
 
 // throttleReasons are those that NVML names, so that a series of one that ends
@@ -200,7 +214,7 @@ func (c *collector) collectThrottle(ch chan<- prometheus.Metric, d *gpu.Device, 
 		values[r] = true
 	}
 	for r, v := range values {
-		send(ch, c.held, prometheus.GaugeValue, boolValue(v), gpuLabels(d, r))
+		send(ch, c.held, gauge, boolValue(v), gpuLabels(d, r))
 	}
 }
 
@@ -214,7 +228,7 @@ func (c *collector) collectTasks(ch chan<- prometheus.Metric, d *gpu.Device, s *
 		}
 	}
 	for o, n := range used {
-		send(ch, c.taskMem, prometheus.GaugeValue, float64(n), gpuLabels(d, o.allocID, o.task))
+		send(ch, c.taskMem, gauge, float64(n), gpuLabels(d, o.allocID, o.task))
 	}
 }
 
@@ -229,7 +243,7 @@ func (c *collector) collectXids(ch chan<- prometheus.Metric, b gpu.Batch) {
 	m.mu.Unlock()
 	for k, n := range counts {
 		if d := index[k.uuid]; d != nil {
-			send(ch, c.xids, prometheus.CounterValue, float64(n), gpuLabels(d, strconv.FormatUint(k.xid, 10)))
+			send(ch, c.xids, counter, float64(n), gpuLabels(d, strconv.FormatUint(k.xid, 10)))
 		}
 	}
 }
@@ -239,16 +253,21 @@ func (c *collector) collectSelf(ch chan<- prometheus.Metric) {
 	m.mu.Lock()
 	reads, errs, seconds := m.reads, m.errs, m.seconds
 	m.mu.Unlock()
-	g, s := prometheus.GaugeValue, c.self
+	g, s := gauge, c.self
 	ch <- prometheus.MustNewConstSummary(s.duration, reads, seconds, nil)
 	up := c.agent.samplerState().State == stream.SamplerOK
 	send(ch, s.up, g, boolValue(up), nil)
 	if b, ok := c.agent.hub.latest(); ok {
 		send(ch, s.last, g, unixSeconds(b.At), nil)
 	}
-	send(ch, s.errs, prometheus.CounterValue, float64(errs), []string{"sample"})
+	send(ch, s.errs, counter, float64(errs), []string{"sample"})
 	if c.agent.eng != nil {
-		send(ch, s.errs, prometheus.CounterValue, float64(c.agent.eng.failures()), []string{"container_engine"})
+		send(ch, s.errs, counter, float64(c.agent.eng.failures()), []string{"container_engine"})
+	}
+	if tls := c.agent.cfg.TLS; tls != nil {
+		if at, ok := tls.Expires(); ok {
+			send(ch, s.expires, g, unixSeconds(at), nil)
+		}
 	}
 	send(ch, s.streams, g, float64(c.agent.hub.clients()), nil)
 	send(ch, s.build, g, 1, []string{c.agent.cfg.Version, runtime.Version()})

@@ -48,6 +48,10 @@ const (
 	ancestors = 4
 	// environMax bounds what is read of an environment.
 	environMax = 1 << 20
+	mostUsers  = 1024 // whose names are remembered
+	// longestTask is the longest name of a task that is taken from an
+	// environment or a label, which anyone may write; Nomad's own are shorter.
+	longestTask = 256
 )
 
 func newAttributor(root string, eng *engine, now func() time.Time) *attributor {
@@ -186,6 +190,9 @@ func (a *attributor) userName(id string) string {
 	if u, err := user.LookupId(id); err == nil {
 		name = u.Username
 	}
+	if len(a.users) >= mostUsers {
+		clear(a.users) // containers may have a user of their own each
+	}
 	a.users[id] = name
 	return name
 }
@@ -227,7 +234,7 @@ func parseEnviron(raw []byte) owner {
 			own.task = string(s)
 		}
 	}
-	if own.allocID == "" {
+	if own.allocID == "" || len(own.task) > longestTask {
 		return owner{}
 	}
 	return own

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"reflect"
+	"slices"
 	"time"
 
 	"stoker/gpu"
@@ -76,8 +77,9 @@ type SamplerState struct {
 const (
 	SamplerStarting = "starting" // nothing was read yet
 	SamplerOK       = "ok"
-	SamplerLate     = "late"    // a reading was begun and has not come back
-	SamplerFailing  = "failing" // the last reading returned an error
+	SamplerLate     = "late"     // a reading was begun and has not come back
+	SamplerFailing  = "failing"  // the last reading returned an error
+	SamplerReleased = "released" // somebody asked the agent to let the driver go
 )
 
 // Key makes a keyframe of a batch.
@@ -121,7 +123,7 @@ func Delta(seq uint64, prev, next gpu.Batch) (Frame, bool) {
 // sameShape tells whether two batches differ at most in times, events and the
 // contents of samples.
 func sameShape(a, b gpu.Batch) bool {
-	if a.Node != b.Node || a.Source != b.Source || a.Driver != b.Driver || a.CUDA != b.CUDA ||
+	if a.Node != b.Node || a.Source != b.Source || a.Driver != b.Driver || a.CUDA != b.CUDA || !slices.Equal(a.Lacks, b.Lacks) ||
 		len(a.Samples) != len(b.Samples) || !reflect.DeepEqual(a.Devices, b.Devices) {
 		return false
 	}
