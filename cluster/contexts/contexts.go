@@ -83,6 +83,18 @@ type Agents struct {
 	Namespace string `yaml:"namespace"`
 	Job       string `yaml:"job"`
 	TokenFile string `yaml:"token_file"`
+	// TLS demands it of every agent, whatever its registration says. Any of the
+	// fields below demands it too.
+	TLS           bool   `yaml:"tls"`
+	CACert        string `yaml:"ca_cert"`
+	ClientCert    string `yaml:"client_cert"`
+	ClientKey     string `yaml:"client_key"`
+	TLSServerName string `yaml:"tls_server_name"`
+}
+
+// Encrypted tells whether agents may be read over TLS only.
+func (a Agents) Encrypted() bool {
+	return a.TLS || a.CACert != "" || a.ClientCert != "" || a.ClientKey != "" || a.TLSServerName != ""
 }
 
 // System is what is read of the machine.
@@ -223,6 +235,9 @@ func Resolve(sys System, name string) (Context, error) {
 
 // check finds an address that is none, and says where it comes from.
 func (c *Context) check(sys System) error {
+	if a := c.Agents; (a.ClientCert == "") != (a.ClientKey == "") {
+		return fmt.Errorf("%w: context %s: agents.client_cert and agents.client_key go together", ErrConfig, c.Name)
+	}
 	for _, a := range []struct{ address, variable, key string }{
 		{c.Nomad.Address, "NOMAD_ADDR", "nomad address"}, {c.Vault.Address, "VAULT_ADDR", "vault address"}, {c.Prometheus.URL, "", "prometheus url"},
 	} {

@@ -444,3 +444,21 @@ func TestVaultTokenFile(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestAgentsTLS(t *testing.T) {
+	m := newMachine(t)
+	m.config("contexts:\n  a: {agents: {tls: true, ca_cert: ca.pem, client_cert: c.pem, client_key: k.pem, tls_server_name: agent.gpu}}\n" +
+		"  b: {}\n  half: {agents: {client_cert: c.pem}}\n")
+	want := contexts.Agents{
+		Namespace: "default", Job: "stoker-agent", TLS: true, CACert: "ca.pem", ClientCert: "c.pem", ClientKey: "k.pem", TLSServerName: "agent.gpu",
+	}
+	if d := cmp.Diff(want, m.resolve("a").Agents); d != "" {
+		t.Error(d)
+	}
+	if !m.resolve("a").Agents.Encrypted() || m.resolve("b").Agents.Encrypted() {
+		t.Error("a context demands TLS when it says so, and not else")
+	}
+	if _, err := contexts.Resolve(m.sys(), "half"); !errors.Is(err, contexts.ErrConfig) || !strings.Contains(err.Error(), "client_key") {
+		t.Errorf("a certificate without its key: %v", err)
+	}
+}

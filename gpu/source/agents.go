@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"crypto/tls"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -21,8 +22,11 @@ type Config struct {
 	// Token gives the bearer token; it is asked at each connect, so a renewed
 	// one is used without a restart. nil or "": none is sent.
 	Token func(ctx context.Context) (string, error)
-	Now   func() time.Time // nil: time.Now
-	Rand  func() float64   // in [0,1), called from many goroutines; nil: math/rand
+	// TLS gives the settings for endpoints whose URL begins with https; it is
+	// asked at each connect. nil: the system's authorities, no certificate.
+	TLS  func() (*tls.Config, error)
+	Now  func() time.Time // nil: time.Now
+	Rand func() float64   // in [0,1), called from many goroutines; nil: math/rand
 	// Gzip asks for compressed streams: for thin lines, since it costs both ends work.
 	Gzip   bool
 	Timing Timing
@@ -66,7 +70,7 @@ func Agents(cfg Config) *AgentSource {
 	return &AgentSource{
 		cfg:    cfg,
 		slots:  make(chan struct{}, t.Connecting),
-		client: newClient(cfg.Dial),
+		client: newClient(cfg.Dial, cfg.TLS),
 	}
 }
 
@@ -77,7 +81,7 @@ func orDefault[T time.Duration | int](v, def T) T {
 	return v
 }
 
-func newClient(dial func(context.Context, string, string) (net.Conn, error)) *http.Client {
+func newClient(dial func(context.Context, string, string) (net.Conn, error), settings func() (*tls.Config, error)) *http.Client {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext
 	}
@@ -85,8 +89,9 @@ func newClient(dial func(context.Context, string, string) (net.Conn, error)) *ht
 		// A redirect would carry the token to an address that nobody vouched for.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			Proxy:       nil, // nodes are reached through Dial, never through a proxy from the environment
-			DialContext: dial,
+			Proxy:          nil, // nodes are reached through Dial, never through a proxy from the environment
+			DialContext:    dial,
+			DialTLSContext: dialTLS(dial, settings),
 			// Decompression is ours: the transport's own would ask for it always.
 			DisableCompression: true,
 			// One stream takes a connection for its lifetime; a thousand of
@@ -95,7 +100,6 @@ func newClient(dial func(context.Context, string, string) (net.Conn, error)) *ht
 			ReadBufferSize:         4 << 10,
 			WriteBufferSize:        1 << 10,
 			MaxResponseHeaderBytes: 32 << 10,
-			TLSHandshakeTimeout:    10 * time.Second,
 		},
 	}
 }

@@ -20,7 +20,7 @@ import (
 const steady = 5 * time.Second
 
 var (
-	errDenied = errors.New("token refused")
+	errDenied = errors.New("denied")
 	errSilent = errors.New("nothing heard: connection taken as broken")
 )
 
@@ -146,7 +146,7 @@ func (n *nodeStream) open(ctx context.Context) (io.Closer, *stream.Decoder, erro
 	}
 	resp, err := n.src.client.Do(req)
 	if err != nil {
-		return nil, nil, withoutURL(err)
+		return nil, nil, explainTLS(withoutURL(err))
 	}
 	dec, err := n.accept(resp)
 	if err != nil {
@@ -181,9 +181,15 @@ func (n *nodeStream) request(ctx context.Context) (*http.Request, error) {
 func (n *nodeStream) accept(resp *http.Response) (*stream.Decoder, error) {
 	switch resp.StatusCode {
 	case http.StatusOK:
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, fmt.Errorf("%w (HTTP %d): give this context the token that the agents were started with",
-			errDenied, resp.StatusCode)
+	case http.StatusUnauthorized:
+		return nil, fmt.Errorf("%w: token refused (HTTP 401): give this context the token that the agents were started with", errDenied)
+	case http.StatusForbidden:
+		return nil, fmt.Errorf("%w: no certificate (HTTP 403): set agents.client_cert and agents.client_key, signed by the agents' --client-ca", errDenied)
+	case http.StatusBadRequest:
+		if strings.HasPrefix(n.end.URL, "http:") {
+			return nil, errors.New("answered HTTP 400, as one does that serves TLS: set agents.tls, or give the agents' service the tag tls")
+		}
+		return nil, errors.New("answered HTTP 400")
 	default:
 		return nil, fmt.Errorf("answered HTTP %d", resp.StatusCode)
 	}

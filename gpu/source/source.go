@@ -13,7 +13,7 @@ import (
 type Endpoint struct {
 	Node     string // the Nomad node's ID; an agent that claims another is refused
 	NodeName string
-	URL      string // base address, for example "http://10.0.0.7:9460"
+	URL      string // base address, for example "https://10.0.0.7:9460"
 }
 
 // The states of a reader.

@@ -48,7 +48,7 @@ func (s *gpuSources) readers(group, each string, pick func(*cluster.Snapshot) []
 func (s *gpuSources) agents(ctx context.Context, g *errgroup.Group) {
 	agents := s.readers("agents", "agent ", func(snap *cluster.Snapshot) []source.Endpoint { return agentEndpoints(snap, s.context.Agents) })
 	g.Go(func() error { return agents.follow(ctx) })
-	src := source.Agents(source.Config{Endpoints: agents.endpoints, Changed: agents.changed, Token: s.token(s.context.Agents.Token)})
+	src := source.Agents(source.Config{Endpoints: agents.endpoints, Changed: agents.changed, TLS: agentTLS(s.context.Agents), Token: s.token(s.context.Agents.Token)})
 	g.Go(func() error { return src.Run(ctx, s.feed.GPUs, agents.status) })
 }
 

@@ -69,7 +69,7 @@ func helpers() []string {
 }
 
 // fixtures are packages that hold what tests share.
-func fixtures() []string { return []string{"tui/screen/fixture", "tui/e2e"} }
+func fixtures() []string { return []string{"tui/screen/fixture", "tui/e2e", "gpu/certs/certtest"} }
 
 // link is one import by one file.
 type link struct {

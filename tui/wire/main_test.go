@@ -81,7 +81,10 @@ func TestAgentLog(t *testing.T) {
 	var b bytes.Buffer
 	app, redactor := lonely(t, &b), secrets.NewRedactor()
 	path := filepath.Join(t.TempDir(), "token")
-	cfg := agentConfig(t.Context(), app, redactor, agentOptions{tokenFile: path})
+	cfg, err := agentConfig(t.Context(), app, redactor, agentOptions{tokenFile: path})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, token := range []string{"correct-horse", "battery-staple"} {
 		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
 			t.Fatal(err)

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +17,7 @@ import (
 	"stoker/cluster"
 	"stoker/cluster/contexts"
 	"stoker/gpu/agent"
+	"stoker/gpu/certs"
 	"stoker/gpu/nvml"
 	"stoker/gpu/sim"
 	"stoker/secrets"
@@ -47,8 +51,9 @@ func openNVML(simDir, node string) (*nvml.Reader, error) {
 
 type agentOptions struct {
 	listen, sim, node, nodeName, tokenFile, procRoot string
+	tlsCert, tlsKey, clientCA, user                  string
 	interval                                         time.Duration
-	openMetrics                                      bool
+	openMetrics, readEnviron                         bool
 }
 
 func agentCommand(sys contexts.System, app *cli.App, redactor *secrets.Redactor) *cobra.Command {
@@ -61,10 +66,14 @@ func agentCommand(sys contexts.System, app *cli.App, redactor *secrets.Redactor)
   /v1/stream      readings as they come, for stoker
   /metrics        Prometheus, under names of its own
   /metrics/dcgm   Prometheus, under dcgm-exporter's names and labels
-  /healthz        whether readings still come
+  /healthz        whether readings still come, and which GPU hangs
+  /release        POST: let the driver go for a minute, or for ?for=90s
 
 It listens on loopback only, unless --token-file gives the bearer token that
-clients must send.`,
+clients must send, or --client-ca the authority whose certificates they must
+have; with both, clients need both. Files are read again when they change.
+
+Started as root it goes on as --user once it listens.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runAgent(cmd.Context(), app, redactor, o) },
 	}
@@ -75,7 +84,12 @@ clients must send.`,
 	f.StringVar(&o.node, "node", sys.Getenv("STOKER_NODE_ID"), "ID of the Nomad node that this is")
 	f.StringVar(&o.nodeName, "node-name", hostname(), "name of the node, for labels")
 	f.StringVar(&o.tokenFile, "token-file", "", "file with the bearer token that clients must send")
-	f.BoolVar(&o.openMetrics, "open-metrics", false, "serve the Prometheus pages without the token")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "file with the certificate to serve TLS with")
+	f.StringVar(&o.tlsKey, "tls-key", "", "file with its key")
+	f.StringVar(&o.clientCA, "client-ca", "", "file with the authority that must have signed clients' certificates")
+	f.BoolVar(&o.openMetrics, "open-metrics", false, "serve the Prometheus pages to everyone")
+	f.StringVar(&o.user, "user", "", "user to go on as, when started as root")
+	f.BoolVar(&o.readEnviron, "read-environ", false, "with --user: keep the right to read other users' environments and files, to join more containers to their tasks")
 	f.StringVar(&o.procRoot, "proc", "/proc", "where the host's /proc is")
 	_ = f.MarkHidden("proc")
 	return cmd
@@ -89,28 +103,37 @@ func hostname() string {
 	return name
 }
 
-func runAgent(ctx context.Context, app *cli.App, redactor *secrets.Redactor, o agentOptions) error {
-	if o.interval < 100*time.Millisecond {
+func (o agentOptions) check() error {
+	switch {
+	case o.interval < 100*time.Millisecond:
 		return cli.Usage("--interval %s is below 100ms", o.interval)
+	case (o.tlsCert == "") != (o.tlsKey == ""):
+		return cli.Usage("--tls-cert and --tls-key go together")
+	case o.clientCA != "" && o.tlsCert == "":
+		return cli.Usage("--client-ca needs --tls-cert and --tls-key: clients show certificates over TLS only")
+	case o.readEnviron && o.user == "":
+		return cli.Usage("--read-environ is for --user: without it nothing is given up")
+	}
+	return nil
+}
+
+func runAgent(ctx context.Context, app *cli.App, redactor *secrets.Redactor, o agentOptions) error {
+	if err := o.check(); err != nil {
+		return err
 	}
 	reader, err := openNVML(o.sim, o.node)
 	if err != nil {
 		return err
 	}
-	cfg := agentConfig(ctx, app, redactor, o)
-	cfg.Sampler = reader
-	if _, err := os.Stat(dockerSocket); err == nil {
-		cfg.DockerSocket = dockerSocket
-	}
-	a, err := agent.New(cfg)
+	a, ln, err := listenAgent(ctx, app, redactor, o, reader)
 	if err != nil {
 		return errors.Join(err, reader.Close())
 	}
-	ln, err := a.Listen(ctx, o.listen)
-	if err != nil {
-		return errors.Join(err, reader.Close())
+	scheme := "http"
+	if o.tlsCert != "" {
+		scheme = "https"
 	}
-	fmt.Fprintf(app.Err, "serving GPUs on http://%s\n", ln.Addr())
+	fmt.Fprintf(app.Err, "serving GPUs on %s://%s\n", scheme, ln.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Run(ctx) })
 	g.Go(func() error { return a.Serve(ctx, ln) })
@@ -120,15 +143,64 @@ func runAgent(ctx context.Context, app *cli.App, redactor *secrets.Redactor, o a
 	return nil
 }
 
+// listenAgent makes the agent and its listener. Where another user is to go on,
+// it does not return: the program begins anew as that user, and comes here again.
+func listenAgent(ctx context.Context, app *cli.App, redactor *secrets.Redactor, o agentOptions, reader *nvml.Reader) (*agent.Agent, net.Listener, error) {
+	cfg, err := agentConfig(ctx, app, redactor, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg.Sampler = reader
+	a, err := agent.New(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	ln, err := agent.Inherited()
+	if ln == nil && err == nil {
+		ln, err = a.Listen(ctx, o.listen)
+	}
+	if err != nil || o.user == "" {
+		return a, ln, err
+	}
+	id, err := agent.FindIdentity(o.user)
+	if err != nil {
+		ln.Close()
+		return nil, nil, cli.Usage("--user %s: %v", o.user, err)
+	}
+	if id.Held() {
+		return a, ln, nil
+	}
+	// Opened as root, NVML has made the device files that were missing. It is
+	// closed now, since what it has open would outlive the change of user.
+	err = errors.Join(reader.Close(), id.Become(ln, o.readEnviron))
+	ln.Close()
+	if errors.Is(err, agent.ErrNotRoot) {
+		return nil, nil, &cluster.Fault{
+			Kind: cluster.ErrDenied, Err: err, Text: fmt.Sprintf("--user %s: %v", o.user, err),
+			Advice: "start it as root, or as that user without --user",
+		}
+	}
+	return nil, nil, fmt.Errorf("--user %s: %w", o.user, err)
+}
+
 // agentConfig is what the flags say. Neither the log nor anything else tells
 // the token that clients must send.
-func agentConfig(ctx context.Context, app *cli.App, redactor *secrets.Redactor, o agentOptions) agent.Config {
+func agentConfig(ctx context.Context, app *cli.App, redactor *secrets.Redactor, o agentOptions) (agent.Config, error) {
 	cfg := agent.Config{
 		Node: o.node, NodeName: o.nodeName, Interval: o.interval, ProcRoot: o.procRoot,
 		OpenMetrics: o.openMetrics, Version: app.Version, Log: slog.New(redactor.Handler(slog.NewTextHandler(app.Err, nil))),
 	}
+	const mayWrite = 2
+	if err := syscall.Access(dockerSocket, mayWrite); err == nil {
+		cfg.DockerSocket = dockerSocket
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		cfg.Log.Info("containers are not joined to their tasks by their labels", "socket", dockerSocket, "err", err)
+	}
 	if o.tokenFile != "" {
 		token := redactor.Watch(contexts.Agents{TokenFile: o.tokenFile}.Token)
+		if _, err := token(ctx); err != nil {
+			return agent.Config{}, unreadable(err)
+		}
 		cfg.Token = func() string { // read at each request: it may be replaced
 			t, err := token(ctx)
 			if err != nil {
@@ -137,5 +209,29 @@ func agentConfig(ctx context.Context, app *cli.App, redactor *secrets.Redactor, 
 			return t.Reveal()
 		}
 	}
-	return cfg
+	if o.tlsCert == "" {
+		return cfg, nil
+	}
+	store, err := certs.New(certs.Files{Cert: o.tlsCert, Key: o.tlsKey, CA: o.clientCA}, func(err error) {
+		cfg.Log.Warn("the TLS files cannot be used as they are now: the ones before go on counting", "err", err)
+	})
+	if err == nil {
+		_, err = store.Server() // better now than at the first client
+	}
+	if err != nil {
+		return agent.Config{}, unreadable(err)
+	}
+	cfg.TLS = store
+	return cfg, nil
+}
+
+// unreadable says who must be able to read a file that the agent cannot.
+func unreadable(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return &cluster.Fault{
+		Kind: cluster.ErrDenied, Err: err, Text: err.Error(),
+		Advice: "files that are read again when they change must be readable by the user that the agent runs as",
+	}
 }

@@ -2,12 +2,14 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"slices"
 	"strconv"
 
 	"stoker/cluster"
 	"stoker/cluster/contexts"
+	"stoker/gpu/certs"
 	"stoker/gpu/source"
 )
 
@@ -36,9 +38,35 @@ func agentEndpoints(s *cluster.Snapshot, trust contexts.Agents) []source.Endpoin
 		if n == nil || n.Status == cluster.NodeDown {
 			continue
 		}
-		out = append(out, source.Endpoint{Node: string(svc.Node), NodeName: n.Name, URL: "http://" + net.JoinHostPort(svc.Address, strconv.Itoa(svc.Port))})
+		out = append(out, source.Endpoint{Node: string(svc.Node), NodeName: n.Name, URL: agentScheme(svc, trust) + "://" + net.JoinHostPort(svc.Address, strconv.Itoa(svc.Port))})
 	}
 	return out
+}
+
+// tagTLS is the tag under which the agent's pack registers an agent that serves TLS.
+const tagTLS = "tls"
+
+// agentScheme lets a registration ask for TLS, and never against it: where the
+// context demands it, whoever registers a service cannot have the token sent in
+// plain text.
+func agentScheme(svc *cluster.Service, trust contexts.Agents) string {
+	if trust.Encrypted() || slices.Contains(svc.Tags, tagTLS) {
+		return "https"
+	}
+	return "http"
+}
+
+// agentTLS gives the TLS settings for agents, from the context's files as they
+// are at each connect. Files that cannot be used are the state of each agent's
+// source, not the end of the session.
+func agentTLS(a contexts.Agents) func() (*tls.Config, error) {
+	store, err := certs.New(certs.Files{Cert: a.ClientCert, Key: a.ClientKey, CA: a.CACert}, nil)
+	return func() (*tls.Config, error) {
+		if err != nil {
+			return nil, err
+		}
+		return store.Client(a.TLSServerName)
+	}
 }
 
 // deviceEndpoints picks the nodes of which Nomad itself must tell: those with

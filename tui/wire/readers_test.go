@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stoker/cluster"
+	"stoker/cluster/contexts"
 )
 
 // Nomad is asked of the nodes that no agent tells of, and of no others: each
@@ -34,5 +35,28 @@ func TestDeviceEndpoints(t *testing.T) {
 	s.Ready = false // whether there are agents is not known yet
 	if got := deviceEndpoints(s); got != nil {
 		t.Errorf("%v", got)
+	}
+}
+
+// A registration may ask for TLS; only the context can demand it, and then no
+// registration, whoever made it, gets a token in plain text.
+func TestAgentScheme(t *testing.T) {
+	for name, tc := range map[string]struct {
+		agents       contexts.Agents
+		plain, asked string // of a service without and with the tag
+	}{
+		"as registered": {contexts.Agents{}, "http", "https"},
+		"tls":           {contexts.Agents{TLS: true}, "https", "https"},
+		"ca_cert":       {contexts.Agents{CACert: "ca.pem"}, "https", "https"},
+		"client_cert":   {contexts.Agents{ClientCert: "c.pem", ClientKey: "k.pem"}, "https", "https"},
+		"server name":   {contexts.Agents{TLSServerName: "agent.gpu"}, "https", "https"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plain := agentScheme(&cluster.Service{Tags: []string{"notls"}}, tc.agents)
+			asked := agentScheme(&cluster.Service{Tags: []string{"x", "tls"}}, tc.agents)
+			if plain != tc.plain || asked != tc.asked {
+				t.Errorf("%s without the tag, %s with it", plain, asked)
+			}
+		})
 	}
 }

@@ -23,7 +23,8 @@ import (
 // program, with its own process, streams and exit code.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"stoker": func() { os.Exit(Main("v0.0.0-test", os.Args[1:])) },
+		"stoker":   func() { os.Exit(Main("v0.0.0-test", os.Args[1:])) },
+		"gpu-task": gpuTask,
 	})
 }
 
