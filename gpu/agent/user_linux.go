@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,34 +25,48 @@ type Identity struct {
 // ErrNotRoot says that only root can become another user.
 var ErrNotRoot = errors.New("only root can become another user")
 
-// FindIdentity looks a user up by name.
+// FindIdentity looks a user up by name, or takes "UID:GID" as it is: a
+// container may have no list of users.
 func FindIdentity(name string) (Identity, error) {
+	id, err := lookUp(name)
+	if err == nil && id.uid == 0 {
+		return Identity{}, fmt.Errorf("user %s is root: nothing would be given up", name)
+	}
+	return id, err
+}
+
+func lookUp(name string) (Identity, error) {
+	id := Identity{Name: name}
+	if u, g, ok := strings.Cut(name, ":"); ok {
+		err := numbers([]string{u, g}, &id.uid, &id.gid)
+		return id, err
+	}
 	u, err := user.Lookup(name)
 	if err != nil {
-		return Identity{}, err
-	}
-	id := Identity{Name: name}
-	if id.uid, err = strconv.Atoi(u.Uid); err != nil {
-		return Identity{}, err
-	}
-	if id.gid, err = strconv.Atoi(u.Gid); err != nil {
-		return Identity{}, err
-	}
-	if id.uid == 0 {
-		return Identity{}, fmt.Errorf("user %s is root: nothing would be given up", name)
+		return id, err
 	}
 	groups, err := u.GroupIds()
 	if err != nil {
-		return Identity{}, err
+		return id, err
 	}
-	for _, g := range groups {
-		n, err := strconv.Atoi(g)
+	id.groups = make([]int, len(groups))
+	into := []*int{&id.uid, &id.gid}
+	for i := range id.groups {
+		into = append(into, &id.groups[i])
+	}
+	err = numbers(append([]string{u.Uid, u.Gid}, groups...), into...)
+	return id, err
+}
+
+func numbers(texts []string, into ...*int) error {
+	for i, t := range texts {
+		n, err := strconv.ParseUint(t, 10, 31)
 		if err != nil {
-			return Identity{}, err
+			return fmt.Errorf("%q is no number of a user or group", t)
 		}
-		id.groups = append(id.groups, n)
+		*into[i] = int(n)
 	}
-	return id, nil
+	return nil
 }
 
 // Held tells whether this process is that user already.

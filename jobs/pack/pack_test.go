@@ -272,7 +272,10 @@ func TestNomadReadsThePacks(t *testing.T) {
 		}
 	}
 	given := map[string]map[string]string{
-		"agent":        {"interval": "500ms"},
+		"agent": {
+			"interval": "500ms", "token_file": "/etc/stoker/token", "tls_cert": "/etc/stoker/tls/c.pem", "tls_key": "/etc/stoker/tls/k.pem",
+			"client_ca": "/etc/stoker/ca.pem", "user": "nobody", "read_environ": "true", "open_metrics": "true",
+		},
 		"digits":       {"vault_addr": "http://127.0.0.1:8200", "digest": "sha256:00", "replicas": "2", "gpu_model": "NVIDIA L40S"},
 		"train-digits": {"vault_addr": "http://127.0.0.1:8200", "job_id": "train-2", "gpus": "0"},
 	}

@@ -38,7 +38,43 @@ variable "driver" {
 variable "token_file" {
   type        = string
   default     = ""
-  description = "file on the node with the bearer token that readers must send; without it the agent serves loopback only"
+  description = "file on the node with the bearer token that readers must send; without it and client_ca the agent serves loopback only"
+}
+
+variable "tls_cert" {
+  type        = string
+  default     = ""
+  description = "file on the node with the certificate to serve TLS with"
+}
+
+variable "tls_key" {
+  type        = string
+  default     = ""
+  description = "file on the node with the certificate's key"
+}
+
+variable "client_ca" {
+  type        = string
+  default     = ""
+  description = "file on the node with the authority that must have signed readers' certificates; needs tls_cert and tls_key"
+}
+
+variable "open_metrics" {
+  type        = bool
+  default     = false
+  description = "serve the Prometheus pages to everyone, without token and certificate"
+}
+
+variable "user" {
+  type        = string
+  default     = ""
+  description = "user, or UID:GID, that the agent goes on as once it listens; it must be able to read the files above"
+}
+
+variable "read_environ" {
+  type        = bool
+  default     = false
+  description = "with user: keep the right to read other users' environments and files, which joins containers to their tasks without the engine"
 }
 
 variable "image" {
@@ -58,7 +94,16 @@ locals {
     ["agent", "--listen", "$${NOMAD_ADDR_http}", "--interval", var.interval,
     "--node", "$${node.unique.id}", "--node-name", "$${node.unique.name}"],
     var.token_file == "" ? [] : ["--token-file", var.token_file],
+    var.tls_cert == "" ? [] : ["--tls-cert", var.tls_cert, "--tls-key", var.tls_key],
+    var.client_ca == "" ? [] : ["--client-ca", var.client_ca],
+    var.open_metrics ? ["--open-metrics"] : [],
+    var.user == "" ? [] : ["--user", var.user],
+    var.read_environ ? ["--read-environ"] : [],
   )
+  # In a container the files lie where they lie on the node. Their folders are
+  # mounted, since a file that is replaced would stay the old one.
+  files = compact([var.token_file, var.tls_cert, var.tls_key, var.client_ca])
+  mounts = distinct([for f in local.files : "${dirname(f)}:${dirname(f)}:ro"])
 }
 
 job "stoker-agent" {
@@ -84,9 +129,15 @@ job "stoker-agent" {
         name     = "stoker-agent"
         provider = "nomad"
         port     = "http"
+        # By this tag stoker knows that it must use TLS.
+        tags = var.tls_cert == "" ? [] : ["tls"]
+        # No check_restart: an agent that hangs in the driver cannot be started
+        # again before its node is.
         check {
-          type     = "http"
-          path     = "/healthz"
+          type            = "http"
+          protocol        = var.tls_cert == "" ? "http" : "https"
+          tls_skip_verify = true # it comes from the node itself, by address
+          path            = "/healthz"
           interval = "10s"
           timeout  = "2s"
         }
@@ -123,7 +174,7 @@ job "stoker-agent" {
             network_mode = "host"
             pid_mode     = "host"
             runtime      = group.key == "agent-sim" ? "runc" : "nvidia"
-            volumes      = group.key == "agent-sim" ? ["$${meta.stoker_sim}:$${meta.stoker_sim}"] : []
+            volumes      = concat(local.mounts, group.key == "agent-sim" ? ["$${meta.stoker_sim}:$${meta.stoker_sim}"] : [])
             args = concat(
               local.agent,
               group.key == "agent-sim" ? ["--sim", "$${meta.stoker_sim}"] : [],
