@@ -44,6 +44,24 @@ func fullBatch(gpus int, at time.Time) gpu.Batch {
 	return b
 }
 
+// detailed adds what only a reader of one GPU looks at, for some devices.
+func detailed(b gpu.Batch) gpu.Batch {
+	b.Lacks = []string{"nvmlGpmQueryDeviceSupport"}
+	for i := range b.Samples {
+		if i%2 != 0 {
+			continue
+		}
+		b.Devices[i].BAR1Bytes, b.Devices[i].ECC, b.Devices[i].MIGProfiles = ptr(uint64(128<<30)), ptr(true), []gpu.MIGProfile{{Name: "3g.40gb", Most: 2, Free: 1}}
+		b.Samples[i].Detail = &gpu.Detail{
+			MemoryFreeBytes: ptr(uint64(1 << 30)), MemTempCelsius: ptr(71.0), PCIeGen: ptr(5), ThrottleSeconds: map[string]float64{"sw_power_cap": 1.5},
+			ECCCorrectedTotal: ptr(uint64(1)), PagesPending: ptr(false),
+			NVLinks: []gpu.NVLink{{Link: 0, Up: true, SpeedMBPerSec: ptr(26562.0), CRCErrors: ptr(uint64(0))}, {Link: 1}},
+			GPM:     &gpu.GPM{SMPercent: ptr(81.5), TensorPercent: ptr(0.0)},
+		}
+	}
+	return b
+}
+
 func clone(b gpu.Batch) gpu.Batch {
 	b.Samples = append([]gpu.Sample(nil), b.Samples...)
 	return b
@@ -69,7 +87,7 @@ func encode(t testing.TB, frames ...Frame) *bytes.Buffer {
 
 func TestRoundTrip(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
-	first := fullBatch(3, at)
+	first := detailed(fullBatch(3, at))
 	first.Events = []gpu.Event{{UUID: first.Devices[1].UUID, At: at, Kind: gpu.EventXid, Xid: 79}}
 
 	second := clone(first)
@@ -184,6 +202,7 @@ func TestDeltaNeedsKeyframe(t *testing.T) {
 		"sample missing": func(b *gpu.Batch) { b.Samples = b.Samples[:1] },
 		"order":          func(b *gpu.Batch) { b.Samples[0], b.Samples[1] = b.Samples[1], b.Samples[0] },
 		"driver":         func(b *gpu.Batch) { b.Driver = "580" },
+		"lacks":          func(b *gpu.Batch) { b.Lacks = []string{"nvmlDeviceGetFieldValues"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			next := clone(base)
@@ -284,17 +303,22 @@ func TestDecoderRefuses(t *testing.T) {
 }
 
 // FuzzDecoder holds that no input makes the reader panic, loop or remember
-// more than a line, and that whatever it accepts can be sent on.
+// more than a line, and that whatever it accepts and folds can be sent on and
+// reads the same at the next reader.
 func FuzzDecoder(f *testing.F) {
 	at := time.Unix(1000, 0).UTC()
-	a := fullBatch(2, at)
+	a := detailed(fullBatch(2, at))
+	a.Events = []gpu.Event{{UUID: a.Devices[1].UUID, At: at, Kind: gpu.EventXid, Xid: 79}}
 	b := clone(a)
 	b.At = at.Add(time.Second)
 	delta, _ := Delta(2, a, b)
+	moved, _ := Delta(2, a, busier(a))
 	beat := Frame{Kind: KindBeat, At: at, Sampler: &SamplerState{State: SamplerLate, Since: at, Err: "x"}}
 	f.Add(encode(f, Key(1, a), delta, beat).Bytes())
+	f.Add(encode(f, Key(1, a), moved, Key(3, b)).Bytes())
 	f.Add([]byte(goodHeader + `{"kind":"delta","seq":18446744073709551615,"samples":[{}]}` + "\n"))
 	f.Add([]byte(goodHeader + `{"kind":"key","batch":{"devices":null,"samples":null}}` + "\n"))
+	f.Add([]byte(goodHeader + `{"kind":"key","batch":{"samples":[{"detail":{"nvlinks":[{"link":-1}],"throttle_seconds":{"":1e308}}}]}}` + "\n"))
 	f.Add([]byte(goodHeader + "null\n[]\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		dec, err := NewDecoder(bytes.NewReader(in))
@@ -313,9 +337,41 @@ func FuzzDecoder(f *testing.F) {
 			if _, err := MarshalFrame(fr); err != nil && !strings.Contains(err.Error(), "year") {
 				t.Fatalf("accepted, but cannot be encoded: %v", err)
 			}
-			folder.Fold(fr)
+			if cap(dec.line) > 2*MaxLine {
+				t.Fatalf("a line buffer of %d bytes", cap(dec.line))
+			}
+			if b, ok := folder.Fold(fr); ok {
+				sentOn(t, fr.Seq, b)
+			}
 		}
 	})
+}
+
+// sentOn holds that a batch survives being sent on: what it says after is what
+// it says when it is sent on once more.
+func sentOn(t *testing.T, seq uint64, b gpu.Batch) {
+	t.Helper()
+	again := func(b gpu.Batch) (gpu.Batch, []byte, bool) {
+		l, err := MarshalFrame(Key(seq, b))
+		if err != nil {
+			if !strings.Contains(err.Error(), "year") {
+				t.Fatalf("folded, but cannot be encoded: %v", err)
+			}
+			return gpu.Batch{}, nil, false
+		}
+		f, known, err := unmarshalFrame(l)
+		if err != nil || !known || f.Seq != seq {
+			t.Fatalf("sent on, but not understood: %v, %v\n%s", known, err, l)
+		}
+		return *f.Batch, l, true
+	}
+	first, l1, ok := again(b)
+	if !ok {
+		return
+	}
+	if _, l2, ok := again(first); !ok || !bytes.Equal(l1, l2) {
+		t.Fatalf("sent on twice, it says something else:\n%s\n%s", l1, l2)
+	}
 }
 
 func BenchmarkKeyEncode8(b *testing.B) {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,9 +21,12 @@ import (
 	"testing"
 	"time"
 
+	"stoker/cluster/contexts"
 	"stoker/gpu"
 	"stoker/gpu/sim"
 	"stoker/gpu/sim/load"
+	"stoker/secrets"
+	"stoker/tui/cli"
 )
 
 // gpuTask holds the simulated GPUs that its environment names until it is killed.
@@ -267,4 +271,37 @@ func TestAgentNamesTheGPUThatHangs(t *testing.T) {
 		fetch(t, url+"/healthz", &h)
 		return len(h.Hung) == 1 && h.Hung[0].UUID == b.Devices[1].UUID && h.Hung[0].GPU == 1 && !h.Hung[0].Since.IsZero()
 	})
+}
+
+// TestAgentUnit holds the systemd unit in docs against the program, and lets
+// systemd look at it where there is one.
+func TestAgentUnit(t *testing.T) {
+	unit := projectFile(t, "docs/stoker-agent.service")
+	flags := agentCommand(contexts.System{Getenv: os.Getenv}, &cli.App{}, secrets.NewRedactor()).Flags()
+	named := regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(regexp.MustCompile(`(?m)^.*STOKER_AGENT_OPTIONS=.*$`).FindString(unit), -1)
+	named = append(named, regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(regexp.MustCompile(`(?m)^Environment=.*$`).FindString(unit), -1)...)
+	if len(named) < 5 {
+		t.Fatalf("only %d options are found in the unit", len(named))
+	}
+	for _, f := range named {
+		if flags.Lookup(f[1]) == nil {
+			t.Errorf("stoker agent has no flag --%s", f[1])
+		}
+	}
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("no systemd here to verify it")
+	}
+	self, err := exec.LookPath("true")
+	if err != nil {
+		t.Skip(err)
+	}
+	// The program and its user are not installed here.
+	here := strings.NewReplacer("/usr/local/bin/stoker", self, "User=stoker-agent", "User=daemon", "Group=stoker-agent", "Group=daemon").Replace(unit)
+	path := filepath.Join(t.TempDir(), "stoker-agent.service")
+	if err := os.WriteFile(path, []byte(here), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("systemd-analyze", "verify", path).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
 }
