@@ -102,8 +102,9 @@ locals {
   )
   # In a container the files lie where they lie on the node. Their folders are
   # mounted, since a file that is replaced would stay the old one.
-  files = compact([var.token_file, var.tls_cert, var.tls_key, var.client_ca])
-  mounts = distinct([for f in local.files : "${dirname(f)}:${dirname(f)}:ro"])
+  files   = compact([var.token_file, var.tls_cert, var.tls_key, var.client_ca])
+  folders = distinct([for f in local.files : join("/", slice(split("/", f), 0, length(split("/", f)) - 1))])
+  mounts  = [for d in local.folders : "${d}:${d}:ro"]
 }
 
 job "stoker-agent" {
