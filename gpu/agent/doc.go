@@ -5,7 +5,8 @@
 // One goroutine reads the hardware at an interval and publishes; every handler
 // only looks at what was published last. So a driver that hangs stops the
 // readings and nothing else: /healthz, the beats of the stream and the agent's
-// own metrics go on and say so, and say which GPU hangs where only some do.
+// own metrics go on and say so, and say which GPU hangs, where the sampler is a
+// Hanger.
 // A client that reads slowly misses deltas and gets a keyframe instead; one that
 // does not read at all is dropped.
 //

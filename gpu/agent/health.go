@@ -64,9 +64,6 @@ func hungOf(b gpu.Batch, since map[gpu.UUID]time.Time) []hungGPU {
 	return out
 }
 
-// allHung begins the words for a node of which no GPU can be read.
-const allHung = "the driver answers for none of the GPUs"
-
 // samplerState says how the sampling goes, in the stream's words.
 func (a *Agent) samplerState() stream.SamplerState {
 	a.mu.Lock()
@@ -76,8 +73,11 @@ func (a *Agent) samplerState() stream.SamplerState {
 	switch s.State {
 	case source.StateLive:
 		out.State = stream.SamplerOK
-		if at, all := a.whollyHung(); all {
-			out = stream.SamplerState{State: stream.SamplerLate, Since: at, Err: allHung + "; drain and restart the node"}
+		if d := a.meter.darkNow(); !d.since.IsZero() {
+			out = stream.SamplerState{State: stream.SamplerFailing, Since: d.since, Err: "no GPU can be read: " + d.reason}
+			if d.hangs {
+				out.State = stream.SamplerLate
+			}
 		}
 	case source.StateFrozen:
 		out.State = stream.SamplerLate
@@ -90,19 +90,4 @@ func (a *Agent) samplerState() stream.SamplerState {
 		out = stream.SamplerState{State: stream.SamplerReleased, Since: rel.at, Err: rel.words(a.cfg.Now())}
 	}
 	return out
-}
-
-// whollyHung tells whether every GPU hangs, and since when the last one does.
-func (a *Agent) whollyHung() (since time.Time, all bool) {
-	b, _ := a.hub.latest()
-	hung := a.meter.hungSince()
-	if len(b.Devices) == 0 || len(hung) < len(b.Devices) {
-		return time.Time{}, false
-	}
-	for _, at := range hung {
-		if at.After(since) {
-			since = at
-		}
-	}
-	return since, true
 }

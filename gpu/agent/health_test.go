@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,52 +41,71 @@ func healthz(t *testing.T, a *Agent) (int, health) {
 	return code, h
 }
 
-// hangs makes devices say what a sampler says of those that do not answer.
-func hangs(b *gpu.Batch, devices ...int) {
+// silent makes devices say what a sampler says of those that it cannot read.
+func silent(b *gpu.Batch, why string, devices ...int) {
 	for _, i := range devices {
-		b.Samples[i] = gpu.Sample{UUID: b.Samples[i].UUID, At: b.At, Health: gpu.Health{
-			Verdict: gpu.VerdictFailed, Reason: "the driver does not answer for this GPU; drain and restart the node",
-			Since: b.At.Add(-time.Hour), // it was bad before, for another reason
-		}}
+		b.Samples[i] = gpu.Sample{UUID: b.Samples[i].UUID, At: b.At, Health: gpu.Health{Verdict: gpu.VerdictFailed, Reason: why}}
 	}
 }
 
+// hanger is a sampler that tells which devices hang.
+type hanger struct {
+	script
+	hung map[gpu.UUID]time.Time
+}
+
+func (h *hanger) Hung() map[gpu.UUID]time.Time { return h.hung }
+
 // A GPU that hangs is named, with the time at which that began; only when none
-// answers is the agent itself not well.
+// can be read is the agent itself not well.
 func TestHealthNamesHungGPUs(t *testing.T) {
 	at := time.Unix(1_700_000_000, 0).UTC()
 	now := at
-	a := newAgent(t, Config{Now: func() time.Time { return now }})
+	s := &hanger{}
+	a := newAgent(t, Config{Sampler: s, Now: func() time.Time { return now }})
 	a.setStatus(source.Status{State: source.StateLive, Since: at})
+	const hangs, lost = "the driver does not answer", "GPU is lost"
 	for i, step := range []struct {
-		hung  []int
-		code  int
-		state string
-		want  []hungGPU
+		hung, silent []int
+		why          string
+		code         int
+		state        string
+		since        int // seconds after the first
 	}{
-		{nil, 200, stream.SamplerOK, []hungGPU{}},
-		{[]int{1}, 200, stream.SamplerOK, []hungGPU{{"GPU-1", 1, at.Add(time.Second)}}},
-		{[]int{1}, 200, stream.SamplerOK, []hungGPU{{"GPU-1", 1, at.Add(time.Second)}}},
-		{[]int{0, 1}, 503, stream.SamplerLate, []hungGPU{{"GPU-0", 0, at.Add(3 * time.Second)}, {"GPU-1", 1, at.Add(time.Second)}}},
-		{nil, 200, stream.SamplerOK, []hungGPU{}},
-		{[]int{1}, 200, stream.SamplerOK, []hungGPU{{"GPU-1", 1, at.Add(5 * time.Second)}}},
+		{nil, nil, "", 200, stream.SamplerOK, 0},
+		{[]int{1}, []int{1}, hangs, 200, stream.SamplerOK, 0},
+		{[]int{0, 1}, []int{0, 1}, hangs, 503, stream.SamplerLate, 2},
+		{[]int{0, 1}, []int{0, 1}, hangs, 503, stream.SamplerLate, 2},
+		{[]int{1}, []int{0, 1}, lost, 503, stream.SamplerFailing, 2},
+		{nil, []int{0}, lost, 200, stream.SamplerOK, 0},
+		{nil, []int{0, 1}, lost, 503, stream.SamplerFailing, 6},
+		{nil, nil, "", 200, stream.SamplerOK, 0},
 	} {
 		now = at.Add(time.Duration(i) * time.Second)
 		b := node(2, now)
-		hangs(&b, step.hung...)
+		silent(&b, step.why, step.silent...)
+		s.hung = map[gpu.UUID]time.Time{}
+		want := []hungGPU{}
+		for _, g := range step.hung {
+			since := at.Add(-time.Duration(g) * time.Minute)
+			s.hung[b.Devices[g].UUID] = since
+			want = append(want, hungGPU{b.Devices[g].UUID, g, since})
+		}
 		a.publish(b)
 		code, h := healthz(t, a)
-		if code != step.code || h.Status != step.state || h.GPUs != 2 || !cmp.Equal(h.Hung, step.want) {
-			t.Errorf("step %d: %d %+v, want %d %s with %v", i, code, h, step.code, step.state, step.want)
+		if code != step.code || h.Status != step.state || h.GPUs != 2 || !cmp.Equal(h.Hung, want) {
+			t.Errorf("step %d: %d %+v, want %d %s with %v", i, code, h, step.code, step.state, want)
+		}
+		if since := at.Add(time.Duration(step.since) * time.Second); !h.Since.Equal(since) || (code == 503) != strings.Contains(h.Error, "no GPU can be read: "+step.why) {
+			t.Errorf("step %d: since %v %q, want %v", i, h.Since, h.Error, since)
 		}
 		metrics := scrape(t, a, "/metrics")
-		for _, g := range []string{"0", "1"} {
-			is := series(metrics["stoker_gpu_sampler_hung"])["gpu="+g+",uuid=GPU-"+g]
-			if want := strings.Contains(strings.Join(indexes(step.hung), ","), g); (is == 1) != want {
-				t.Errorf("step %d: sampler_hung of GPU %s is %v", i, g, is)
+		for n, g := range []string{"gpu=0,uuid=GPU-0", "gpu=1,uuid=GPU-1"} {
+			if is := series(metrics["stoker_gpu_sampler_hung"])[g]; (is == 1) != slices.Contains(step.hung, n) {
+				t.Errorf("step %d: sampler_hung of %s is %v", i, g, is)
 			}
-			if _, known := series(metrics["stoker_gpu_processes"])["gpu="+g+",uuid=GPU-"+g]; known == (is == 1) {
-				t.Errorf("step %d: processes of GPU %s known: %v", i, g, known)
+			if _, known := series(metrics["stoker_gpu_processes"])[g]; known == slices.Contains(step.silent, n) {
+				t.Errorf("step %d: processes of %s known: %v", i, g, known)
 			}
 		}
 		if up := series(metrics["stoker_agent_sampler_up"])[""]; (up == 1) != (step.code == 200) {
@@ -95,13 +115,22 @@ func TestHealthNamesHungGPUs(t *testing.T) {
 	if _, h := healthz(t, newAgent(t, Config{})); h.Hung == nil || len(h.Hung) != 0 {
 		t.Errorf("before the first reading: %+v", h)
 	}
+	a.setStatus(source.Status{State: source.StateLive, Since: at})
+	a.publish(gpu.Batch{At: now}) // a node without GPUs is well
+	if code, _ := healthz(t, a); code != http.StatusOK {
+		t.Errorf("without GPUs: %d", code)
+	}
 }
 
-func indexes(list []int) (out []string) {
-	for _, i := range list {
-		out = append(out, string(rune('0'+i)))
+// An instance hangs with its device.
+func TestHungInstances(t *testing.T) {
+	b := node(2, time.Now())
+	b.Devices[1].Parent = "GPU-0"
+	since := time.Unix(1000, 0)
+	m := &meter{next: &hanger{hung: map[gpu.UUID]time.Time{"GPU-0": since, "GPU-9": since}}}
+	if d := cmp.Diff(map[gpu.UUID]time.Time{"GPU-0": since, "GPU-1": since}, m.hungIn(b)); d != "" {
+		t.Error(d)
 	}
-	return out
 }
 
 // releaser is a sampler that can let the driver go.
@@ -159,6 +188,7 @@ func TestRelease(t *testing.T) {
 			t.Fatalf("%d %s, %v", code, body, r.released)
 		}
 		synctest.Wait()
+		a.publish(node(2, time.Now().Add(-time.Second))) // was under way, and comes late
 		code, h := healthz(t, a)
 		if code != http.StatusServiceUnavailable || h.Status != stream.SamplerReleased || !strings.Contains(h.Error, "released until "+until.Format(time.RFC3339)) {
 			t.Errorf("at once: %d %+v", code, h)

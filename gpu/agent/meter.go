@@ -2,7 +2,6 @@ package agent
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +22,15 @@ type meter struct {
 	xids    map[xidKey]uint64 // mostXids at most
 	lastXid map[gpu.UUID]uint64
 	hung    map[gpu.UUID]time.Time // since when, of the last batch
+	dark    dark
+}
+
+// dark says since when a node has GPUs and no number of any, and why; zero
+// while there are numbers.
+type dark struct {
+	since  time.Time
+	reason string
+	hangs  bool // all of them hang
 }
 
 // mostXids bounds what is counted: the documented kinds on every GPU that a
@@ -59,7 +67,8 @@ func (m *meter) Close() error { return m.next.Close() }
 func (m *meter) count(b gpu.Batch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.hung = stillHung(m.hung, b)
+	m.hung = m.hungIn(b)
+	m.dark = m.darkness(b)
 	for _, e := range b.Events {
 		if e.Kind != gpu.EventXid {
 			continue
@@ -76,27 +85,58 @@ func (m *meter) count(b gpu.Batch) {
 	}
 }
 
-// hungWords begin the reason of a device whose reading has not come back.
-const hungWords = "the driver does not answer for this GPU"
+// Hanger is a Sampler that tells which devices have not answered at the last
+// Read, and since when. It never waits.
+type Hanger interface {
+	Hung() map[gpu.UUID]time.Time
+}
 
-// stillHung says since when the devices of a batch hang, if they do.
-func stillHung(before map[gpu.UUID]time.Time, b gpu.Batch) map[gpu.UUID]time.Time {
-	var out map[gpu.UUID]time.Time
-	for i := range b.Samples {
-		s := &b.Samples[i]
-		if !strings.HasPrefix(s.Health.Reason, hungWords) {
-			continue
+// hungIn tells since when the devices of a batch hang, instances with their device.
+func (m *meter) hungIn(b gpu.Batch) map[gpu.UUID]time.Time {
+	h, ok := m.next.(Hanger)
+	if !ok {
+		return nil
+	}
+	told := h.Hung()
+	if len(told) == 0 {
+		return nil
+	}
+	out := map[gpu.UUID]time.Time{}
+	for i := range b.Devices {
+		d := &b.Devices[i]
+		if at, ok := told[d.UUID]; ok {
+			out[d.UUID] = at
+		} else if at, ok := told[d.Parent]; ok {
+			out[d.UUID] = at
 		}
-		since, known := before[s.UUID]
-		if !known {
-			since = b.At
-		}
-		if out == nil {
-			out = map[gpu.UUID]time.Time{}
-		}
-		out[s.UUID] = since
 	}
 	return out
+}
+
+// darkness tells whether a batch has no number of any GPU; it goes on since the
+// batch before, if that had none either.
+func (m *meter) darkness(b gpu.Batch) dark {
+	if len(b.Devices) == 0 {
+		return dark{}
+	}
+	now := dark{since: b.At, hangs: len(m.hung) == len(b.Devices)}
+	for i := range b.Samples {
+		if hasNumbers(&b.Samples[i]) {
+			return dark{}
+		}
+		if now.reason == "" {
+			now.reason = b.Samples[i].Health.Reason
+		}
+	}
+	if !m.dark.since.IsZero() {
+		now.since = m.dark.since
+	}
+	return now
+}
+
+// hasNumbers tells a sample of a GPU that was read from one that only says why not.
+func hasNumbers(s *gpu.Sample) bool {
+	return s.UtilPercent != nil || s.MemoryUsedBytes != nil || s.PowerWatts != nil || s.TempCelsius != nil
 }
 
 // hungSince is since when each device hangs that does.
@@ -104,4 +144,11 @@ func (m *meter) hungSince() map[gpu.UUID]time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.hung // replaced, never changed
+}
+
+// darkNow is whether there are no numbers.
+func (m *meter) darkNow() dark {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.dark
 }

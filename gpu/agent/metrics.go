@@ -101,7 +101,7 @@ func gpuMetrics(d describe) []metric {
 
 // processCount is unknown of a GPU of which nothing was read: it may have any.
 func processCount(_ *gpu.Device, s *gpu.Sample) (float64, bool) {
-	return float64(len(s.Processes)), len(s.Processes) > 0 || s.MemoryUsedBytes != nil || s.UtilPercent != nil
+	return float64(len(s.Processes)), len(s.Processes) > 0 || hasNumbers(s)
 }
 
 func sampleF(scale float64, get func(*gpu.Sample) *float64) func(*gpu.Device, *gpu.Sample) (float64, bool) {

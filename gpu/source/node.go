@@ -20,7 +20,8 @@ import (
 const steady = 5 * time.Second
 
 var (
-	errDenied = errors.New("denied")
+	errDenied = errors.New("token refused")
+	errNoCert = errors.New("certificate needed")
 	errSilent = errors.New("nothing heard: connection taken as broken")
 )
 
@@ -58,7 +59,7 @@ func (n *nodeStream) run(ctx context.Context, after time.Duration) {
 		}
 		after = n.wait.next()
 		state := StateDown
-		if errors.Is(err, errDenied) {
+		if errors.Is(err, errDenied) || errors.Is(err, errNoCert) {
 			state = StateDenied
 		}
 		n.track.set(state, err.Error(), nil)
@@ -182,9 +183,9 @@ func (n *nodeStream) accept(resp *http.Response) (*stream.Decoder, error) {
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized:
-		return nil, fmt.Errorf("%w: token refused (HTTP 401): give this context the token that the agents were started with", errDenied)
+		return nil, fmt.Errorf("%w (HTTP 401): give this context the token that the agents were started with", errDenied)
 	case http.StatusForbidden:
-		return nil, fmt.Errorf("%w: no certificate (HTTP 403): set agents.client_cert and agents.client_key, signed by the agents' --client-ca", errDenied)
+		return nil, fmt.Errorf("%w (HTTP 403): set agents.client_cert and agents.client_key, signed by the agents' --client-ca", errNoCert)
 	case http.StatusBadRequest:
 		if strings.HasPrefix(n.end.URL, "http:") {
 			return nil, errors.New("answered HTTP 400, as one does that serves TLS: set agents.tls, or give the agents' service the tag tls")

@@ -252,7 +252,7 @@ func TestAgentUserWithoutRoot(t *testing.T) {
 }
 
 // A call that hangs in the driver costs the readings of its GPU, and the agent
-// says of which: the words of the reader are the ones that the agent knows.
+// says of which.
 func TestAgentNamesTheGPUThatHangs(t *testing.T) {
 	dir := simNode(t, sim.H100, sim.H100)
 	url := launch(t, "serving GPUs on ", exec.Command("stoker", "agent", "--listen", "127.0.0.1:0", "--interval", "1s", "--sim", dir))
@@ -271,6 +271,26 @@ func TestAgentNamesTheGPUThatHangs(t *testing.T) {
 		fetch(t, url+"/healthz", &h)
 		return len(h.Hung) == 1 && h.Hung[0].UUID == b.Devices[1].UUID && h.Hung[0].GPU == 1 && !h.Hung[0].Since.IsZero()
 	})
+}
+
+// Asked to, the agent lets the driver go and takes it up again.
+func TestAgentReleasesTheDriver(t *testing.T) {
+	dir := simNode(t, sim.H100)
+	url := launch(t, "serving GPUs on ", exec.Command("stoker", "agent", "--listen", "127.0.0.1:0", "--interval", "100ms", "--sim", dir))
+	snapshotNow(t, url)
+	resp, err := http.Post(url+"/release?for=1s", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("HTTP %d", resp.StatusCode)
+	}
+	var h struct{ Status, Error string }
+	if code := fetch(t, url+"/healthz", &h); code != http.StatusServiceUnavailable || h.Status != "released" || !strings.Contains(h.Error, "released until ") {
+		t.Errorf("%d %+v", code, h)
+	}
+	eventually(t, "readings", func() bool { return fetch(t, url+"/healthz", &h) == http.StatusOK })
 }
 
 // TestAgentUnit holds the systemd unit in docs against the program, and lets
