@@ -80,7 +80,7 @@ func simNode(t *testing.T, gpus ...string) string {
 	return dir
 }
 
-func fetch(t *testing.T, url string, into any) int {
+func fetchJSON(t *testing.T, url string, into any) int {
 	t.Helper()
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	resp, err := c.Get(url)
@@ -108,7 +108,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 func snapshotNow(t *testing.T, url string) gpu.Batch {
 	t.Helper()
 	var b gpu.Batch
-	eventually(t, "a reading", func() bool { b = gpu.Batch{}; return fetch(t, url+"/v1/snapshot", &b) == http.StatusOK })
+	eventually(t, "a reading", func() bool { b = gpu.Batch{}; return fetchJSON(t, url+"/v1/snapshot", &b) == http.StatusOK })
 	return b
 }
 
@@ -268,7 +268,7 @@ func TestAgentNamesTheGPUThatHangs(t *testing.T) {
 				Since time.Time
 			}
 		}
-		fetch(t, url+"/healthz", &h)
+		fetchJSON(t, url+"/healthz", &h)
 		return len(h.Hung) == 1 && h.Hung[0].UUID == b.Devices[1].UUID && h.Hung[0].GPU == 1 && !h.Hung[0].Since.IsZero()
 	})
 }
@@ -287,10 +287,10 @@ func TestAgentReleasesTheDriver(t *testing.T) {
 		t.Fatalf("HTTP %d", resp.StatusCode)
 	}
 	var h struct{ Status, Error string }
-	if code := fetch(t, url+"/healthz", &h); code != http.StatusServiceUnavailable || h.Status != "released" || !strings.Contains(h.Error, "released until ") {
+	if code := fetchJSON(t, url+"/healthz", &h); code != http.StatusServiceUnavailable || h.Status != "released" || !strings.Contains(h.Error, "released until ") {
 		t.Errorf("%d %+v", code, h)
 	}
-	eventually(t, "readings", func() bool { return fetch(t, url+"/healthz", &h) == http.StatusOK })
+	eventually(t, "readings", func() bool { return fetchJSON(t, url+"/healthz", &h) == http.StatusOK })
 }
 
 // TestAgentUnit holds the systemd unit in docs against the program, and lets
