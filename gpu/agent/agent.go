@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -60,6 +62,8 @@ type Agent struct {
 	mu       sync.Mutex
 	status   source.Status // how the sampling goes
 	released released      // what was asked for last
+
+	lacks []string // what the log was told of; only publish reads it
 
 	releasing    sync.Mutex    // held while the sampler lets go
 	writeTimeout time.Duration // of one frame to one client
@@ -127,6 +131,11 @@ func (a *Agent) publish(b gpu.Batch) {
 	a.meter.count(b)
 	a.reopened(b.At)
 	a.hub.publish(b)
+	// Once, and again after a new driver was loaded that lacks others.
+	if !slices.Equal(b.Lacks, a.lacks) {
+		a.lacks = b.Lacks
+		a.cfg.Log.Warn("the driver's library lacks functions: what they tell is unknown", "functions", strings.Join(b.Lacks, ","))
+	}
 }
 
 func (a *Agent) setStatus(s source.Status) {
