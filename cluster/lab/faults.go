@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// So far only tests call what is in this file, those of tui/e2e among them; a
-// command that injects faults into a lab will call the same.
-
 // StopNode ends a Nomad client in good order. Its tasks go on.
 func (l *Lab) StopNode(ctx context.Context, name string) error {
 	return l.onNode(ctx, name, func(se *session, _ int) error {
@@ -98,14 +95,16 @@ func (l *Lab) Leader(ctx context.Context) (int, error) {
 
 // StartServer starts the i-th Nomad server again and waits until it knows a leader.
 func (l *Lab) StartServer(ctx context.Context, i int) error {
-	return l.onServer(ctx, i, func(se *session) error {
-		if err := se.serverUp(ctx, i); err != nil {
-			return err
-		}
-		n := newNomad(se.state.layout().Servers[i].url(), "")
-		defer n.close()
-		return n.leader(ctx, se.gone(serverName(i)))
-	})
+	return l.onServer(ctx, i, func(se *session) error { return se.serverBack(ctx, i) })
+}
+
+func (se *session) serverBack(ctx context.Context, i int) error {
+	if err := se.serverUp(ctx, i); err != nil {
+		return err
+	}
+	n := newNomad(se.state.layout().Servers[i].url(), "")
+	defer n.close()
+	return n.leader(ctx, se.gone(serverName(i)))
 }
 
 func (l *Lab) onServer(ctx context.Context, i int, do func(*session) error) error {

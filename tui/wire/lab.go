@@ -37,14 +37,14 @@ func labCommand(sys contexts.System, app *cli.App) *cobra.Command {
 	k := &labKit{sys: sys, app: app}
 	cmd := &cobra.Command{
 		Use:   "lab",
-		Short: "A real cluster on this machine, with simulated GPUs: up, down, status, logs, env",
+		Short: "A real cluster on this machine, with simulated GPUs: up, down, status, logs, env, fault",
 		Long: `A real cluster on one Linux machine: Vault, Nomad with ACLs, three clients with 20
 simulated GPUs, and the agent as a system job. It listens on loopback only; its
 context has its name. Everything it starts is stopped by "stoker lab down".`,
 		Args: cobra.NoArgs,
 	}
 	cmd.PersistentFlags().StringVar(&k.name, "name", lab.DefaultName, "name of the lab, its folder and its context; ports derive from it")
-	cmd.AddCommand(k.upCommand(), k.downCommand(), k.statusCommand(), k.logsCommand(), k.envCommand(), k.toolsCommand())
+	cmd.AddCommand(k.upCommand(), k.downCommand(), k.statusCommand(), k.logsCommand(), k.envCommand(), k.toolsCommand(), k.faultCommand())
 	return cmd
 }
 
