@@ -26,6 +26,7 @@ type slot struct {
 	probe   *probe
 	pending chan reading // not nil while a reading is under way
 	asked   time.Time    // when that began
+	late    bool         // it was waited for in vain
 	holds   *known       // the device last found here; nil until one answered
 }
 
@@ -98,14 +99,15 @@ func (s *session) ask(now time.Time, turn int) {
 	}
 }
 
-// gather takes the answers that come in time, nil for those that do not.
+// gather takes the answers that come in time, nil for those that do not. A
+// device is waited for once: while it hangs, the others are read as often as ever.
 func (s *session) gather(patience time.Duration) []*reading {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	answers := make([]*reading, len(s.slots))
 	expired := false
 	for i, sl := range s.slots {
-		if expired { // what came in time still counts
+		if expired || sl.late { // what came in time still counts
 			select {
 			case a := <-sl.pending:
 				answers[i] = &a
@@ -121,6 +123,7 @@ func (s *session) gather(patience time.Duration) []*reading {
 		}
 	}
 	for i, sl := range s.slots {
+		sl.late = answers[i] == nil
 		if answers[i] != nil {
 			sl.pending = nil
 		}
