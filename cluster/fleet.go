@@ -121,7 +121,8 @@ func joinKeys(v *secrets.State, artifacts []Artifact) []Key {
 }
 
 // problems lists what somebody should look at, worst first; of the same level,
-// jobs come first, and GPUs that only lie idle, of which there may be many, last.
+// jobs come first, then what something can be done about, and GPUs that only lie
+// idle, of which there may be many, last.
 func problems(s *Snapshot) []Problem {
 	var out []Problem
 	for i := range s.GPUs {
@@ -165,6 +166,8 @@ func (p *Problem) rank() int {
 	case p.Job != JobID{}:
 		return 0
 	case p.Holder != JobID{}:
+		return 3
+	case p.Later:
 		return 2
 	}
 	return 1
@@ -200,7 +203,7 @@ func gpuProblem(g *GPU) (Problem, bool) {
 	case g.Failed():
 		p.Level, p.Text = Bad, affecting(cmp.Or(g.Health.Reason, "closed to the scheduler"), by)
 	case g.Health.Verdict == gpu.VerdictDegraded || g.Health.Verdict == gpu.VerdictWatch:
-		p.Level, p.Text = Warn, affecting(g.Health.Reason, by)
+		p.Level, p.Text, p.Later = Warn, affecting(g.Health.Reason, by), g.Health.Verdict == gpu.VerdictWatch
 	case g.Rogue():
 		p.Level, p.Text = Warn, "busy, but the scheduler gave it to nobody: "+processes(g.Sample)
 	case g.Idle():

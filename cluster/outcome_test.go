@@ -187,14 +187,14 @@ func TestRowsOfOneJob(t *testing.T) {
 
 func TestProblemsWorstFirst(t *testing.T) {
 	w := readWorld(t)
-	sick := node("n1", "gpu-b", 1, "G1", "G2", "G3", "G4")
+	sick := node("n1", "gpu-b", 1, "G1", "G2", "G3", "G4", "G5")
 	unhealthy(2, "Xid 79: fell off the bus")(&sick)
 	gone := node("n2", "gpu-a", 1)
 	gone.Status = NodeDisconnected
 	begins := node("n3", "gpu-c", 1)
 	begins.Status = NodeInitialising
 	w.update(Update{Nodes: []Node{sick, gone, begins}})
-	// G1 is held and does nothing, G2 is used by somebody to whom it was not given, G3 is shut, G4 is worn.
+	// G1 is held and does nothing, G2 is used by somebody to whom it was not given, G3 is shut, G4 is to be watched, G5 is worn.
 	w.update(Update{
 		Jobs: []Job{job("x", 1, func(j *Job) { j.Version = 4 }), job("y", 1)},
 		Allocs: []Alloc{
@@ -209,8 +209,9 @@ func TestProblemsWorstFirst(t *testing.T) {
 	w.do(func(f *Feed) { f.Artifacts([]Artifact{{Key: "k", KeyVersion: 1}}) })
 	var s *Snapshot
 	for _, at := range []time.Duration{0, 10 * time.Minute} {
-		b := reading("n1", start().Add(at), sample("G1", start().Add(at), 0), sample("G2", start().Add(at), 70), sample("G3", start().Add(at), 0), sample("G4", start().Add(at), 0))
-		b.Samples[3].Health = gpu.Health{Verdict: gpu.VerdictDegraded, Reason: "a row remapping waits for a reset"}
+		b := reading("n1", start().Add(at), sample("G1", start().Add(at), 0), sample("G2", start().Add(at), 70), sample("G3", start().Add(at), 0), sample("G4", start().Add(at), 0), sample("G5", start().Add(at), 0))
+		b.Samples[3].Health = gpu.Health{Verdict: gpu.VerdictWatch, Reason: "heat holds the clocks back"}
+		b.Samples[4].Health = gpu.Health{Verdict: gpu.VerdictDegraded, Reason: "a row remapping waits for a reset"}
 		s = w.batch(b)
 	}
 	var got []string
@@ -223,18 +224,19 @@ func TestProblemsWorstFirst(t *testing.T) {
 		"2 gpu-b/2: Xid 79: fell off the bus, held by x.g[0]",
 		"1 job default/x: 1 allocation failed",
 		"1 gpu-b/1: busy, but the scheduler gave it to nobody: python3 (42)",
-		"1 gpu-b/3: a row remapping waits for a reset",
+		"1 gpu-b/4: a row remapping waits for a reset",
 		"1 key k: an old version still opens 1 artifact; rewrap them",
 		"1 vault: connection refused",
+		"1 gpu-b/3: heat holds the clocks back",
 		"1 gpu-b/0: held but idle by default/x",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	if p := s.Problems[8]; p.GPU != "G1" || p.Since != start() || p.Holder != x() {
+	if p := s.Problems[9]; p.GPU != "G1" || p.Since != start() || p.Holder != x() {
 		t.Errorf("idle since %s on %q", p.Since, p.GPU)
 	}
-	if f := s.Fleet; f.Held != 2 || f.Free != 2 || f.Failed != 1 || f.Idle != 2 || f.Rogue != 1 || f.Reporting != 4 || *f.UtilPercent != 17.5 {
+	if f := s.Fleet; f.Held != 2 || f.Free != 3 || f.Failed != 1 || f.Idle != 2 || f.Rogue != 1 || f.Reporting != 5 || *f.UtilPercent != 14 {
 		t.Errorf("%+v", f)
 	}
 }

@@ -271,6 +271,8 @@ type Problem struct {
 	Source string
 	// Holder is the job that holds a GPU without using it; GPU is set, too.
 	Holder JobID
+	// Later says that there is nothing to do about it yet.
+	Later bool
 }
 
 // Node looks a node up; nil when unknown.
