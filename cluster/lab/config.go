@@ -126,7 +126,8 @@ vault {
 // cpu_total_compute: a lab's nodes stand for GPU servers, and jobs sized for
 // those should fit; it is a weight only. Memory stays what this machine has.
 // gc_*_threshold: a full disk of this machine must not remove stopped
-// allocations under somebody's eyes.
+// allocations under somebody's eyes. fingerprint_period: Nomad's client holds
+// what a plugin tells back for 5 to 10 s, and a failed GPU should be known in 10.
 const clientConfig = `
 client {
   enabled           = true
@@ -205,7 +206,8 @@ plugin "docker" {
 plugin {{q .PluginName}} {
   config {
 {{- if .Sim}}
-    sim_dir = {{q .Sim}}
+    sim_dir            = {{q .Sim}}
+    fingerprint_period = "250ms"
 {{- end}}
   }
 }
