@@ -145,6 +145,35 @@ func TestMapKeepsItsGPU(t *testing.T) {
 	}
 }
 
+// TestDegradedIsSeen: a GPU that works, but not as it should, is marked where the
+// nodes are rows and where GPUs are cells, unlike one that is to be watched.
+func TestDegradedIsSeen(t *testing.T) {
+	s := fixture.Lab()
+	e := fixture.Env(t)
+	var free *cluster.GPU
+	for i := range s.GPUs {
+		if g := &s.GPUs[i]; g.Holder == nil && g.State() == "free" {
+			free = g
+		}
+	}
+	m := New(e)
+	for verdict, want := range map[gpu.Verdict]string{gpu.VerdictWatch: e.Theme.G.Free, gpu.VerdictDegraded: e.Theme.G.Warn, gpu.VerdictFailed: e.Theme.G.Failed} {
+		free.Health = gpu.Health{Verdict: verdict}
+		if got, _ := cellOf(e, free); got != want {
+			t.Errorf("%s is %s in the row of its node, want %s", verdict, got, want)
+		}
+		if got, _ := m.dense.cell(free); got != want {
+			t.Errorf("%s is %s on the map, want %s", verdict, got, want)
+		}
+	}
+	free.Health = gpu.Health{Verdict: gpu.VerdictDegraded}
+	r := nodeRow{node: &cluster.Node{Status: cluster.NodeReady, Eligible: true}}
+	r.add([]cluster.GPU{*free})
+	if got := stateOf(e, &r); got.Text != e.Theme.G.Warn+" 1 degraded" {
+		t.Errorf("its node is %q", got.Text)
+	}
+}
+
 func TestFilterNarrowsEverything(t *testing.T) {
 	m := New(fixture.Env(t))
 	m.SetSize(120, 35)

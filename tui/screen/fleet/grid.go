@@ -136,10 +136,10 @@ func (g *grid) build() {
 		}
 		gr := &g.groups[n]
 		gr.gpus = append(gr.gpus, d)
-		switch d.State() {
-		case "failed", "down":
+		switch st := d.State(); {
+		case st == "failed" || st == "down":
 			gr.bad++
-		case "rogue", "idle":
+		case st == "rogue" || st == "idle" || degraded(d):
 			gr.warn++
 		}
 	}
@@ -216,7 +216,7 @@ func (g *grid) blocks() {
 		g.lines = append(g.lines, gridLine{})
 		text, st := fmt.Sprintf("%s  %s", gr.name, ui.Count(len(gr.gpus), "GPU")), th.Muted
 		if gr.warn > 0 {
-			text += fmt.Sprintf("  %s %d idle or rogue", th.G.Warn, gr.warn)
+			text += fmt.Sprintf("  %s %d idle, rogue or degraded", th.G.Warn, gr.warn)
 			st = th.Warn
 		}
 		if gr.bad > 0 {
@@ -369,12 +369,13 @@ func (g *grid) cell(d *cluster.GPU) (string, theme.Style) {
 	switch {
 	case !ok && d.Holder != nil:
 		return th.G.None, th.Unknown
+	case degraded(d) && (!ok || *d.Util() < 1):
+		return th.G.Warn, th.Warn
 	case d.Holder == nil && (!ok || *d.Util() < 1):
 		return th.G.Free, th.Faint
 	}
 	glyph := th.G.Spark[[theme.HeatLevels]int{0, 1, 3, 5, 7}[level]]
-	switch d.State() {
-	case "idle", "rogue":
+	if st := d.State(); st == "idle" || st == "rogue" || degraded(d) {
 		return glyph, th.Warn
 	}
 	return glyph, th.Heat[level]

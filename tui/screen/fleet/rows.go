@@ -180,6 +180,7 @@ type nodeRow struct {
 	jobs        int
 	claims      bool // whether it is known what runs there
 	failed      int
+	degraded    int
 	idle, rogue int
 }
 
@@ -227,6 +228,9 @@ func (r *nodeRow) add(gpus []cluster.GPU) {
 		}
 		if !g.NodeUp {
 			continue
+		}
+		if degraded(g) {
+			r.degraded++
 		}
 		switch g.State() {
 		case "failed":
@@ -291,7 +295,7 @@ func memoryOf(r *nodeRow) string {
 }
 
 // cellsOf draws three cells a GPU: its utilisation in percent, "·" without
-// work, "✖" failed, and faint when the reading is old.
+// work, "▲" when degraded besides, "✖" failed, and faint when the reading is old.
 func cellsOf(e *screen.Env, r *nodeRow, cells int) ui.Cell {
 	th := e.Theme
 	var plain, styled strings.Builder
@@ -325,7 +329,9 @@ func cellOf(e *screen.Env, g *cluster.GPU) (string, theme.Style) {
 	u := *g.Util()
 	st := th.Heat[ui.HeatLevel(u, -1)]
 	switch {
-	case g.Rogue(), g.Idle():
+	case degraded(g) && u < 1:
+		return th.G.Warn, th.Warn
+	case g.Rogue(), g.Idle(), degraded(g):
 		st = th.Warn
 	case g.Holder == nil && u < 1:
 		return th.G.Free, th.Faint
@@ -335,6 +341,9 @@ func cellOf(e *screen.Env, g *cluster.GPU) (string, theme.Style) {
 	}
 	return fmt.Sprintf("%.0f", u), st
 }
+
+// degraded tells of a GPU that works, but not as it should.
+func degraded(g *cluster.GPU) bool { return !g.Failed() && g.Health.Verdict == gpu.VerdictDegraded }
 
 func stateOf(e *screen.Env, r *nodeRow) ui.Cell {
 	th := e.Theme
@@ -350,6 +359,8 @@ func stateOf(e *screen.Env, r *nodeRow) ui.Cell {
 		return ui.In(th.Bad, fmt.Sprintf("%s %d failed", th.G.Bad, r.failed))
 	case r.node.Draining || !r.node.Eligible || r.node.Status != cluster.NodeReady:
 		return screen.NodeState(th, r.node)
+	case r.degraded > 0:
+		return ui.In(th.Warn, fmt.Sprintf("%s %d degraded", th.G.Warn, r.degraded))
 	case r.rogue > 0:
 		return ui.In(th.Warn, fmt.Sprintf("%s %d rogue", th.G.Warn, r.rogue))
 	case r.idle > 0:
