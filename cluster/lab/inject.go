@@ -47,7 +47,7 @@ func FaultKinds() []FaultKind {
 		{"stop", OnNode, "its Nomad client ends in good order and the tasks go on"},
 		{kindHang, OnNode, "its stoker agent stands still"},
 		{kindSeal, OnVault, "Vault is sealed: no key can be used"},
-		{kindDown, OnServer, "a Nomad server dies: server-1, or leader for the one that leads"},
+		{kindDown, OnServer, "the Nomad server dies; the target leader is the one that leads"},
 	}...)
 }
 

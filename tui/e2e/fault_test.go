@@ -101,6 +101,43 @@ func TestFaults(t *testing.T) {
 	reasons(t, reload)
 }
 
+// TestFaultsOfParts lets the agent, the node and Vault fail by the command, sees
+// them on a screen, and puts all right by one command.
+func TestFaultsOfParts(t *testing.T) {
+	w := need(t)
+	m := open(t, 120, 40, nil, "--context", labName)
+	m.sees("GPUs 20", "agents ● 3/3")
+	t.Cleanup(func() {
+		if _, err := w.fault("clear"); err != nil {
+			t.Error(err)
+		}
+		eventually(t, w.whole)
+	})
+	inject(t, "gpu-c agent-hang")
+	inject(t, "vault seal")
+	inject(t, "gpu-b kill")
+	m.sees("node is down", "sealed: no model can be opened", "agent gpu-c", "nothing heard", "agents ▲ 1/3")
+	out, err := w.fault("list")
+	if err != nil || missing(out, "vault   seal", "gpu-b   down", "gpu-c   agent-hang") != "" {
+		t.Errorf("fault list: %v\n%s", err, out)
+	}
+	out, err = w.fault("clear")
+	if err != nil || missing(out, "cleared vault seal", "cleared gpu-b down", "cleared gpu-c agent-hang") != "" {
+		t.Errorf("fault clear: %v\n%s", err, out)
+	}
+	m.sees("nothing needs attention", "vault ● open", "agents ● 3/3")
+
+	inject(t, "leader down")
+	m.sees("cannot reach nomad")
+	if out, err = w.fault("clear", "server-1"); err != nil || out != "cleared server-1 down\n" {
+		t.Errorf("fault clear server-1: %v\n%s", err, out)
+	}
+	m.sees("nomad ● live")
+	if out, err = w.fault("list"); err != nil || !strings.HasPrefix(out, "nothing is wrong") {
+		t.Errorf("fault list: %v\n%s", err, out)
+	}
+}
+
 // inject lets a fault happen and says when that began.
 func inject(t *testing.T, fault string) time.Time {
 	t.Helper()
