@@ -171,9 +171,12 @@ type GPM struct {
 
 // Process is one process with a context on a device.
 type Process struct {
-	PID         int    `json:"pid"` // in the host's namespace, as NVML gives it
+	PID int `json:"pid"` // in the host's namespace, as NVML gives it
+	// Start is when it began, in ticks of its machine's clock: a PID is used
+	// again, the two together are one process for good. 0 is unknown.
+	Start       uint64 `json:"start,omitempty"`
 	Name        string `json:"name,omitempty"`
-	Command     string `json:"command,omitempty"` // with its arguments
+	Command     string `json:"command,omitempty"` // with its arguments where the source tells them
 	User        string `json:"user,omitempty"`
 	Type        string `json:"type,omitempty"` // "C" computes, "G" draws, "C+G" both
 	MemoryBytes uint64 `json:"memory_bytes"`

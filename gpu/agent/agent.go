@@ -13,6 +13,7 @@ import (
 
 	"stoker/gpu"
 	"stoker/gpu/certs"
+	"stoker/gpu/proc"
 	"stoker/gpu/source"
 )
 
@@ -34,6 +35,9 @@ type Config struct {
 	// DockerSocket is the engine's unix socket, to join containers to Nomad
 	// tasks; "": containers are joined by their environment, where readable.
 	DockerSocket string
+	// Commands tells the arguments of processes, too, to everyone who may read
+	// the stream: they may hold tokens.
+	Commands bool
 	// Token gives the bearer token that requests must carry; asked at each
 	// request, so it may be replaced on the fly. nil: no token is needed, and
 	// unless client certificates are, only loopback is served. A Token that
@@ -56,8 +60,8 @@ type Agent struct {
 	cfg   Config
 	hub   *hub
 	meter *meter
-	procs *attributor
-	eng   *engine // nil without a container engine
+	procs *proc.Attributor
+	eng   *proc.Engine // nil without a container engine
 
 	mu       sync.Mutex
 	status   source.Status // how the sampling goes
@@ -98,9 +102,9 @@ func New(cfg Config) (*Agent, error) {
 	}
 	a := &Agent{cfg: cfg, writeTimeout: defaultWriteTimeout, keyEvery: defaultKeyEvery}
 	if cfg.DockerSocket != "" {
-		a.eng = newEngine(cfg.DockerSocket, cfg.Now, cfg.Log)
+		a.eng = proc.NewEngine(cfg.DockerSocket, cfg.Now, cfg.Log)
 	}
-	a.procs = newAttributor(cfg.ProcRoot, a.eng, cfg.Now)
+	a.procs = proc.New(proc.Options{Root: cfg.ProcRoot, Engine: a.eng, Arguments: cfg.Commands, Now: cfg.Now})
 	a.hub = newHub(a.keyEvery)
 	a.meter = &meter{next: cfg.Sampler, procs: a.procs, now: cfg.Now}
 	a.status = source.Status{State: source.StateConnecting, Since: cfg.Now()}
@@ -121,7 +125,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	if a.eng != nil {
-		wg.Go(func() { a.eng.run(ctx) })
+		wg.Go(func() { a.eng.Run(ctx) })
 	}
 	return source.Local(a.meter, a.cfg.Interval, a.cfg.Now).Run(ctx, a.publish, a.setStatus)
 }

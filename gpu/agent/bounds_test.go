@@ -1,9 +1,6 @@
 package agent
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -27,25 +24,5 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if n := len(a.hub.recent); n != recentEvents {
 		t.Errorf("%d events are kept, want %d", n, recentEvents)
-	}
-
-	procs := newAttributor(t.TempDir(), nil, time.Now)
-	for i := range 3 * mostUsers {
-		id := strconv.Itoa(3_000_000_000 + i)
-		if got := procs.userName(id); got != id {
-			t.Fatalf("user %s is called %s", id, got)
-		}
-		if n := len(procs.users); n > mostUsers {
-			t.Fatalf("%d users are remembered", n)
-		}
-	}
-
-	long := strings.Repeat("t", longestTask+1)
-	if own := parseEnviron(fmt.Appendf(nil, "NOMAD_ALLOC_ID=%s\x00NOMAD_TASK_NAME=%s\x00", allocA, long)); own != (owner{}) {
-		t.Errorf("from an environment: a task name of %d bytes", len(own.task))
-	}
-	labels := map[string]string{"com.hashicorp.nomad.alloc_id": allocA, "com.hashicorp.nomad.task_name": long}
-	if own := taskOf("/x", labels); own != (owner{}) {
-		t.Errorf("from a label: a task name of %d bytes", len(own.task))
 	}
 }

@@ -11,8 +11,8 @@
 // does not read at all is dropped.
 //
 // GPU metrics end when the readings are stale: an absent series is honest, a
-// repeated one is not. Each process is joined to its Nomad task from its cgroup,
-// its container's label or its environment, here because only the node can know.
+// repeated one is not. Each process is joined to its Nomad task (package proc),
+// here because only the node can know; its arguments stay here unless asked for.
 //
 // The agent listens on loopback unless a token or client certificates guard it.
 // Certificates are read again when their files change. Started as root it can

@@ -12,6 +12,8 @@ import (
 	"stoker/gpu"
 )
 
+const allocA = "5f2b8c1e-7a44-4a9b-9f31-0c6d2e8ab001"
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func ptr[T any](v T) *T { return &v }

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"stoker/gpu"
+	"stoker/gpu/proc"
 )
 
 // meter wraps the sampler: it joins processes to tasks, in the goroutine that
 // reads, and counts what the agent says about itself.
 type meter struct {
 	next  Sampler
-	procs *attributor
+	procs *proc.Attributor
 	now   func() time.Time
 
 	mu      sync.Mutex
@@ -48,7 +49,7 @@ func (m *meter) Read(now time.Time) (gpu.Batch, error) {
 	b, err := m.next.Read(now)
 	if err == nil {
 		b.Samples = slices.Clone(b.Samples) // the sampler may have kept its own
-		m.procs.fill(b.Samples)
+		m.procs.Fill(b.Samples)
 	}
 	took := m.now().Sub(began)
 	m.mu.Lock()

@@ -221,6 +221,7 @@ func (c *collector) collectThrottle(ch chan<- prometheus.Metric, d *gpu.Device, 
 // collectTasks sends one series a task, not a process: PIDs would make a new
 // series at each restart.
 func (c *collector) collectTasks(ch chan<- prometheus.Metric, d *gpu.Device, s *gpu.Sample) {
+	type owner struct{ alloc, task string }
 	used := map[owner]uint64{}
 	for _, p := range s.Processes {
 		if p.AllocID != "" {
@@ -228,7 +229,7 @@ func (c *collector) collectTasks(ch chan<- prometheus.Metric, d *gpu.Device, s *
 		}
 	}
 	for o, n := range used {
-		send(ch, c.taskMem, gauge, float64(n), gpuLabels(d, o.allocID, o.task))
+		send(ch, c.taskMem, gauge, float64(n), gpuLabels(d, o.alloc, o.task))
 	}
 }
 
@@ -262,7 +263,7 @@ func (c *collector) collectSelf(ch chan<- prometheus.Metric) {
 	}
 	send(ch, s.errs, counter, float64(errs), []string{"sample"})
 	if c.agent.eng != nil {
-		send(ch, s.errs, counter, float64(c.agent.eng.failures()), []string{"container_engine"})
+		send(ch, s.errs, counter, float64(c.agent.eng.Failures()), []string{"container_engine"})
 	}
 	if tls := c.agent.cfg.TLS; tls != nil {
 		if at, ok := tls.Expires(); ok {

@@ -53,7 +53,7 @@ type agentOptions struct {
 	listen, sim, node, nodeName, tokenFile, procRoot string
 	tlsCert, tlsKey, clientCA, user                  string
 	interval                                         time.Duration
-	openMetrics, readEnviron                         bool
+	openMetrics, readEnviron, commands               bool
 }
 
 func agentCommand(sys contexts.System, app *cli.App, redactor *secrets.Redactor) *cobra.Command {
@@ -90,6 +90,7 @@ Started as root it goes on as --user once it listens.`,
 	f.BoolVar(&o.openMetrics, "open-metrics", false, "serve the Prometheus pages to everyone")
 	f.StringVar(&o.user, "user", "", "user to go on as, when started as root")
 	f.BoolVar(&o.readEnviron, "read-environ", false, "with --user: keep the right to read other users' environments and files, to join more containers to their tasks")
+	f.BoolVar(&o.commands, "commands", false, "tell the arguments of GPU processes, too: they may hold tokens")
 	f.StringVar(&o.procRoot, "proc", "/proc", "where the host's /proc is")
 	_ = f.MarkHidden("proc")
 	return cmd
@@ -188,7 +189,7 @@ func listenAgent(ctx context.Context, app *cli.App, redactor *secrets.Redactor, 
 func agentConfig(ctx context.Context, app *cli.App, redactor *secrets.Redactor, o agentOptions) (agent.Config, error) {
 	cfg := agent.Config{
 		Node: o.node, NodeName: o.nodeName, Interval: o.interval, ProcRoot: o.procRoot,
-		OpenMetrics: o.openMetrics, Version: app.Version, Log: slog.New(redactor.Handler(slog.NewTextHandler(app.Err, nil))),
+		OpenMetrics: o.openMetrics, Commands: o.commands, Version: app.Version, Log: slog.New(redactor.Handler(slog.NewTextHandler(app.Err, nil))),
 	}
 	const mayWrite = 2
 	if err := syscall.Access(dockerSocket, mayWrite); err == nil {

@@ -1,4 +1,4 @@
-package agent
+package proc
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// engine learns from a container engine which Nomad task a container is. It
+// Engine learns from a container engine which Nomad task a container is. It
 // asks in a goroutine of its own: an engine that hangs must not hold up samples.
-type engine struct {
+type Engine struct {
 	client *http.Client
 	now    func() time.Time
 	log    *slog.Logger
@@ -38,11 +38,12 @@ const (
 	mostKnown   = 1024
 )
 
-func newEngine(socket string, now func() time.Time, log *slog.Logger) *engine {
+// NewEngine speaks to the engine behind a unix socket, once it runs.
+func NewEngine(socket string, now func() time.Time, log *slog.Logger) *Engine {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}
-	return &engine{
+	return &Engine{
 		client: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
 		now:    now, log: log,
 		asks:  make(chan string, 64),
@@ -51,7 +52,7 @@ func newEngine(socket string, now func() time.Time, log *slog.Logger) *engine {
 }
 
 // lookup returns the task of a container; false: it is being asked, try later.
-func (e *engine) lookup(id string) (owner, bool) {
+func (e *Engine) lookup(id string) (owner, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a, ok := e.known[id]
@@ -72,7 +73,8 @@ func (e *engine) lookup(id string) (owner, bool) {
 	return owner{}, false
 }
 
-func (e *engine) run(ctx context.Context) {
+// Run asks, until ctx ends.
+func (e *Engine) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -84,7 +86,7 @@ func (e *engine) run(ctx context.Context) {
 	}
 }
 
-func (e *engine) learn(id string, own owner, err error) {
+func (e *Engine) learn(id string, own owner, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a := answer{owner: own, done: true}
@@ -98,7 +100,8 @@ func (e *engine) learn(id string, own owner, err error) {
 	e.known[id] = a
 }
 
-func (e *engine) failures() uint64 {
+// Failures is how many questions had no answer.
+func (e *Engine) Failures() uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.fails
@@ -106,7 +109,7 @@ func (e *engine) failures() uint64 {
 
 // inspect reads a container's labels. Only name and labels are decoded: the
 // answer also holds the environment, and with it secrets.
-func (e *engine) inspect(ctx context.Context, id string) (owner, error) {
+func (e *Engine) inspect(ctx context.Context, id string) (owner, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine/containers/"+id+"/json", nil)
