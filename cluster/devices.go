@@ -16,6 +16,7 @@ type device struct {
 	source string
 	driver string
 	cuda   string
+	lacks  []string // what the source of the sample cannot tell of any device
 	sample *gpu.Sample
 	past   *History
 	events []GPUEvent
@@ -77,7 +78,7 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 		st.deviceRev++
 	}
 	dev.Device, dev.node, dev.source = d, NodeID(b.Node), b.Source
-	dev.driver, dev.cuda = cmp.Or(b.Driver, dev.driver), cmp.Or(b.CUDA, dev.cuda)
+	dev.driver, dev.cuda, dev.lacks = cmp.Or(b.Driver, dev.driver), cmp.Or(b.CUDA, dev.cuda), b.Lacks
 	if s != nil && (dev.sample == nil || better || s.At.After(dev.sample.At)) {
 		dev.sample, dev.past, dev.visits = s, dev.past.with(*s, d), seen(dev.visits, s)
 	}

@@ -85,7 +85,7 @@ func (f *Fleet) count(g *GPU) {
 
 // plus adds a value that may be unknown to a sum that may have none yet. The
 // sum is its own, so it can be added to in place.
-func plus(sum, v *float64) *float64 {
+func plus[N float64 | uint64](sum, v *N) *N {
 	switch {
 	case v == nil:
 	case sum == nil:

@@ -76,7 +76,8 @@ type GPU struct {
 	Source string      // which source the sample came from: "agent", "nomad"
 	Driver string
 	CUDA   string
-	Holder *Holder // nil when no live allocation holds it
+	Lacks  []string // functions that the driver's library does not have: what they tell is unknown
+	Holder *Holder  // nil when no live allocation holds it
 
 	// Schedulable is what Nomad was told: whether it places work on the device.
 	// Known is false where the node never offered it.

@@ -5,14 +5,13 @@ import (
 	"time"
 
 	"stoker/cluster"
-	"stoker/gpu"
 )
 
 // Views lists every kind of row there is. The schema is documented in
 // docs/line-mode.md: names stay, columns may be added.
 func Views() []View {
 	return []View{
-		nodesView(), gpusView(), jobsView(), allocsView(), modelsView(),
+		nodesView(), gpusView(), processesView(), jobsView(), allocsView(), modelsView(),
 		trainingView(), keysView(), eventsView(), sourcesView(),
 		usageView(), namespacesView(), idleView(), historyView(),
 	}
@@ -140,65 +139,4 @@ func NodeRow(s *cluster.Snapshot, n *cluster.Node) Row {
 	}
 	return line(n.Place, "nomad", nomadAsOf(s, "nomad/nodes"), n.Name, string(n.ID), n.Pool, string(n.Status), n.Eligible, n.Draining,
 		list(models), len(n.Devices), heldOf, freeOf, failed, mean, num(power), num(temp), allocs, n.CPUMHz, n.MemoryMB, word(n.Address), word(n.Version))
-}
-
-func gpusView() View {
-	return View{
-		Name: "gpus", Aliases: []string{"gpu"}, Help: "every GPU, joined to the allocation that holds it", Needs: []string{"nomad", "agents", "agent", "devices", "dcgm", "prometheus"},
-		Columns: columns(
-			Column{Name: "node", Title: "NODE"}, Column{Name: "index", Title: "GPU"},
-			Column{Name: "uuid", Title: "UUID", Wide: true}, Column{Name: "parent_uuid", Wide: true}, Column{Name: "pci", Title: "PCI", Wide: true},
-			Column{Name: "model", Title: "MODEL"}, Column{Name: "state", Title: "STATE"},
-			Column{Name: "util_percent", Title: "UTIL"},
-			Column{Name: "memory_used_bytes", Title: "MEM USED"},
-			Column{Name: "memory_total_bytes", Title: "MEM"},
-			Column{Name: "power_watts", Title: "POWER"},
-			Column{Name: "power_limit_watts", Title: "LIMIT", Wide: true},
-			Column{Name: "temperature_celsius", Title: "TEMP"},
-			Column{Name: "sm_clock_mhz", Title: "SM MHZ", Wide: true},
-			Column{Name: "memory_clock_mhz", Title: "MEM MHZ", Wide: true},
-			Column{Name: "throttle"}, Column{Name: "ecc_corrected"}, Column{Name: "ecc_uncorrected"}, Column{Name: "energy_joules"},
-			Column{Name: "health", Title: "HEALTH"}, Column{Name: "health_reason", Title: "REASON", Wide: true},
-			Column{Name: "schedulable", Title: "SCHED", Wide: true},
-			Column{Name: "held_by", Title: "HELD BY"}, Column{Name: "held_by_alloc", Title: "ALLOC", Wide: true}, Column{Name: "held_by_job"},
-			Column{Name: "processes"}, Column{Name: "driver", Title: "DRIVER", Wide: true},
-		),
-		Rows: func(s *cluster.Snapshot) (out []Row) {
-			for i := range s.GPUs {
-				out = append(out, GPURow(&s.GPUs[i]))
-			}
-			return out
-		},
-	}
-}
-
-// GPURow is the row of one GPU in the view gpus.
-func GPURow(g *cluster.GPU) Row {
-	sample := g.Sample
-	if sample == nil {
-		sample = &gpu.Sample{}
-	}
-	var throttle, procs any
-	if sample.Throttle != nil {
-		throttle = strings.Join(sample.Throttle, ",")
-	}
-	if list, known := g.Processes(); known {
-		procs = len(list)
-	}
-	var total any
-	if g.MemoryBytes > 0 {
-		total = g.MemoryBytes
-	}
-	var heldBy, alloc, job any
-	if h := g.Holder; h != nil {
-		heldBy, alloc, job = h.Job.Namespace+"/"+h.Name, string(h.Alloc), h.Job.String()
-	}
-	var schedulable any
-	if g.Known {
-		schedulable = g.Schedulable
-	}
-	return line(g.Place, g.Source, g.AsOf(), g.NodeName, g.Index, string(g.UUID), word(string(g.Parent)), word(g.PCI), g.Model, g.State(),
-		num(sample.UtilPercent), num(sample.MemoryUsedBytes), total, num(sample.PowerWatts), num(sample.PowerLimitWatts), num(sample.TempCelsius),
-		num(sample.SMClockMHz), num(sample.MemClockMHz), throttle, num(sample.ECCCorrected), num(sample.ECCUncorrected), num(sample.EnergyJoules),
-		word(string(g.Health.Verdict)), word(g.Health.Reason), schedulable, heldBy, alloc, job, procs, word(g.Driver))
 }

@@ -100,15 +100,16 @@ func TestEverythingKnown(t *testing.T) {
 		value  any
 		unset  []string // what this row has no reason to have
 	}{
-		"nodes":    {"node", "gpu-a", nil},
-		"gpus":     {"uuid", "GPU-1", []string{"parent_uuid"}},
-		"jobs":     {"job", "chat", []string{"waiting_since", "gpus_wanted"}},
-		"allocs":   {"id", "a1-1111", nil},
-		"models":   {"job", "chat", []string{"latency_p50_bound", "latency_p95_bound"}},
-		"training": {"job", "train", nil},
-		"keys":     {"key", "models", nil},
-		"events":   {"subject", "gpu-a/0", nil},
-		"sources":  {"name", "agent gpu-b", []string{"last", "retry_at", "as_of"}},
+		"nodes":     {"node", "gpu-a", nil},
+		"gpus":      {"uuid", "GPU-1", []string{"parent_uuid", "mig_profile"}},
+		"processes": {"pid", 7, nil},
+		"jobs":      {"job", "chat", []string{"waiting_since", "gpus_wanted"}},
+		"allocs":    {"id", "a1-1111", nil},
+		"models":    {"job", "chat", []string{"latency_p50_bound", "latency_p95_bound"}},
+		"training":  {"job", "train", nil},
+		"keys":      {"key", "models", nil},
+		"events":    {"subject", "gpu-a/0", nil},
+		"sources":   {"name", "agent gpu-b", []string{"last", "retry_at", "as_of"}},
 
 		"usage":      {"job", "train", []string{"idle_since"}},
 		"namespaces": {"namespace", "default", []string{"idle_since"}},
@@ -140,6 +141,11 @@ func TestValues(t *testing.T) {
 		{"nodes", "node", "gpu-a", map[string]any{"gpus": 2, "gpus_held": 2, "gpus_free": 0, "util_percent": 20.0, "power_watts": 1000.0, "temperature_max_celsius": 61.0, "gpu_model": "H100", "allocs": 2}},
 		{"nodes", "node", "gpu-b", map[string]any{"gpus": 1, "gpus_held": 0, "gpus_free": 1, "util_percent": nil, "power_watts": nil, "temperature_max_celsius": nil}},
 		{"gpus", "uuid", "GPU-1", map[string]any{"state": "held", "held_by": "default/chat.g[0]", "held_by_job": "default/chat", "held_by_alloc": "a1-1111", "throttle": "sw_power_cap", "source": "agent", "processes": 1}},
+		{"gpus", "uuid", "GPU-1", map[string]any{
+			"nvlinks": 2, "nvlinks_up": 1, "nvlink_errors": uint64(8), "nvlink_tx_bytes_per_second": 2e9, "throttle_times": "hw_thermal_slowdown=0.000,sw_power_cap=12.500",
+			"pcie_generation": 5, "pcie_width_max": 16, "mig": false, "tensor_percent": 40.0, "temperature_margin_celsius": 26.0, "rows_remapped_correctable": uint64(1),
+		}},
+		{"processes", "pid", 7, map[string]any{"uuid": "GPU-1", "user": "ann", "alloc": "chat.g[0]", "job": "default/chat", "task": "t", "command": "python3 train.py", "cpu_percent": 150.0}},
 		{"jobs", "job", "wants", map[string]any{"waiting": true, "gpus_wanted": 4, "desired": 4, "gpus_held": 0, "kind": nil, "deployment": nil}},
 		{"jobs", "job", "agent", map[string]any{"waiting": false, "desired": nil}}, // a system job runs once a node
 		{"allocs", "id", "a1-1111", map[string]any{"gpus": 1, "gpu_uuids": "GPU-1", "restarts": 2, "last_event": "t: Task started", "healthy": true}},
@@ -179,6 +185,8 @@ func TestUnknownStaysNil(t *testing.T) {
 		{"gpus", "uuid", "GPU-1", []string{
 			"util_percent", "memory_used_bytes", "memory_total_bytes", "power_watts", "power_limit_watts", "temperature_celsius", "sm_clock_mhz", "memory_clock_mhz",
 			"throttle", "ecc_corrected", "ecc_uncorrected", "energy_joules", "health", "health_reason", "processes", "driver", "source", "as_of",
+			"vbios", "mig", "persistence", "memory_temperature_celsius", "throttle_times", "pcie_generation", "nvlinks", "nvlinks_up", "nvlink_errors", "ecc_corrected_total",
+			"rows_remapped_correctable", "row_remap_pending", "pages_pending", "sm_percent", "tensor_percent", "pstate", "fan_percent", "jpeg_percent",
 		}},
 		{"jobs", "job", "train", []string{"desired", "waiting_since", "gpus_wanted", "deployment"}},
 		{"allocs", "id", "a1-1111", []string{"healthy", "last_event"}},
@@ -210,6 +218,24 @@ func TestUsageBeforeAnyReading(t *testing.T) {
 	v, _ := Find("history")
 	if rows := v.Rows(s); len(rows) != 0 {
 		t.Errorf("a history of nothing: %v", rows)
+	}
+}
+
+// TestLacks holds that each function is named once, whatever the number of GPUs.
+func TestLacks(t *testing.T) {
+	s := fed(t, func(f *cluster.Feed) { f.Scheduler(update()) }, func(f *cluster.Feed) { f.GPUs(readings(0)) })
+	if got := Lacks(s); got != "" {
+		t.Errorf("it has them all: %q", got)
+	}
+	b := readings(0)
+	b.Lacks = []string{"nvmlDeviceGetFanSpeed", "nvmlGpmSampleGet"}
+	s = fed(t, func(f *cluster.Feed) { f.Scheduler(update()) }, func(f *cluster.Feed) { f.GPUs(b) })
+	want := "this driver's library lacks nvmlDeviceGetFanSpeed, nvmlGpmSampleGet: what they tell is unknown"
+	if got := Lacks(s); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := s.GPU("GPU-2").Lacks; len(got) != 2 {
+		t.Errorf("on the device: %v", got)
 	}
 }
 

@@ -113,16 +113,45 @@ func readings(after time.Duration) gpu.Batch {
 	at := start().Add(after)
 	b := gpu.Batch{Node: "n1", Source: "agent", At: at, Driver: "580.95.05", CUDA: "13.0"}
 	for i, u := range []gpu.UUID{"GPU-1", "GPU-2"} {
-		b.Devices = append(b.Devices, gpu.Device{UUID: u, Index: i, Model: "H100", PCI: "0000:1b:00.0", MemoryBytes: 80 << 30})
+		b.Devices = append(b.Devices, gpu.Device{
+			UUID: u, Index: i, Model: "H100", PCI: "0000:1b:00.0", MemoryBytes: 80 << 30, Serial: "165", VBIOS: "96.00.89.00.01", ComputeMode: "default",
+			Persistence: p(true), ECC: p(true), MIG: p(false), BAR1Bytes: p(uint64(128 << 30)), SlowdownCelsius: p(87.0), ShutdownCelsius: p(92.0),
+			PowerDefaultLimitWatts: p(700.0), MaxSMClockMHz: p(1980.0), MaxMemClockMHz: p(2619.0), MaxPCIeGen: p(5), MaxPCIeWidth: p(16),
+		})
 		b.Samples = append(b.Samples, gpu.Sample{
 			UUID: u, At: at, UtilPercent: p(40.0 - 40*float64(i)), MemoryUsedBytes: p(uint64(60 << 30)), PowerWatts: p(500.0), PowerLimitWatts: p(700.0),
 			TempCelsius: p(60.0 + float64(i)), SMClockMHz: p(1980.0), MemClockMHz: p(2619.0), EnergyJoules: p(1e9 + 500*after.Seconds()), Throttle: []string{"sw_power_cap"},
 			ECCCorrected: p(uint64(0)), ECCUncorrected: p(uint64(0)), Health: gpu.Health{Verdict: gpu.VerdictWatch, Reason: "row remap pending"},
-			Processes: []gpu.Process{{PID: 7, Name: "python3", User: "ann"}},
+			MemoryUtilPercent: p(30.0), PState: p(0), FanPercent: p(40.0), EncoderPercent: p(0.0), DecoderPercent: p(0.0),
+			PCIeTxBytesPerSec: p(1e9), PCIeRxBytesPerSec: p(2e9), RowRemapPending: p(true), RowRemapFailure: p(false), Detail: detail(),
+			Processes: []gpu.Process{{
+				PID: 7, Start: 99, Name: "python3", Command: "python3 train.py", User: "ann", Type: "C", MemoryBytes: 59 << 30, UtilPercent: p(39.0),
+				CPUPercent: p(150.0), HostMemoryBytes: p(uint64(9 << 30)), AllocID: "a1-1111", Task: "t",
+			}},
 		})
 	}
 	b.Events = []gpu.Event{{UUID: "GPU-1", At: start(), Kind: gpu.EventXid, Xid: 31, Text: "Xid 31"}}
 	return b
+}
+
+func detail() *gpu.Detail {
+	link := func(n int, up bool, errors uint64) gpu.NVLink {
+		return gpu.NVLink{
+			Link: n, Up: up, SpeedMBPerSec: p(26562.0), TxBytesPerSec: p(1e9), RxBytesPerSec: p(3e9),
+			Replays: p(errors), Recoveries: p(uint64(0)), CRCErrors: p(uint64(1)),
+		}
+	}
+	return &gpu.Detail{
+		MemoryFreeBytes: p(uint64(19 << 30)), MemoryReservedBytes: p(uint64(1 << 30)), BAR1UsedBytes: p(uint64(1 << 20)), MemTempCelsius: p(70.0),
+		TempMarginCelsius: p(26.0), VideoClockMHz: p(1545.0), JPEGPercent: p(0.0), OFAPercent: p(0.0), PCIeGen: p(5), PCIeWidth: p(16), PCIeReplays: p(uint64(2)),
+		ThrottleSeconds:   map[string]float64{"sw_power_cap": 12.5, "hw_thermal_slowdown": 0},
+		ECCCorrectedTotal: p(uint64(4)), ECCUncorrectedTotal: p(uint64(0)), RowsCorrectable: p(uint64(1)), RowsUncorrectable: p(uint64(0)),
+		PagesSingleBit: p(uint64(0)), PagesDoubleBit: p(uint64(0)), PagesPending: p(false),
+		NVLinks: []gpu.NVLink{link(0, true, 0), link(1, false, 6)},
+		GPM: &gpu.GPM{
+			SMPercent: p(90.0), OccupancyPercent: p(50.0), TensorPercent: p(40.0), DRAMPercent: p(60.0), FP16Percent: p(1.0), FP32Percent: p(2.0), FP64Percent: p(0.0),
+		},
+	}
 }
 
 func served() cluster.ModelSample {
