@@ -80,7 +80,7 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 	dev.Device, dev.node, dev.source = d, NodeID(b.Node), b.Source
 	dev.driver, dev.cuda, dev.lacks = cmp.Or(b.Driver, dev.driver), cmp.Or(b.CUDA, dev.cuda), b.Lacks
 	if s != nil && (dev.sample == nil || better || s.At.After(dev.sample.At)) {
-		dev.sample, dev.past, dev.visits = s, dev.past.with(*s, d), seen(dev.visits, s)
+		dev.sample, dev.past, dev.visits = s, dev.past.with(*s, d, st.step), seen(dev.visits, s)
 	}
 }
 

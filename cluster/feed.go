@@ -20,6 +20,7 @@ const publishEvery = 100 * time.Millisecond
 type Feed struct {
 	place  Place
 	now    func() time.Time
+	step   time.Duration // of histories
 	in     chan func(*state)
 	done   chan struct{}
 	latest atomic.Pointer[Snapshot]
@@ -29,9 +30,18 @@ type Feed struct {
 	ended bool
 }
 
+// Option changes how a Feed works.
+type Option func(*Feed)
+
+// HistoryStep sets the time between two points of a History: five seconds unless set.
+func HistoryStep(d time.Duration) Option { return func(f *Feed) { f.step = d } }
+
 // NewFeed makes a Feed for one cluster. Call Run to start it.
-func NewFeed(place Place, now func() time.Time) *Feed {
-	f := &Feed{place: place, now: now, in: make(chan func(*state), 64), done: make(chan struct{})}
+func NewFeed(place Place, now func() time.Time, options ...Option) *Feed {
+	f := &Feed{place: place, now: now, step: historyStep, in: make(chan func(*state), 64), done: make(chan struct{})}
+	for _, o := range options {
+		o(f)
+	}
 	f.latest.Store(&Snapshot{Place: place, At: now()})
 	return f
 }
@@ -66,6 +76,7 @@ func (f *Feed) Subscribe() (snapshots <-chan *Snapshot, stop func()) {
 func (f *Feed) Run(ctx context.Context) error {
 	defer f.finish()
 	st := newState(f.place, f.now)
+	st.step = f.step
 	var last time.Time
 	var due <-chan time.Time
 	for {

@@ -11,8 +11,8 @@ import (
 // historyLen is the number of points kept: enough for the widest chart.
 const historyLen = 120
 
-// historyStep is the least time between two points, so that 120 of them cover
-// ten minutes whatever the rate of the source.
+// historyStep is the time between two points unless a Feed has another, so that
+// 120 of them cover ten minutes whatever the rate of the source.
 const historyStep = 5 * time.Second
 
 // Unread marks a point of a History at which a metric was unknown.
@@ -21,7 +21,8 @@ const Unread = 255
 // History is the recent past of one device in quantised points, oldest first.
 // It is immutable: appending makes a new one.
 type History struct {
-	Util, Memory, Power, Temp []uint8 // percent; Power is percent of its limit, Temp °C
+	Util, Memory, Power, Temp []uint8       // percent; Power is percent of its limit, Temp °C
+	Step                      time.Duration // from one point to the next, where the source is that fast
 	busySince, quietSince     time.Time
 	last                      time.Time
 	began                     []uint32 // when each point began, in seconds since 1970; shared while none is added
@@ -74,12 +75,14 @@ func since(t, now time.Time) time.Duration {
 }
 
 // with returns h with a sample added. Between two points the latest value
-// replaces the last one, so the right edge of a chart is always live.
-func (h *History) with(s gpu.Sample, d gpu.Device) *History {
+// replaces the last one, so the right edge of a chart is always live. A reading
+// that comes a little early is a point of its own all the same: no clock ticks evenly.
+func (h *History) with(s gpu.Sample, d gpu.Device, step time.Duration) *History {
 	n := &History{}
 	if h != nil {
 		*n = *h
 	}
+	n.Step = step
 	if s.UtilPercent != nil {
 		if *s.UtilPercent >= busyPercent {
 			n.quietSince = time.Time{}
@@ -89,7 +92,7 @@ func (h *History) with(s gpu.Sample, d gpu.Device) *History {
 			n.quietSince = first(n.quietSince, s.At)
 		}
 	}
-	grow := n.last.IsZero() || s.At.Sub(n.last) >= historyStep
+	grow := n.last.IsZero() || s.At.Sub(n.last) >= step-step/10
 	if grow {
 		n.last = s.At
 		n.began = append(slices.Clone(n.began[max(len(n.began)-historyLen+1, 0):]), uint32(s.At.Unix())) //nolint:gosec // good until 2106

@@ -16,19 +16,19 @@ func TestHistoryPoints(t *testing.T) {
 	d := gpu.Device{MemoryBytes: 80 << 30}
 	at := func(s time.Duration) time.Time { return start().Add(s) }
 	var h *History
-	h = h.with(gpu.Sample{At: at(0), UtilPercent: num(49.6), PowerWatts: num(350), PowerLimitWatts: num(700), TempCelsius: num(61.2), MemoryUsedBytes: &used}, d)
+	h = h.with(gpu.Sample{At: at(0), UtilPercent: num(49.6), PowerWatts: num(350), PowerLimitWatts: num(700), TempCelsius: num(61.2), MemoryUsedBytes: &used}, d, historyStep)
 	if d := cmp.Diff([]uint8{50, 50, 50, 61}, []uint8{h.Util[0], h.Memory[0], h.Power[0], h.Temp[0]}); d != "" {
 		t.Error(d)
 	}
 	// Within a step the right edge is live; then there is a new point.
-	within := h.with(gpu.Sample{At: at(4 * time.Second), UtilPercent: num(80)}, d)
+	within := h.with(gpu.Sample{At: at(4 * time.Second), UtilPercent: num(80)}, d, historyStep)
 	if d := cmp.Diff([]uint8{80}, within.Util); d != "" || h.Util[0] != 50 {
 		t.Error("within a step:", d)
 	}
 	if within.Power[0] != Unread || within.Memory[0] != Unread || within.Temp[0] != Unread {
 		t.Error("what was not read is a number")
 	}
-	next := within.with(gpu.Sample{At: at(5 * time.Second), UtilPercent: num(90)}, d)
+	next := within.with(gpu.Sample{At: at(5 * time.Second), UtilPercent: num(90)}, d, historyStep)
 	if d := cmp.Diff([]uint8{80, 90}, next.Util); d != "" {
 		t.Error("after a step:", d)
 	}
@@ -45,6 +45,14 @@ func TestHistoryPoints(t *testing.T) {
 	if d := cmp.Diff([]any{time.Duration(0), 80.0, nil, 5 * time.Second, 90.0, nil}, moments); d != "" {
 		t.Error("moments:", d)
 	}
+	early := next.with(gpu.Sample{At: at(9600 * time.Millisecond), UtilPercent: num(70)}, d, historyStep)
+	if d := cmp.Diff([]uint8{80, 90, 70}, early.Util); d != "" {
+		t.Error("a little before the step:", d)
+	}
+	fast := early.with(gpu.Sample{At: at(9700 * time.Millisecond), UtilPercent: num(60)}, d, 100*time.Millisecond)
+	if d := cmp.Diff([]uint8{80, 90, 70, 60}, fast.Util); d != "" || fast.Step != 100*time.Millisecond {
+		t.Error("with a step of its own:", d)
+	}
 	for v, want := range map[float64]uint8{-3: 0, 0.4: 0, 0.5: 1, 100: 100, 254.4: 254, 255: 254, 1e9: 254, math.Inf(1): 254, math.NaN(): Unread} {
 		if got := quantise(&v); got != want {
 			t.Errorf("%v is quantised as %d, want %d", v, got, want)
@@ -58,7 +66,7 @@ func TestHistoryIsBoundedAndImmutable(t *testing.T) {
 	var was [][]uint8
 	for i := range 3 * historyLen {
 		util := float64(i % 100)
-		h = h.with(gpu.Sample{At: start().Add(time.Duration(i) * 3 * time.Second), UtilPercent: &util}, gpu.Device{})
+		h = h.with(gpu.Sample{At: start().Add(time.Duration(i) * 3 * time.Second), UtilPercent: &util}, gpu.Device{}, historyStep)
 		kept, was = append(kept, h), append(was, append([]uint8(nil), h.Util...))
 	}
 	moments := h.Moments()
@@ -85,14 +93,14 @@ func TestQuietAndBusy(t *testing.T) {
 		{0, 0, 0, 0}, {time.Minute, 0.5, time.Minute, 0}, {2 * time.Minute, 1, 0, 0}, {3 * time.Minute, 100, 0, time.Minute}, {4 * time.Minute, 0, 0, 0},
 	} {
 		now := start().Add(step.at)
-		h = h.with(gpu.Sample{At: now, UtilPercent: &step.util}, gpu.Device{})
+		h = h.with(gpu.Sample{At: now, UtilPercent: &step.util}, gpu.Device{}, historyStep)
 		if h.QuietFor(now) != step.quiet || h.BusyFor(now) != step.busy {
 			t.Errorf("at %s: quiet for %s, busy for %s", step.at, h.QuietFor(now), h.BusyFor(now))
 		}
 	}
 	// A reading without utilisation tells neither.
 	now := start().Add(5 * time.Minute)
-	if h = h.with(gpu.Sample{At: now}, gpu.Device{}); h.QuietFor(now) != time.Minute || h.BusyFor(now) != 0 {
+	if h = h.with(gpu.Sample{At: now}, gpu.Device{}, historyStep); h.QuietFor(now) != time.Minute || h.BusyFor(now) != 0 {
 		t.Errorf("quiet for %s, busy for %s", h.QuietFor(now), h.BusyFor(now))
 	}
 }

@@ -18,6 +18,7 @@ const maxEvents = 1000
 type state struct {
 	place Place
 	now   func() time.Time
+	step  time.Duration // of histories
 	rev   uint64
 
 	nodes       *table[NodeID, Node]
@@ -68,7 +69,7 @@ type trainingRow struct {
 
 func newState(place Place, now func() time.Time) *state {
 	st := &state{
-		place: place, now: now,
+		place: place, now: now, step: historyStep,
 		nodes: newTable(func(n *Node) NodeID { return n.ID }, func(n *Node) uint64 { return n.ModifyIndex },
 			func(a, b *Node) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) }),
 		jobs: newTable(func(j *Job) JobID { return j.ID }, func(j *Job) uint64 { return j.ModifyIndex },

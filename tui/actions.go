@@ -66,7 +66,7 @@ func (m *model) planReady(msg planReadyMsg) tea.Cmd {
 	runner := m.cfg.Runner
 	c := newConfirm(m.env, planText(m.env, &plan))
 	c.quiet.begin(m.env.Now(), m.acts.asked)
-	c.run = func() tea.Cmd {
+	c.run = func(int) tea.Cmd {
 		return m.begin(plan.Title, func(ctx context.Context) (string, error) {
 			res, err := runner.Do(ctx, plan)
 			return res.Text, err
@@ -100,7 +100,13 @@ func (m *model) question(q screen.QuestionMsg) tea.Cmd {
 		q.Ask = m.cfg.Context // as for any other change there, yes is not enough
 	}
 	c := newConfirm(m.env, questionText(m.env, q))
-	c.run = func() tea.Cmd { return m.begin(q.Title, q.Do, cluster.JobID{}) }
+	c.run = func(way int) tea.Cmd {
+		do := q.Do
+		if len(q.Choices) > 0 {
+			do = q.Choices[way].Do
+		}
+		return m.begin(q.Title, do, cluster.JobID{})
+	}
 	m.over = c
 	return nil
 }

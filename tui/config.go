@@ -13,6 +13,7 @@ import (
 	"stoker/jobs/action"
 	"stoker/jobs/pack"
 	"stoker/tui/screen"
+	"stoker/tui/screen/gpus"
 	"stoker/tui/screen/keyring"
 	"stoker/tui/screen/scenarios"
 	"stoker/tui/theme"
@@ -50,6 +51,7 @@ type Config struct {
 	Keys           keyring.Rotator  // nil: keys are only shown
 	Runs           scenarios.Source // the scenario that runs beside the screen, and the files there are
 	Local          bool             // this machine alone: only its GPUs are shown
+	Killer         gpus.Killer      // ends processes of this machine; nil: they are only shown
 
 	Theme string      // one of theme.Names; empty is theme.Auto
 	Start screen.Name // the first screen; empty is the fleet

@@ -24,12 +24,14 @@ type asking struct {
 	name    string   // to be typed; empty when yes is enough
 	nothing bool     // there is nothing to confirm
 	danger  bool
+	ways    []string // the buttons after No
 }
 
 // planText turns a plan into what the confirmation shows.
 func planText(e *screen.Env, p *action.Plan) asking {
 	th := e.Theme
 	a := asking{title: ui.Clean(p.Title), name: p.Ask, nothing: p.Nothing != "", danger: p.Danger}
+	a.ways = []string{verb(a.title)}
 	if a.nothing {
 		a.lines = []string{"Nothing to do: " + ui.Clean(p.Nothing) + "."}
 		return a
@@ -113,6 +115,12 @@ func diff(th *theme.Theme, lines []cluster.DiffLine) []string {
 
 func questionText(e *screen.Env, q screen.QuestionMsg) asking {
 	a := asking{title: ui.Clean(q.Title), name: q.Ask, danger: true}
+	for _, c := range q.Choices {
+		a.ways = append(a.ways, ui.Clean(c.Text))
+	}
+	if len(a.ways) == 0 {
+		a.ways = []string{verb(a.title)}
+	}
 	for _, l := range q.Lines {
 		a.lines = append(a.lines, ui.Clean(l))
 	}
@@ -120,6 +128,12 @@ func questionText(e *screen.Env, q screen.QuestionMsg) asking {
 		a.lines = append(a.lines, e.Theme.Warn.Render(e.Theme.G.Warn+" "+ui.Clean(w)))
 	}
 	return a
+}
+
+// verb is the first word of a title: what yes does.
+func verb(title string) string {
+	v, _, _ := strings.Cut(title, " ")
+	return v
 }
 
 // quiet swallows keys that were meant for the screen below: a confirmation
@@ -158,14 +172,14 @@ func (q *quiet) swallow(now time.Time) bool {
 type confirm struct {
 	env *screen.Env
 	asking
-	yes   bool
+	at    int  // the button that is chosen: 0 is No, the ways follow
 	full  bool // more is shown, too
 	line  ui.Line
 	wrong bool // the typed name is not the one
 	top   int
 	room  int
 	quiet quiet
-	run   func() tea.Cmd
+	run   func(way int) tea.Cmd
 }
 
 func newConfirm(e *screen.Env, a asking) *confirm { return &confirm{env: e, asking: a, room: 1} }
@@ -195,7 +209,13 @@ func (c *confirm) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
 	case keys.ScrollDn:
 		c.top++
 	case keys.Turn:
-		c.yes = !c.yes && c.name == ""
+		if c.name == "" {
+			step := 1
+			if s := k.String(); s == "left" || s == "shift+tab" {
+				step = len(c.ways)
+			}
+			c.at = (c.at + step) % (len(c.ways) + 1)
+		}
 	case keys.Yes:
 		return c.begin(c.name == "")
 	case keys.Accept:
@@ -206,7 +226,7 @@ func (c *confirm) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
 			c.wrong = c.line.Value() != c.name
 			return c.begin(!c.wrong)
 		}
-		if !c.yes {
+		if c.at == 0 {
 			return nil, true
 		}
 		return c.begin(true)
@@ -218,7 +238,7 @@ func (c *confirm) begin(sure bool) (tea.Cmd, bool) {
 	if !sure || c.nothing {
 		return nil, false
 	}
-	return c.run(), true
+	return c.run(max(c.at-1, 0)), true
 }
 
 func (c *confirm) view(w, h int) []string {
@@ -276,6 +296,13 @@ func (c *confirm) foot(w int) []string {
 		}
 		return " " + text + " "
 	}
-	verb, _, _ := strings.Cut(c.title, " ")
-	return []string{ui.Sides(button(" No ", !c.yes)+"  "+button(" Yes, "+verb+" ", c.yes), hint("tab choose   "+th.G.Enter+" take it   y yes   n no"), w)}
+	buttons := button(" No ", c.at == 0)
+	for i, way := range c.ways {
+		buttons += "  " + button(" Yes, "+way+" ", c.at == i+1)
+	}
+	help := hint("tab choose   " + th.G.Enter + " take it   y yes   n no")
+	if ui.Width(buttons)+2+ui.Width(help) > w {
+		return []string{buttons, help}
+	}
+	return []string{ui.Sides(buttons, help, w)}
 }

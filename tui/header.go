@@ -20,10 +20,13 @@ func (m *model) header() []string {
 	arrow := " " + th.Muted.Render(th.G.Arrow) + " "
 	where := []string{ui.Clean(or(m.cfg.Context, "default")), ui.Clean(or(m.snap.Place.Region, "global")), ui.Clean(or(m.cfg.Namespace, "*"))}
 	left := " " + th.Title.Render("stoker") + "  " + strings.Join(where, arrow)
+	segs := []ui.Seg{m.nomadSeg(), m.vaultSeg(), m.agentsSeg()}
+	if m.cfg.Local {
+		left, segs = m.localWhere(), []ui.Seg{m.nvmlSeg()}
+	}
 	if m.cfg.Production {
 		left += "  " + th.Bad.Render("PRODUCTION")
 	}
-	segs := []ui.Seg{m.nomadSeg(), m.vaultSeg(), m.agentsSeg()}
 	segs = append(segs, m.otherSegs()...)
 	segs = append(segs, ui.Seg{Text: th.Muted.Render(m.env.Now().Format("15:04:05")), Drop: 6})
 	if m.cfg.ReadOnly {
@@ -55,6 +58,33 @@ func (m *model) nomadSeg() ui.Seg {
 		return badge(th, "nomad", th.OK, th.G.OK, "live")
 	}
 	return badge(th, "nomad", th.Muted, th.G.Off, "starting")
+}
+
+// localWhere names the one machine, and its driver.
+func (m *model) localWhere() string {
+	th := m.env.Theme
+	left := " " + th.Title.Render("stoker top")
+	if len(m.snap.Nodes) > 0 {
+		left += "  " + ui.Clean(m.snap.Nodes[0].Name)
+	}
+	if len(m.snap.GPUs) > 0 {
+		if g := &m.snap.GPUs[0]; g.Driver != "" {
+			left += "  " + th.Muted.Render(ui.Clean("driver "+g.Driver+"  CUDA "+or(g.CUDA, ui.None)))
+		}
+	}
+	return left
+}
+
+// nvmlSeg says how the reading of this machine's GPUs goes.
+func (m *model) nvmlSeg() ui.Seg {
+	th, h := m.env.Theme, screen.Source(m.snap, "nvml")
+	switch {
+	case h.Lost():
+		return badge(th, "nvml", th.Bad, th.G.Bad, m.retry(&h.Worst))
+	case h.OK():
+		return badge(th, "nvml", th.OK, th.G.OK, "live")
+	}
+	return badge(th, "nvml", th.Muted, th.G.Off, "starting")
 }
 
 // retry is the shortest account of a source that does not answer.
@@ -147,7 +177,7 @@ func (m *model) agents() (live, all int, any bool) {
 // otherSegs names the sources that are in trouble; the others keep quiet.
 func (m *model) otherSegs() []ui.Seg {
 	th := m.env.Theme
-	seen := map[string]bool{"nomad": true, "vault": true, "agent": true, "devices": true, "dcgm": true}
+	seen := map[string]bool{"nomad": true, "vault": true, "agent": true, "devices": true, "dcgm": true, "nvml": m.cfg.Local}
 	var out []ui.Seg
 	for i := range m.snap.Sources {
 		group := screen.GroupOf(m.snap.Sources[i].Name)

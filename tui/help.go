@@ -46,6 +46,9 @@ func (m *model) hidden(b keys.Binding) bool {
 	if def, change := b.Change(); change && m.env.Allowed(def.ID) != nil {
 		return true
 	}
+	if b.ID == keys.EndProcess && (m.cfg.ReadOnly || m.cfg.Killer == nil) {
+		return true
+	}
 	if !strings.HasPrefix(string(b.ID), "go ") || b.Scope != keys.Global {
 		return false
 	}

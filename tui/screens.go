@@ -26,15 +26,18 @@ type entry struct {
 
 // screens makes them all, in the order of their keys.
 func screens(e *screen.Env, cfg Config) []entry {
-	gpu := entry{screen.GPUs, keys.Go3, keys.ScopeGPUs, gpus.New(e)}
 	event := entry{screen.Events, keys.Go9, keys.ScopeEvents, events.New(e)}
 	if cfg.Local {
-		return []entry{gpu, event}
+		killer := cfg.Killer
+		if cfg.ReadOnly {
+			killer = nil
+		}
+		return []entry{{screen.GPUs, keys.Go3, keys.ScopeTop, gpus.NewTop(e, killer)}, event}
 	}
 	out := []entry{
 		{screen.Fleet, keys.Go1, keys.ScopeFleet, fleet.New(e)},
 		{screen.Nodes, keys.Go2, keys.ScopeNodes, nodes.New(e)},
-		gpu,
+		{screen.GPUs, keys.Go3, keys.ScopeGPUs, gpus.New(e)},
 		{screen.Jobs, keys.Go4, keys.ScopeJobs, jobs.New(e)},
 		{screen.Models, keys.Go5, keys.ScopeModels, models.New(e)},
 		{screen.Training, keys.Go6, keys.ScopeTrain, training.New(e)},

@@ -23,6 +23,7 @@ const (
 	ScopeFleet  Scope = "fleet"
 	ScopeNodes  Scope = "nodes"
 	ScopeGPUs   Scope = "gpus"
+	ScopeTop    Scope = "top" // the GPUs of this machine alone
 	ScopeJobs   Scope = "jobs"
 	ScopeModels Scope = "models"
 	ScopeTrain  Scope = "training"
@@ -96,6 +97,6 @@ func (m *Map) In(s Scope) []Binding {
 func Table() []Binding {
 	return slices.Concat(
 		global(), list(), overlays(),
-		fleet(), nodes(), gpus(), jobs(), models(), training(), vaultKeys(), events(), usage(), submit(),
+		fleet(), nodes(), gpus(), top(), jobs(), models(), training(), vaultKeys(), events(), usage(), submit(),
 	)
 }

@@ -33,3 +33,17 @@ func gpus() []Binding {
 		{Undrain, ScopeGPUs, []string{"u"}, "undrain node", "let the GPU's node take work again"},
 	}
 }
+
+// The actions of the screen of one machine. EndProcess changes that machine and
+// no cluster, so it is none of package action.
+const (
+	EndProcess ID = "end process"
+	AllGPUs    ID = "all gpus"
+)
+
+func top() []Binding {
+	return []Binding{
+		{EndProcess, ScopeTop, []string{"x", "K"}, "end process", "ask the selected process to end, or kill it"},
+		{AllGPUs, ScopeTop, []string{"a"}, "one/all", "draw the selected GPU over time, or all as one"},
+	}
+}

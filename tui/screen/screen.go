@@ -130,6 +130,15 @@ type QuestionMsg struct {
 	Change action.ID
 	// Do runs in a command, with a deadline; its text goes to the status line.
 	Do func(ctx context.Context) (string, error)
+	// Choices stand in place of Do where there is more than one way to do it;
+	// the first is what a plain yes does.
+	Choices []Choice
+}
+
+// Choice is one way to do what a question asks for.
+type Choice struct {
+	Text string // what it is, after "yes,"
+	Do   func(ctx context.Context) (string, error)
 }
 
 // PromptMsg asks for one line of text.

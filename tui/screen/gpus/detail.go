@@ -10,7 +10,6 @@ import (
 	"stoker/gpu"
 	"stoker/tui/screen"
 	"stoker/tui/screen/parts"
-	"stoker/tui/theme"
 	"stoker/tui/ui"
 )
 
@@ -55,10 +54,17 @@ func (d *detail) identity(g *cluster.GPU) []string {
 	}
 	facts := []parts.Fact{
 		{Value: string(g.UUID)},
-		parts.F("PCI", g.PCI), parts.F("driver", g.Driver), parts.F("CUDA", g.CUDA),
-		parts.F("serial", g.Serial), parts.F("instance of", string(g.Parent)),
+		parts.F("PCI", g.PCI), parts.F("serial", g.Serial), parts.F("VBIOS", g.VBIOS), parts.F("instance of", string(g.Parent)),
 	}
 	out := append([]string{parts.Head(th, parts.Name(g), st, g.Model, from, d.W)}, parts.Facts(th, "device", facts, d.W)...)
+	out = append(out, parts.Facts(th, "driver", []parts.Fact{
+		{Value: g.Driver},
+		parts.F("CUDA", g.CUDA), parts.F("compute mode", strings.ReplaceAll(g.ComputeMode, "_", " ")),
+		parts.F("persistence", onOff(g.Persistence)), parts.F("ECC", onOff(g.ECC)), parts.F("MIG", mig(g)),
+	}, d.W)...)
+	if len(g.Lacks) > 0 {
+		out = append(out, parts.Text(th, "lacks", strings.Join(g.Lacks, ", ")+": the driver's library is without, and what they tell is unknown", th.Muted, d.W, 3)...)
+	}
 	return append(out, parts.Text(th, "note", old(g, now), th.Warn, d.W, 2)...)
 }
 
@@ -100,6 +106,8 @@ func (d *detail) verdict(g *cluster.GPU) []string {
 		facts = append(facts, parts.Fact{Value: "its node takes no new work", Style: th.Warn})
 	case g.Known && g.NodeUp:
 		facts = append(facts, parts.Fact{Value: "open to the scheduler", Style: th.Muted})
+	case g.Split:
+		facts = append(facts, parts.Fact{Value: "its instances are what is held and free", Style: th.Muted})
 	case !g.Known && !local(d.Snap):
 		facts = append(facts, parts.Fact{Value: "the node does not offer it to the scheduler", Style: th.Warn})
 	}
@@ -150,14 +158,24 @@ func (d *detail) use(g *cluster.GPU) []string {
 			{Value: th.G.Enter, Style: th.Key},
 			parts.F("task", h.Task), parts.F("alloc", h.Alloc.Short()), parts.F("for", ui.Age(h.Since, d.Env.Now())),
 		}, d.W)
-	case !local(d.Snap):
+	case !local(d.Snap) && !g.Split:
 		out = parts.Facts(th, "held by", []parts.Fact{{Value: screen.Nobody(th, g).Text, Style: th.Muted}}, d.W)
 	}
 	if g.Sample == nil {
 		return out
 	}
-	const most = 4
-	for i, p := range g.Sample.Processes {
+	return append(out, d.processes(g)...)
+}
+
+// processes are those with a context on the device, a line or two each.
+func (d *detail) processes(g *cluster.GPU) (out []string) {
+	th := d.Env.Theme
+	most := 4
+	if d.H >= 40 {
+		most = 12
+	}
+	for i := range g.Sample.Processes {
+		p := &g.Sample.Processes[i]
 		label := ""
 		if i == 0 {
 			label = "process"
@@ -165,9 +183,16 @@ func (d *detail) use(g *cluster.GPU) []string {
 		if i == most {
 			return append(out, parts.Facts(th, "", []parts.Fact{{Value: fmt.Sprintf("and %d more", len(g.Sample.Processes)-most), Style: th.Muted}}, d.W)...)
 		}
-		facts := []parts.Fact{{Value: fmt.Sprintf("%s %d", cmp.Or(p.Name, "process"), p.PID)}, parts.F("user", p.User), parts.F("memory", ui.Bytes(p.MemoryBytes))}
-		if p.AllocID != "" {
-			facts = append(facts, parts.F("alloc", cluster.AllocID(p.AllocID).Short()), parts.F("task", p.Task))
+		command := ui.Clean(parts.Command(p))
+		if room := max(d.W/3, 24); ui.Width(command) > room {
+			command = ui.Fit(command, room)
+		}
+		facts := []parts.Fact{
+			{Value: fmt.Sprintf("%s %d", command, p.PID)},
+			parts.F("user", p.User),
+			parts.F("memory", ui.Bytes(p.MemoryBytes)), parts.F("util", parts.Worth(ui.Percent(p.UtilPercent))),
+			parts.F("CPU", parts.Worth(ui.Percent(p.CPUPercent))), parts.F("host memory", parts.Worth(ui.BytesOf(p.HostMemoryBytes))),
+			parts.F("type", p.Type), parts.F("task", parts.TaskOf(d.Snap, p)),
 		}
 		if g.Rogue() {
 			facts[0].Style = th.Warn
@@ -175,143 +200,6 @@ func (d *detail) use(g *cluster.GPU) []string {
 		out = append(out, parts.Facts(th, label, facts, d.W)...)
 	}
 	return out
-}
-
-// historyPoints is the length of a whole History.
-const historyPoints = 120
-
-// from is the time at the left edge of a chart. Points are five seconds apart
-// where the source is that fast; a slower one leaves a wider chart of unknown times.
-func from(g *cluster.GPU) string {
-	if g.Source == "agent" || g.Source == "nvml" {
-		return "10m ago"
-	}
-	return "older"
-}
-
-// charts draws the last ten minutes, in two by two charts where h allows, else
-// in a line each.
-func (d *detail) charts(g *cluster.GPU, h int) []string {
-	th := d.Env.Theme
-	list := d.series(g)
-	if g.History == nil {
-		for i := range list {
-			list[i].Points = nil
-		}
-	}
-	const least = 8 // two charts of a heading and three lines
-	if d.W < 100 || h < least+1 {
-		return d.rows(g, list)
-	}
-	w := min((d.W-6)/2, parts.ChartWidth(historyPoints))
-	high := min((h-1)/2, 7)
-	for i := range list {
-		list[i].Points = parts.Window(list[i].Points, historyPoints, min(parts.PlotWidth(w), historyPoints))
-	}
-	pair := func(a, b parts.Chart) []string {
-		lines := parts.Beside(2, a.Lines(th, w, high), b.Lines(th, w, high))
-		for i := range lines {
-			lines[i] = "  " + lines[i]
-		}
-		return lines
-	}
-	out := append(pair(list[0], list[1]), pair(list[2], list[3])...)
-	axis := ui.Spaces(w-parts.PlotWidth(w)) + ui.Sides(from(g), "now", parts.PlotWidth(w))
-	return append(out, "  "+th.Faint.Render(axis+"  "+axis))
-}
-
-// rows draws each chart in one line: name, value, curve.
-func (d *detail) rows(g *cluster.GPU, list []parts.Chart) []string {
-	th := d.Env.Theme
-	const value = 18
-	w := min(d.W-parts.Label-value-6, historyPoints)
-	out := make([]string, 0, len(list)+1)
-	for _, c := range list {
-		c.Points = parts.Window(c.Points, historyPoints, w)
-		out = append(out, c.Row(th, value, w))
-	}
-	axis := ui.Spaces(2+parts.Label+value+1) + ui.Sides(from(g), "now", w)
-	return append(out, th.Faint.Render(axis))
-}
-
-// series is what is drawn over time. History holds percent, and °C.
-func (d *detail) series(g *cluster.GPU) []parts.Chart {
-	th, past := d.Env.Theme, g.History
-	if past == nil {
-		past = &cluster.History{}
-	}
-	chart := func(name, value string, points []uint8, high float64, low, top string) parts.Chart {
-		return parts.Chart{Name: name, Value: value, Points: parts.Bytes(points), High: high, LowText: low, HighText: top}
-	}
-	full := "100 %"
-	if limit(g) != nil {
-		full = ui.Watts(limit(g))
-	}
-	size := "100 %"
-	if g.MemoryBytes > 0 {
-		size = ui.Bytes(g.MemoryBytes)
-	}
-	return []parts.Chart{
-		chart("util", ui.Percent(g.Util()), past.Util, 100, "0 %", "100 %"),
-		chart("power", power(g, " of "), past.Power, 100, "0 W", full),
-		chart("temp", parts.Temp(th, g).Text, past.Temp, 100, "0 °C", "100 °C"),
-		chart("memory", strings.Replace(memory(g), "/", " of ", 1), past.Memory, 100, "0 B", size),
-	}
-}
-
-// counters are the numbers that have no curve.
-func (d *detail) counters(g *cluster.GPU) []string {
-	th, s := d.Env.Theme, g.Sample
-	if s == nil {
-		return nil
-	}
-	t := throttle(th, g)
-	out := parts.Facts(th, "clocks", []parts.Fact{
-		{Name: "throttled", Value: t.Text, Style: t.Style},
-		parts.F("SM", clock(s.SMClockMHz, g.MaxSMClockMHz, " of ")), parts.F("memory", clock(s.MemClockMHz, g.MaxMemClockMHz, " of ")),
-	}, d.W)
-	out = append(out, parts.Facts(th, "ECC", []parts.Fact{
-		errors(th, "corrected", s.ECCCorrected, th.Warn), errors(th, "uncorrected", s.ECCUncorrected, th.Bad),
-		flag(th, "remap pending", s.RowRemapPending, th.Warn), flag(th, "remap failed", s.RowRemapFailure, th.Bad),
-	}, d.W)...)
-	more := []parts.Fact{
-		parts.F("PCIe out", perSecond(s.PCIeTxBytesPerSec)), parts.F("PCIe in", perSecond(s.PCIeRxBytesPerSec)),
-		parts.F("memory bandwidth", ui.Percent(s.MemoryUtilPercent)),
-	}
-	if d.W >= 100 {
-		if s.PState != nil {
-			more = append(more, parts.F("performance state", fmt.Sprintf("P%d", *s.PState)))
-		}
-		more = append(more, parts.F("fan", parts.Worth(ui.Percent(s.FanPercent))))
-	}
-	return append(out, parts.Facts(th, "traffic", more, d.W)...)
-}
-
-func errors(th *theme.Theme, name string, n *uint64, loud theme.Style) parts.Fact {
-	switch {
-	case n == nil:
-		return parts.Fact{Name: name, Value: ui.None, Style: th.Faint}
-	case *n == 0:
-		return parts.F(name, "0")
-	}
-	return parts.Fact{Name: name, Value: ui.Int(int(*n)), Style: loud}
-}
-
-func flag(th *theme.Theme, name string, v *bool, loud theme.Style) parts.Fact {
-	switch {
-	case v == nil:
-		return parts.Fact{Name: name, Value: ui.None, Style: th.Faint}
-	case *v:
-		return parts.Fact{Name: name, Value: "yes", Style: loud}
-	}
-	return parts.F(name, "no")
-}
-
-func perSecond(v *float64) string {
-	if v == nil {
-		return ui.None
-	}
-	return ui.Bytes(uint64(max(*v, 0))) + "/s"
 }
 
 // timeline lists the GPU's own events with who was on it then, newest first.

@@ -9,13 +9,13 @@ import (
 	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
+	"stoker/tui/ui"
 )
 
-// Model is the screen of GPUs.
+// Model is the screen of a cluster's GPUs.
 type Model struct {
 	screen.List[cluster.GPU, gpu.UUID]
 	detail  *detail // nil shows the table
-	local   bool    // there is no scheduler: this machine alone
 	tallies []tally // of the last snapshot
 	w, h    int
 }
@@ -23,12 +23,12 @@ type Model struct {
 // New makes the screen.
 func New(e *screen.Env) *Model {
 	m := &Model{}
-	m.List = m.list(e)
+	m.List = newList(e, columns(e), func(s *cluster.Snapshot) string { return summary(e.Theme, &s.Fleet, m.tallies, false, m.w) })
 	return m
 }
 
-func (m *Model) list(e *screen.Env) screen.List[cluster.GPU, gpu.UUID] {
-	return screen.NewList(e, "GPUs", m.summary, func(g *cluster.GPU) gpu.UUID { return g.UUID }, columns(e, m.local)).
+func newList(e *screen.Env, cols []ui.Column[row], summary func(*cluster.Snapshot) string) screen.List[cluster.GPU, gpu.UUID] {
+	return screen.NewList(e, "GPUs", summary, func(g *cluster.GPU) gpu.UUID { return g.UUID }, cols).
 		Facts("gpus", func(_ *cluster.Snapshot, g *cluster.GPU) facts.Row { return facts.GPURow(g) })
 }
 
@@ -43,14 +43,7 @@ func (m *Model) SetSize(w, h int) {
 
 // SetSnapshot implements screen.Screen.
 func (m *Model) SetSnapshot(s *cluster.Snapshot) {
-	if l := local(s); l != m.local {
-		m.local = l
-		filter, _ := m.List.Filter()
-		m.List = m.list(m.Env)
-		m.List.SetSize(m.w, m.h)
-		_ = m.SetFilter(filter) // it was taken before
-	}
-	m.tallies = count(s.GPUs, m.local)
+	m.tallies = count(s.GPUs, false)
 	m.Fill(s, s.GPUs)
 	if m.detail != nil {
 		m.detail.SetSnapshot(s)
@@ -88,9 +81,6 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 }
 
 func (m *Model) act(k keys.ID, g *cluster.GPU) tea.Cmd {
-	if m.local {
-		return nil
-	}
 	switch k {
 	case keys.GoHolder:
 		if h := g.Holder; h != nil {
@@ -152,14 +142,8 @@ func (m *Model) Actions() []keys.ID {
 		return nil
 	}
 	var out []keys.ID
-	switch {
-	case m.detail == nil:
+	if m.detail == nil {
 		out = append(out, keys.Open)
-	case m.local:
-		return nil
-	}
-	if m.local {
-		return append(out, keys.Sort)
 	}
 	if g.Holder != nil {
 		out = append(out, keys.GoHolder)

@@ -39,8 +39,10 @@ func TestGolden(t *testing.T) {
 	fixture.Goldens(t, "narrow", fixture.Narrow(), open)
 	fixture.Goldens(t, "detail", fixture.Lab(), open, fixture.Key(keys.Open))
 	fixture.Goldens(t, "failed", fixture.Lab(), third)
-	fixture.Goldens(t, "top", fixture.Top(), open)
-	fixture.Goldens(t, "topdetail", fixture.Top(), open, fixture.Key(keys.Open))
+	fixture.Goldens(t, "split", fixture.Split(), open)
+	fixture.Goldens(t, "splitdetail", fixture.Split(), open, fixture.Key(keys.Open))
+	fixture.Goldens(t, "links", fixture.Lab(), open, fixture.Key(keys.Down), fixture.Key(keys.Open), fixture.Key(keys.Bottom))
+	fixture.Goldens(t, "plain", fixture.Lab(), open, fixture.Key(keys.Bottom), fixture.Key(keys.Up), fixture.Key(keys.Open))
 	fixture.Goldens(t, "down", fixture.Lost(), open, fixture.Key(keys.PageDown), fixture.Key(keys.Up), fixture.Key(keys.Up), fixture.Key(keys.Open))
 	fixture.Themes(t, "table", fixture.Lab(), open)
 	fixture.Themes(t, "failed", fixture.Lab(), third)
@@ -49,8 +51,8 @@ func TestGolden(t *testing.T) {
 func TestEveryWidth(t *testing.T) {
 	fixture.Sweep(t, fixture.Lab(), open)
 	fixture.Sweep(t, fixture.Lost(), third)
-	fixture.Sweep(t, fixture.Top(), open)
-	fixture.Sweep(t, fixture.Top(), open, fixture.Key(keys.Open))
+	fixture.Sweep(t, fixture.Lab(), open, fixture.Key(keys.Open))
+	fixture.Sweep(t, fixture.Split(), open, fixture.Key(keys.Open))
 }
 
 func shown(t *testing.T, s *cluster.Snapshot) *Model {
@@ -133,32 +135,6 @@ func TestOpenForAJobSelectsItsFirstGPU(t *testing.T) {
 	m.Open(screen.Target{Job: cluster.JobID{Namespace: "train", Name: "resnet-sweep"}, Details: true})
 	if got := m.Selected().Holder.Job.Name; got != "resnet-sweep" || m.detail != nil {
 		t.Errorf("selected a GPU of %s, detail %v", got, m.detail)
-	}
-}
-
-func TestAMachineAloneHasNoJobs(t *testing.T) {
-	m := shown(t, fixture.Top())
-	for _, k := range []keys.ID{keys.GoHolder, keys.GoNode, keys.Drain} {
-		if got := fixture.Reply(m.Update(fixture.Key(k))); got != nil {
-			t.Errorf("%s: %+v", k, got)
-		}
-	}
-	if d := cmp.Diff([]keys.ID{keys.Open, keys.Sort}, m.Actions()); d != "" {
-		t.Error(d)
-	}
-	if strings.Contains(m.View(), "HELD BY") {
-		t.Error("there is no scheduler: nobody holds a GPU")
-	}
-}
-
-func TestFilterSurvivesTheChangeOfColumns(t *testing.T) {
-	m := shown(t, &cluster.Snapshot{})
-	if err := m.SetFilter("failed"); err != nil {
-		t.Fatal(err)
-	}
-	m.SetSnapshot(fixture.Top())
-	if n, all := m.Counts(); n >= all {
-		t.Errorf("%d of %d rows", n, all)
 	}
 }
 

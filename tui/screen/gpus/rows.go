@@ -16,35 +16,114 @@ import (
 
 type row = cluster.GPU
 
-// columns are the table's. Without a scheduler nobody holds a GPU: processes
-// are what uses it, and there is one node only.
-func columns(e *screen.Env, alone bool) []ui.Column[row] {
-	th := e.Theme
-	by := func(of func(*row) *float64) func(a, b *row) int {
-		return func(a, b *row) int { return screen.Known(of(a), of(b)) }
+// column makes the columns that the screen of a cluster and that of one machine
+// share.
+type column struct {
+	e     *screen.Env
+	alone bool
+}
+
+func by(of func(*row) *float64) func(a, b *row) int {
+	return func(a, b *row) int { return screen.Known(of(a), of(b)) }
+}
+
+func (c column) model(drop int) ui.Column[row] {
+	return ui.Column[row]{
+		Title: "MODEL", Min: 9, Max: 16, Drop: drop, Cell: func(g *row) ui.Cell { return ui.In(c.e.Theme.Muted, screen.ShortModel(g.Model)) },
+		Compare: func(a, b *row) int { return cmp.Compare(a.Model, b.Model) },
 	}
-	name := ui.Column[row]{Title: "GPU", Min: 8, Max: 28, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Name(g)) }}
-	use := ui.Column[row]{Title: "HELD BY", Min: 16, Max: 50, Cell: func(g *row) ui.Cell { return heldBy(th, g) }, Compare: func(a, b *row) int { return cmp.Compare(heldBy(th, a).Text, heldBy(th, b).Text) }}
-	if alone {
-		name = ui.Column[row]{Title: "GPU", Min: 3, Align: ui.Right, Cell: func(g *row) ui.Cell { return ui.Txt(fmt.Sprint(g.Index)) }}
-		use = ui.Column[row]{Title: "USED BY", Min: 18, Max: 60, Cell: func(g *row) ui.Cell { return usedBy(th, g) }}
+}
+
+func (c column) state() ui.Column[row] {
+	return ui.Column[row]{
+		Title: "STATE", Min: 10, Cell: func(g *row) ui.Cell { return state(c.e.Theme, g, c.alone) },
+		Compare: func(a, b *row) int { return cmp.Compare(word(a, c.alone), word(b, c.alone)) },
 	}
-	return parts.Fade(th, []ui.Column[row]{
-		name,
-		{Title: "MODEL", Min: 9, Max: 16, Drop: 4, Cell: func(g *row) ui.Cell { return ui.In(th.Muted, screen.ShortModel(g.Model)) }, Compare: func(a, b *row) int { return cmp.Compare(a.Model, b.Model) }},
-		{Title: "STATE", Min: 10, Cell: func(g *row) ui.Cell { return state(th, g, alone) }, Compare: func(a, b *row) int { return cmp.Compare(word(a, alone), word(b, alone)) }},
-		{Title: "UTIL", Min: 14, Cell: func(g *row) ui.Cell { return parts.Meter(th, g.Util(), 8) }, Compare: by((*row).Util), Desc: true},
-		{Title: "10 MIN", Min: 12, Drop: 6, Cell: func(g *row) ui.Cell { return parts.Trend(th, g, 12) }},
-		{Title: "MEMORY", Min: 13, Align: ui.Right, Drop: 1, Cell: func(g *row) ui.Cell { return ui.Txt(memory(g)) }, Compare: by(usedBytes), Desc: true},
-		{Title: "POWER", Min: 9, Align: ui.Right, Drop: 2, Cell: func(g *row) ui.Cell { return ui.Txt(power(g, "/")) }, Compare: by(watts), Desc: true},
-		{Title: "TEMP", Min: 5, Align: ui.Right, Drop: 3, Cell: func(g *row) ui.Cell { return parts.Temp(th, g) }, Compare: by(celsius), Desc: true},
-		{Title: "SM CLOCK", Min: 15, Align: ui.Right, Drop: 8, Cell: func(g *row) ui.Cell {
-			return ui.In(th.Muted, parts.Reading(g, func(s *gpu.Sample) string { return clock(s.SMClockMHz, g.MaxSMClockMHz, "/") }))
+}
+
+func (c column) util() ui.Column[row] {
+	return ui.Column[row]{
+		Title: "UTIL", Min: 14, Cell: func(g *row) ui.Cell { return parts.Meter(c.e.Theme, g.Util(), 8) }, Compare: by((*row).Util), Desc: true,
+	}
+}
+
+func (c column) trend(title string, drop int) ui.Column[row] {
+	return ui.Column[row]{Title: title, Min: 12, Drop: drop, Cell: func(g *row) ui.Cell { return parts.Trend(c.e.Theme, g, 12) }}
+}
+
+func (c column) memory(drop int) ui.Column[row] {
+	return ui.Column[row]{
+		Title: "MEMORY", Min: 13, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell { return ui.Txt(memory(g)) }, Compare: by(usedBytes), Desc: true,
+	}
+}
+
+func (c column) power(drop int) ui.Column[row] {
+	return ui.Column[row]{
+		Title: "POWER", Min: 9, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell { return ui.Txt(power(g, "/")) }, Compare: by(watts), Desc: true,
+	}
+}
+
+func (c column) temp(drop int) ui.Column[row] {
+	return ui.Column[row]{
+		Title: "TEMP", Min: 5, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell { return parts.Temp(c.e.Theme, g) }, Compare: by(celsius), Desc: true,
+	}
+}
+
+func (c column) clock(drop int) ui.Column[row] {
+	return ui.Column[row]{Title: "SM CLOCK", Min: 15, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell {
+		return ui.In(c.e.Theme.Muted, parts.Reading(g, func(s *gpu.Sample) string { return clock(s.SMClockMHz, g.MaxSMClockMHz, "/") }))
+	}}
+}
+
+func (c column) throttle(drop int) ui.Column[row] {
+	return ui.Column[row]{Title: "THROTTLE", Min: 12, Max: 24, Drop: drop, Cell: func(g *row) ui.Cell { return throttle(c.e.Theme, g) }}
+}
+
+// fade makes old rows faint.
+func (c column) fade(cols ...ui.Column[row]) []ui.Column[row] {
+	return parts.Fade(c.e.Theme, cols, func(g *row) bool { return parts.Stale(g, c.e.Now()) })
+}
+
+// columns are those of a cluster.
+func columns(e *screen.Env) []ui.Column[row] {
+	c, th := column{e, false}, e.Theme
+	return c.fade(
+		ui.Column[row]{Title: "GPU", Min: 8, Max: 28, Ahead: true, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Name(g)) }},
+		c.model(4), c.state(), c.util(), c.trend("10 MIN", 6), c.memory(1), c.power(2), c.temp(3), c.clock(8), c.throttle(7),
+		ui.Column[row]{Title: "HELD BY", Min: 16, Max: 50, Cell: func(g *row) ui.Cell { return heldBy(th, g) }, Compare: func(a, b *row) int { return cmp.Compare(heldBy(th, a).Text, heldBy(th, b).Text) }},
+		ui.Column[row]{Title: "READING", Min: 10, Drop: 5, Cell: func(g *row) ui.Cell { return reading(e, g) }},
+	)
+}
+
+// columnsAlone are those of one machine without a scheduler: nobody holds a GPU,
+// and who uses it stands below.
+func columnsAlone(e *screen.Env) []ui.Column[row] {
+	c := column{e, true}
+	return c.fade(
+		ui.Column[row]{Title: "GPU", Min: 3, Max: 14, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Number(g)) }},
+		c.model(5), c.state(), c.util(), c.trend("TREND", 4), c.memory(0), c.power(0), c.temp(0), c.clock(3), c.throttle(1),
+		ui.Column[row]{Title: "MEM CLOCK", Min: 15, Align: ui.Right, Drop: 8, Cell: func(g *row) ui.Cell {
+			return ui.In(e.Theme.Muted, parts.Reading(g, func(s *gpu.Sample) string { return clock(s.MemClockMHz, g.MaxMemClockMHz, "/") }))
 		}},
-		{Title: "THROTTLE", Min: 12, Max: 24, Drop: 7, Cell: func(g *row) ui.Cell { return throttle(th, g) }},
-		use,
-		{Title: "READING", Min: 10, Drop: 5, Cell: func(g *row) ui.Cell { return reading(e, g) }},
-	}, func(g *row) bool { return parts.Stale(g, e.Now()) })
+		ui.Column[row]{Title: "FAN", Min: 5, Align: ui.Right, Drop: 9, Cell: func(g *row) ui.Cell {
+			return ui.In(e.Theme.Muted, parts.Reading(g, func(s *gpu.Sample) string { return ui.Percent(s.FanPercent) }))
+		}},
+		ui.Column[row]{Title: "VERDICT", Min: 16, Max: 60, Drop: 6, Cell: func(g *row) ui.Cell { return cause(e.Theme, g) }},
+	)
+}
+
+// cause is why a GPU is judged as it is; a good one needs no words.
+func cause(th *theme.Theme, g *row) ui.Cell {
+	text, _, _ := strings.Cut(g.Health.Reason, "; ")
+	switch g.Health.Verdict {
+	case gpu.VerdictUnknown:
+		return ui.In(th.Faint, ui.None)
+	case gpu.VerdictOK:
+		return ui.In(th.Muted, "ok")
+	case gpu.VerdictFailed:
+		return ui.In(th.Bad, text)
+	}
+	return ui.In(th.Warn, text)
 }
 
 // word is the one word for a GPU. A verdict that is not good stands before what
@@ -59,6 +138,8 @@ func word(g *row, alone bool) string {
 		return string(v)
 	case !alone:
 		return g.State()
+	case g.Split:
+		return "split"
 	case g.Sample == nil:
 		return "unknown"
 	}
@@ -87,23 +168,12 @@ func heldBy(th *theme.Theme, g *row) ui.Cell {
 	switch {
 	case g.Holder != nil:
 		return ui.Txt(g.Holder.Job.Namespace + "/" + g.Holder.Name)
+	case g.Split:
+		return ui.In(th.Faint, "in parts")
 	case g.Rogue():
 		return ui.In(th.Warn, processes(g.Sample))
 	}
 	return screen.Nobody(th, g)
-}
-
-func usedBy(th *theme.Theme, g *row) ui.Cell {
-	switch {
-	case g.Failed():
-		cause, _, _ := strings.Cut(g.Health.Reason, "; ")
-		return ui.In(th.Bad, cause)
-	case g.Sample == nil:
-		return ui.In(th.Faint, ui.None)
-	case len(g.Sample.Processes) == 0:
-		return ui.In(th.Faint, "nobody")
-	}
-	return ui.Txt(processes(g.Sample))
 }
 
 func processes(s *gpu.Sample) string {
@@ -183,22 +253,30 @@ func throttle(th *theme.Theme, g *row) ui.Cell {
 	st := th.Muted
 	for _, r := range g.Sample.Throttle {
 		switch r {
-		case "hw_thermal_slowdown", "sw_thermal_slowdown":
-			r, st = "heat", th.Warn
-		case "hw_power_brake_slowdown":
-			r, st = "power brake", th.Warn
-		case "sw_power_cap":
-			r = "power cap"
-		case "gpu_idle":
-			r = "idle"
-		default:
-			r = strings.ReplaceAll(r, "_", " ")
+		case "hw_thermal_slowdown", "sw_thermal_slowdown", "hw_power_brake_slowdown":
+			st = th.Warn
 		}
+		r = throttleWord(r)
 		if !slices.Contains(words, r) {
 			words = append(words, r)
 		}
 	}
 	return ui.In(st, strings.Join(words, ", "))
+}
+
+// throttleWord is a reason in a word or two.
+func throttleWord(reason string) string {
+	switch reason {
+	case "hw_thermal_slowdown", "sw_thermal_slowdown":
+		return "heat"
+	case "hw_power_brake_slowdown":
+		return "power brake"
+	case "sw_power_cap":
+		return "power cap"
+	case "gpu_idle":
+		return "idle"
+	}
+	return strings.ReplaceAll(reason, "_", " ")
 }
 
 // reading says where the numbers come from and how old they are.
@@ -210,11 +288,10 @@ func reading(e *screen.Env, g *row) ui.Cell {
 }
 
 // summary is the answer in one line.
-func (m *Model) summary(s *cluster.Snapshot) string {
-	th, f := m.Env.Theme, &s.Fleet
+func summary(th *theme.Theme, f *cluster.Fleet, tallies []tally, alone bool, w int) string {
 	segs := []ui.Seg{{Text: th.Title.Render(ui.Count(f.GPUs, "GPU"))}}
-	for _, t := range m.tallies {
-		c := state(th, t.first, m.local)
+	for _, t := range tallies {
+		c := state(th, t.first, alone)
 		glyph, _, _ := strings.Cut(c.Text, " ")
 		segs = append(segs, ui.Seg{Text: c.Style.Render(fmt.Sprintf("%s %s %s", glyph, ui.Int(t.n), t.word))})
 	}
@@ -227,7 +304,7 @@ func (m *Model) summary(s *cluster.Snapshot) string {
 	if f.HottestCelsius != nil {
 		segs = append(segs, ui.Seg{Text: label("hottest", ui.Celsius(f.HottestCelsius)), Drop: 4})
 	}
-	return ui.Segs(segs, 3, m.w-3)
+	return ui.Segs(segs, 3, w-3)
 }
 
 // tally is how many GPUs have a word; first is one of them.
@@ -248,7 +325,7 @@ func count(gpus []row, alone bool) []tally {
 		}
 		out[at].n++
 	}
-	loud := []string{"failed", "down", "degraded", "watch", "rogue", "idle", "closed", "held", "in use", "free", "unknown"}
+	loud := []string{"failed", "down", "degraded", "watch", "rogue", "idle", "closed", "held", "split", "in use", "free", "unknown"}
 	slices.SortFunc(out, func(a, b tally) int {
 		return cmp.Compare(slices.Index(loud, a.word), slices.Index(loud, b.word))
 	})

@@ -1,7 +1,8 @@
 package parts
 
 import (
-	"fmt"
+	"cmp"
+	"strconv"
 
 	"stoker/cluster"
 	"stoker/gpu"
@@ -38,8 +39,17 @@ func NewGPUs(e *screen.Env) *GPUs {
 	return ui.NewTable(th, func(g *G) gpu.UUID { return g.UUID }, Fade(th, cols, func(g *G) bool { return Stale(g, e.Now()) }))
 }
 
-// Name is a GPU as people say it: "gpu-a/3".
-func Name(g *cluster.GPU) string { return fmt.Sprintf("%s/%d", g.NodeName, g.Index) }
+// Name is a GPU as people say it: "gpu-a/3", "gpu-a/3 2g.20gb".
+func Name(g *cluster.GPU) string { return g.NodeName + "/" + Number(g) }
+
+// Number is Name without the node. Of an instance it is its device's, with the
+// profile by which it was cut out.
+func Number(g *cluster.GPU) string {
+	if g.Parent == "" {
+		return strconv.Itoa(g.Index)
+	}
+	return strconv.Itoa(g.Index) + " " + cmp.Or(g.MIGProfile, "MIG")
+}
 
 // Trend is the utilisation of the last minutes in w cells.
 func Trend(th *theme.Theme, g *cluster.GPU, w int) ui.Cell {

@@ -1,0 +1,114 @@
+package parts
+
+import (
+	"cmp"
+	"path"
+	"strconv"
+	"strings"
+
+	"stoker/cluster"
+	"stoker/cluster/facts"
+	"stoker/gpu"
+	"stoker/tui/screen"
+	"stoker/tui/theme"
+	"stoker/tui/ui"
+)
+
+// Process is one process on one GPU.
+type Process struct {
+	gpu.Process
+	GPU   *cluster.GPU
+	Owner string // the Nomad task that it belongs to, in words; empty for none
+}
+
+// ProcessKey is a process on a GPU for good: numbers are used again.
+type ProcessKey struct {
+	GPU   gpu.UUID
+	PID   int
+	Start uint64
+}
+
+// Processes is the list of them.
+type Processes = screen.List[Process, ProcessKey]
+
+// NewProcesses makes the list.
+func NewProcesses(e *screen.Env) Processes {
+	th := e.Theme
+	type P = Process
+	known := func(of func(*P) *float64) func(a, b *P) int {
+		return func(a, b *P) int { return screen.Known(of(a), of(b)) }
+	}
+	text := func(of func(*P) string) func(a, b *P) int {
+		return func(a, b *P) int { return cmp.Compare(of(a), of(b)) }
+	}
+	cols := []ui.Column[P]{
+		{Title: "GPU", Min: 3, Max: 14, Cell: func(p *P) ui.Cell { return ui.Txt(Number(p.GPU)) }, Compare: func(a, b *P) int { return cmp.Compare(a.GPU.Index, b.GPU.Index) }},
+		{Title: "PID", Min: 7, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(strconv.Itoa(p.PID)) }, Compare: func(a, b *P) int { return cmp.Compare(a.PID, b.PID) }},
+		{Title: "USER", Min: 6, Max: 12, Cell: func(p *P) ui.Cell { return unless(th, p.User) }, Compare: text(func(p *P) string { return p.User })},
+		{Title: "TYPE", Min: 4, Drop: 5, Cell: func(p *P) ui.Cell { return unless(th, p.Type) }},
+		{Title: "GPU %", Min: 5, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Percent(p.UtilPercent)) }, Compare: known(func(p *P) *float64 { return p.UtilPercent }), Desc: true},
+		{Title: "GPU MEM", Min: 9, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Bytes(p.MemoryBytes)) }, Compare: func(a, b *P) int { return cmp.Compare(a.MemoryBytes, b.MemoryBytes) }, Desc: true},
+		{Title: "CPU %", Min: 7, Align: ui.Right, Drop: 3, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Percent(p.CPUPercent)) }, Compare: known(func(p *P) *float64 { return p.CPUPercent }), Desc: true},
+		{Title: "HOST MEM", Min: 9, Align: ui.Right, Drop: 4, Cell: func(p *P) ui.Cell { return ui.Txt(ui.BytesOf(p.HostMemoryBytes)) }, Compare: func(a, b *P) int { return cmp.Compare(size(a.HostMemoryBytes), size(b.HostMemoryBytes)) }, Desc: true},
+		{Title: "NOMAD TASK", Min: 13, Max: 32, Ahead: true, Drop: 2, Cell: func(p *P) ui.Cell { return unless(th, p.Owner) }, Compare: text(func(p *P) string { return p.Owner })},
+		{Title: "COMMAND", Min: 14, Max: 240, Cell: func(p *P) ui.Cell { return ui.In(th.Muted, Command(&p.Process)) }, Compare: text(func(p *P) string { return Command(&p.Process) })},
+	}
+	cols = Fade(th, cols, func(p *P) bool { return Stale(p.GPU, e.Now()) })
+	key := func(p *P) ProcessKey { return ProcessKey{p.GPU.UUID, p.PID, p.Start} }
+	none := func(*cluster.Snapshot) string { return "" }
+	return screen.NewList(e, "processes", none, key, cols).
+		Facts("processes", func(s *cluster.Snapshot, p *P) facts.Row { return facts.ProcessRow(s, p.GPU, &p.Process) })
+}
+
+// ProcessesOf are the processes of devices, in the order of these.
+func ProcessesOf(s *cluster.Snapshot, gpus []cluster.GPU) []Process {
+	var out []Process
+	for i := range gpus {
+		list, _ := gpus[i].Processes()
+		for _, p := range list {
+			out = append(out, Process{Process: p, GPU: &gpus[i], Owner: TaskOf(s, &p)})
+		}
+	}
+	return out
+}
+
+// TaskOf is the Nomad task of a process: "llm-chat.server[1] vllm", or with the
+// ID where the allocation is not known; empty where it belongs to none.
+func TaskOf(s *cluster.Snapshot, p *gpu.Process) string {
+	if p.AllocID == "" {
+		return ""
+	}
+	name := cluster.AllocID(p.AllocID).Short()
+	if a := s.Alloc(cluster.AllocID(p.AllocID)); a != nil {
+		name = a.Name
+	}
+	if p.Task != "" {
+		name += " " + p.Task
+	}
+	return name
+}
+
+// Command is what a process runs, without the folder of the program: that is
+// in the way where there is little room.
+func Command(p *gpu.Process) string {
+	program, rest, more := strings.Cut(cmp.Or(p.Command, p.Name, "process"), " ")
+	program = path.Base(program)
+	if more {
+		program += " " + rest
+	}
+	return program
+}
+
+func unless(th *theme.Theme, text string) ui.Cell {
+	if text == "" {
+		return ui.In(th.Faint, ui.None)
+	}
+	return ui.Txt(text)
+}
+
+func size(n *uint64) uint64 {
+	if n == nil {
+		return 0
+	}
+	return *n
+}
