@@ -33,6 +33,7 @@ type Node struct {
 	StatusText  string
 	Eligible    bool
 	Draining    bool
+	Alone       bool // no scheduler knows it: its GPUs are neither held nor offered
 	CPUMHz      int
 	MemoryMB    int
 	Devices     []NodeDevice // the GPUs that the node offers to the scheduler

@@ -70,6 +70,7 @@ type GPU struct {
 	NodeName string
 	NodeUp   bool
 	NodeOpen bool // the node takes new work
+	Alone    bool // its node has no scheduler: nobody holds or offers it
 	Claims   bool // it is known which allocations there are, so no Holder means that nobody holds it
 	gpu.Device
 	Sample *gpu.Sample // nil until a source reported
@@ -92,7 +93,8 @@ type GPU struct {
 
 // State is the one word for a GPU: down (its node is), failed, split (into MIG
 // instances), rogue, idle, held, free, closed (nobody holds it, and nobody can
-// be given it) or unknown, while it is not known who holds what.
+// be given it) or unknown, while it is not known who holds what. On a machine
+// alone it is in use or free, by what runs on it.
 func (g *GPU) State() string {
 	switch {
 	case !g.NodeUp:
@@ -101,6 +103,8 @@ func (g *GPU) State() string {
 		return "failed"
 	case g.Split:
 		return "split"
+	case g.Alone:
+		return g.use()
 	case g.Rogue():
 		return "rogue"
 	case g.Idle():
@@ -113,6 +117,17 @@ func (g *GPU) State() string {
 		return "free"
 	}
 	return "closed"
+}
+
+// use is what runs on a device that no scheduler gives away.
+func (g *GPU) use() string {
+	switch u := g.Util(); {
+	case g.Sample == nil:
+		return "unknown"
+	case len(g.Sample.Processes) > 0 || u != nil && *u >= busyPercent:
+		return "in use"
+	}
+	return "free"
 }
 
 // Free reports a device that the scheduler can place work on now: nobody holds

@@ -10,6 +10,7 @@ import (
 	"stoker/cluster"
 	"stoker/cluster/contexts"
 	"stoker/cluster/facts"
+	"stoker/gpu"
 	"stoker/jobs/action"
 	"stoker/jobs/pack"
 )
@@ -57,8 +58,11 @@ type Session struct {
 	Logs    func(ctx context.Context, req cluster.LogRequest, emit func(cluster.LogLine)) error
 	// Rotate makes a new version of a Transit key, with its audit line; nil without a Vault.
 	Rotate func(ctx context.Context, key string) error
-	Ping   func(ctx context.Context) error // whether Nomad answers, as an error with a kind
-	Close  func()
+	// Kill ends a process of this machine, which is on some devices; force does
+	// not ask it. nil where the processes are another machine's.
+	Kill  func(ctx context.Context, p gpu.Process, on []gpu.UUID, force bool) error
+	Ping  func(ctx context.Context) error // whether Nomad answers, as an error with a kind
+	Close func()
 }
 
 // Wait returns the first snapshot for which done holds, or the latest when

@@ -117,18 +117,43 @@ func answered(s *cluster.Snapshot) bool {
 	return s.Source("nomad") != nil && !slices.ContainsFunc(s.Sources, func(src cluster.SourceStatus) bool { return src.State == cluster.SourceStarting })
 }
 
-// Once prints the rows of a session that is this machine alone, once they came.
-func (a *App) Once(ctx context.Context, s *Session, view, format string) error {
-	v, ok := facts.Find(view)
-	if !ok || !slices.Contains(formats, format) {
-		return usage("unknown output format %q", format).hint("one of " + strings.Join(formats, ", "))
+// OnceOptions say what Once prints.
+type OnceOptions struct {
+	View, Format, Filter string
+	Ready                func(*cluster.Snapshot) bool // all is there that is to be printed
+	Every                time.Duration                // between two readings: so much longer is waited
+}
+
+// Check says what is wrong with the options, before anything is read.
+func (o *OnceOptions) Check() error {
+	_, _, err := o.rows()
+	return err
+}
+
+func (o *OnceOptions) rows() (*facts.View, *facts.Filter, error) {
+	v, ok := facts.Find(o.View)
+	if !ok {
+		return nil, nil, usage("there is no %q to print", o.View)
 	}
-	snap, ok := s.Wait(ctx, settleFor, func(s *cluster.Snapshot) bool { return len(s.GPUs) > 0 && s.GPUs[0].Sample != nil })
-	if err := write(a.Out, format, v.Columns, selected(v, &facts.Filter{}, snap), a.Now()); err != nil {
+	if !slices.Contains(formats, o.Format) {
+		return nil, nil, usage("unknown output format %q", o.Format).hint("one of " + strings.Join(formats, ", "))
+	}
+	f, err := facts.CompileFilter(o.Filter, v)
+	return v, f, err
+}
+
+// Once prints the rows of a session that is this machine alone, once they came.
+func (a *App) Once(ctx context.Context, s *Session, o OnceOptions) error {
+	v, f, err := o.rows()
+	if err != nil {
+		return err
+	}
+	snap, ok := s.Wait(ctx, settleFor+o.Every, o.Ready)
+	if err := write(a.Out, o.Format, v.Columns, selected(v, f, snap), a.Now()); err != nil {
 		return err
 	}
 	if !ok {
-		return &partial{errors.New("no reading came in time")}
+		return &partial{errors.New("no reading came in time" + facts.Failures(snap))}
 	}
 	return nil
 }

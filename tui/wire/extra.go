@@ -12,7 +12,7 @@ import (
 func extra(sys contexts.System, app *cli.App, redactor *secrets.Redactor) []*cobra.Command {
 	k := newSealKit(sys, app, redactor)
 	return []*cobra.Command{
-		labCommand(sys, app), demoCommand(sys, app), agentCommand(sys, app, redactor), exportCommand(app, redactor), topCommand(sys, app),
+		labCommand(sys, app), demoCommand(sys, app), agentCommand(sys, app, redactor), exportCommand(app, redactor), topCommand(sys, app, redactor),
 		runCommand(app), k.sealCommand(), k.openCommand(), k.verifyCommand(), k.rewrapCommand(), k.wipeCommand(),
 	}
 }

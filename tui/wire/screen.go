@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"stoker/cluster"
+	"stoker/gpu"
 	"stoker/scenarios/library"
 	"stoker/tui"
 	"stoker/tui/cli"
@@ -44,6 +45,9 @@ func screenConfig(s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder
 	if s.Packs != nil {
 		cfg.Packs = s.Packs.List
 	}
+	if s.Kill != nil {
+		cfg.Killer = killer(s.Kill)
+	}
 	if s.Rotate != nil {
 		cfg.Keys = rotator(s.Rotate)
 	}
@@ -63,3 +67,11 @@ type rotator func(ctx context.Context, key string) error
 
 // RotateKey makes a new version of a key.
 func (f rotator) RotateKey(ctx context.Context, key string) error { return f(ctx, key) }
+
+// killer lets a function be what the screen of one machine ends processes with.
+type killer func(ctx context.Context, p gpu.Process, on []gpu.UUID, force bool) error
+
+// Kill ends a process.
+func (f killer) Kill(ctx context.Context, p gpu.Process, on []gpu.UUID, force bool) error {
+	return f(ctx, p, on, force)
+}

@@ -3,6 +3,11 @@ package wire
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,40 +15,85 @@ import (
 
 	"stoker/cluster"
 	"stoker/cluster/contexts"
+	"stoker/cluster/facts"
+	"stoker/gpu"
+	"stoker/gpu/proc"
 	"stoker/gpu/source"
 	"stoker/jobs/action"
+	"stoker/secrets"
 	"stoker/tui/cli"
+	"stoker/tui/ui"
 )
 
 type topOptions struct {
 	sim      string
 	once     bool
-	format   string
-	interval time.Duration
+	readOnly bool
+	rows     cli.OnceOptions
+	interval seconds
 }
 
-func topCommand(sys contexts.System, app *cli.App) *cobra.Command {
-	var o topOptions
-	cmd := &cobra.Command{
-		Use: "top", Short: "This machine's GPUs, live; needs no cluster",
-		Long: `This machine's GPUs, live, read through NVML. It needs no cluster.
+// seconds is a flag that takes a number of seconds, or a duration.
+type seconds time.Duration
 
-With --once it reads once and prints, as stoker get gpus does.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.interval < 100*time.Millisecond {
-				return cli.Usage("-d %s is below 100ms", o.interval)
+// Set implements pflag.Value.
+func (s *seconds) Set(text string) error {
+	if n, err := strconv.ParseFloat(text, 64); err == nil {
+		*s = seconds(n * float64(time.Second))
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	*s = seconds(d)
+	return err
+}
+
+func (s *seconds) String() string { return time.Duration(*s).String() }
+
+// Type implements pflag.Value.
+func (s *seconds) Type() string { return "seconds" }
+
+func topCommand(sys contexts.System, app *cli.App, redactor *secrets.Redactor) *cobra.Command {
+	o := topOptions{interval: seconds(time.Second)}
+	cmd := &cobra.Command{
+		Use: "top [gpus|processes]", Short: "This machine's GPUs and the processes on them, live; needs no cluster",
+		Long: `This machine's GPUs, their last minutes and the processes on them, live, read through
+NVML. It needs no cluster.
+
+With --once it prints the GPUs, or the processes, as stoker get does. It reads twice
+for that, -d apart: rates and shares are between two readings.`,
+		Example: `  stoker top -d 0.5
+  stoker top --once -o json
+  stoker top processes --once -o csv`,
+		ValidArgs: []string{"gpus", "processes"},
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 || len(args) == 1 && !slices.Contains(cmd.ValidArgs, args[0]) {
+				return cli.Usage("stoker top takes gpus or processes, with --once")
 			}
-			if !o.once && !app.Terminal {
-				return cli.Usage("the screen needs a terminal: add --once to read once")
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.rows.View = "gpus"
+			if len(args) > 0 {
+				o.rows.View = args[0]
 			}
-			return top(cmd.Context(), app, o)
+			interval := time.Duration(o.interval)
+			switch {
+			case interval < 100*time.Millisecond:
+				return cli.Usage("-d %s is below 100ms", interval)
+			case len(args) > 0 && !o.once:
+				return cli.Usage("the screen shows GPUs and processes: %s is for --once", args[0])
+			case !o.once && !app.Terminal:
+				return cli.Usage("the screen needs a terminal: add --once to print once")
+			}
+			o.readOnly, _ = cmd.Flags().GetBool("read-only")
+			return top(cmd.Context(), sys, app, redactor, o)
 		},
 	}
 	cmd.Flags().StringVar(&o.sim, "sim", "", "folder of simulated GPUs, instead of the hardware")
-	cmd.Flags().BoolVar(&o.once, "once", false, "read once, print and end")
-	cmd.Flags().StringVarP(&o.format, "output", "o", "table", "with --once: table, wide, json, yaml or csv")
-	cmd.Flags().DurationVarP(&o.interval, "delay", "d", time.Second, "time between two readings, from 100ms")
+	cmd.Flags().BoolVar(&o.once, "once", false, "print once and end")
+	cmd.Flags().StringVarP(&o.rows.Format, "output", "o", "table", "with --once: table, wide, json, yaml or csv")
+	cmd.Flags().StringVar(&o.rows.Filter, "filter", "", "with --once: which rows, as for stoker get")
+	cmd.Flags().VarP(&o.interval, "delay", "d", "time between two readings, from 0.1")
 	return cmd
 }
 
@@ -52,37 +102,90 @@ const localNode cluster.NodeID = "local"
 
 // top feeds this machine's readings to the same Feed that a cluster's go to, as
 // the one node of a cluster called local: every line above is the same.
-func top(ctx context.Context, app *cli.App, o topOptions) error {
+func top(ctx context.Context, sys contexts.System, app *cli.App, redactor *secrets.Redactor, o topOptions) error {
+	if err := o.rows.Check(); err != nil {
+		return err
+	}
 	reader, err := openNVML(o.sim, string(localNode))
 	if err != nil {
 		return err
 	}
 	place := cluster.Place{Cluster: "local"}
-	feed := cluster.NewFeed(place, time.Now)
+	interval := time.Duration(o.interval)
+	feed := cluster.NewFeed(place, time.Now, cluster.HistoryStep(interval))
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	defer func() { cancel(); _ = g.Wait() }()
 	g.Go(func() error { return feed.Run(gctx) })
-	node := cluster.Node{Place: place, ID: localNode, Name: hostname(), Status: cluster.NodeReady, Eligible: true, ModifyIndex: 1}
+	node := cluster.Node{Place: place, ID: localNode, Name: hostname(), Status: cluster.NodeReady, Eligible: true, Alone: true, ModifyIndex: 1}
 	feed.Scheduler(cluster.Update{Lists: cluster.SetAll, Index: 1, Nodes: []cluster.Node{node}})
 	feed.Source(cluster.SourceStatus{Name: "nvml", State: cluster.SourceStarting})
-	local := source.Local(reader, o.interval, time.Now)
+	procs := proc.Options{Arguments: true} // as ps tells everyone here
+	if _, err := os.Stat(dockerSocket); err == nil {
+		procs.Engine = proc.NewEngine(dockerSocket, time.Now, slog.New(slog.DiscardHandler))
+		g.Go(func() error { procs.Engine.Run(gctx); return nil })
+	}
+	local := source.Local(&attributed{reader, proc.New(procs)}, interval, time.Now)
 	g.Go(func() error {
 		return local.Run(gctx, feed.GPUs, func(s source.Status) { feed.Source(localStatus(s)) })
 	})
+	audit := auditFile(sys, "local", redactor)
+	defer func() { _ = audit.Close() }()
 	s := &cli.Session{
 		Context: contexts.Context{Name: "local", Configured: true}, Feed: feed, Local: true,
-		Actions: &action.Runner{ReadOnly: true, Now: time.Now},
+		Actions: &action.Runner{ReadOnly: o.readOnly, Now: time.Now},
 		Ping:    func(context.Context) error { return nil },
 		Logs: func(context.Context, cluster.LogRequest, func(cluster.LogLine)) error {
 			return errors.New("there are no jobs here")
 		},
+		Kill:  kill(audit, o.sim != "" || proc.SeesHost("/proc")),
 		Close: cancel,
 	}
-	if o.once {
-		return app.Once(ctx, s, "gpus", o.format)
+	if !o.once {
+		return app.Screen(ctx, s, cli.ScreenOptions{Start: "gpus"})
 	}
-	return app.Screen(ctx, s, cli.ScreenOptions{Start: "gpus"})
+	o.rows.Ready, o.rows.Every = secondReading(), interval
+	err = app.Once(ctx, s, o.rows)
+	if text := facts.Lacks(feed.Latest()); text != "" {
+		fmt.Fprintln(app.Err, "stoker:", ui.Clean(text))
+	}
+	return err
+}
+
+// secondReading holds from the second reading on that came, or when there is
+// nothing to read.
+func secondReading() func(*cluster.Snapshot) bool {
+	var first time.Time
+	return func(s *cluster.Snapshot) bool {
+		src := s.Source("nvml")
+		if src == nil || src.State != cluster.SourceLive {
+			return false
+		}
+		var last time.Time
+		for i := range s.GPUs {
+			if at := s.GPUs[i].AsOf(); at.After(last) {
+				last = at
+			}
+		}
+		if first.IsZero() {
+			first = last
+		}
+		return len(s.GPUs) == 0 || last.After(first)
+	}
+}
+
+// attributed is a sampler whose processes say who they are.
+type attributed struct {
+	source.Sampler
+	procs *proc.Attributor
+}
+
+// Read reads, and fills in whose the processes are.
+func (a *attributed) Read(now time.Time) (gpu.Batch, error) {
+	b, err := a.Sampler.Read(now)
+	b.Samples = slices.Clone(b.Samples) // the sampler may have kept its own
+	a.procs.Fill(b.Samples)
+	return b, err
 }
 
 func localStatus(s source.Status) cluster.SourceStatus {

@@ -116,10 +116,18 @@ func (d *detail) powers(g *cluster.GPU, s *gpu.Sample) []parts.Fact {
 		out = append(out, f)
 	}
 	if s.EnergyJoules != nil {
-		kwh := *s.EnergyJoules / 3.6e6
-		out = append(out, parts.F("energy since the driver was loaded", ui.Num(&kwh, 1, "kWh")))
+		out = append(out, parts.F("energy since the driver was loaded", energy(*s.EnergyJoules)))
 	}
 	return out
+}
+
+func energy(joules float64) string {
+	wh := joules / 3600
+	if wh < 1000 {
+		return ui.Num(&wh, 0, "Wh")
+	}
+	kwh := wh / 1000
+	return ui.Num(&kwh, 1, "kWh")
 }
 
 func (d *detail) memories(g *cluster.GPU, s *gpu.Sample, more *gpu.Detail) []parts.Fact {

@@ -37,6 +37,7 @@ func (d *detail) draw() {
 	above := append(d.identity(g), d.verdict(g)...)
 	above = append(above, d.use(g)...)
 	below := append(d.counters(g), d.timeline(g)...)
+	below = append(below, d.lacks(g)...)
 	roomy := d.H >= len(above)+len(below)+10
 	if roomy {
 		above, below = append(above, ""), append([]string{""}, below...)
@@ -47,7 +48,7 @@ func (d *detail) draw() {
 
 func (d *detail) identity(g *cluster.GPU) []string {
 	th, now := d.Env.Theme, d.Env.Now()
-	st := state(th, g, local(d.Snap))
+	st := state(th, g)
 	from := "no reading yet"
 	if g.Sample != nil {
 		from = "read by " + g.Source + ", " + ui.Ago(g.AsOf(), now)
@@ -62,10 +63,17 @@ func (d *detail) identity(g *cluster.GPU) []string {
 		parts.F("CUDA", g.CUDA), parts.F("compute mode", strings.ReplaceAll(g.ComputeMode, "_", " ")),
 		parts.F("persistence", onOff(g.Persistence)), parts.F("ECC", onOff(g.ECC)), parts.F("MIG", mig(g)),
 	}, d.W)...)
-	if len(g.Lacks) > 0 {
-		out = append(out, parts.Text(th, "lacks", strings.Join(g.Lacks, ", ")+": the driver's library is without, and what they tell is unknown", th.Muted, d.W, 3)...)
-	}
 	return append(out, parts.Text(th, "note", old(g, now), th.Warn, d.W, 2)...)
+}
+
+// lacks names what the driver's library is without: it explains numbers that are
+// unknown.
+func (d *detail) lacks(g *cluster.GPU) []string {
+	if len(g.Lacks) == 0 {
+		return nil
+	}
+	text := strings.Join(g.Lacks, ", ") + ": the driver's library is without, and what they tell is unknown"
+	return parts.Text(d.Env.Theme, "lacks", text, d.Env.Theme.Muted, d.W, 4)
 }
 
 // old says why the numbers are history; empty when they are not.
@@ -108,7 +116,7 @@ func (d *detail) verdict(g *cluster.GPU) []string {
 		facts = append(facts, parts.Fact{Value: "open to the scheduler", Style: th.Muted})
 	case g.Split:
 		facts = append(facts, parts.Fact{Value: "its instances are what is held and free", Style: th.Muted})
-	case !g.Known && !local(d.Snap):
+	case !g.Known && !g.Alone:
 		facts = append(facts, parts.Fact{Value: "the node does not offer it to the scheduler", Style: th.Warn})
 	}
 	out := parts.Facts(th, "verdict", facts, d.W)
@@ -158,7 +166,7 @@ func (d *detail) use(g *cluster.GPU) []string {
 			{Value: th.G.Enter, Style: th.Key},
 			parts.F("task", h.Task), parts.F("alloc", h.Alloc.Short()), parts.F("for", ui.Age(h.Since, d.Env.Now())),
 		}, d.W)
-	case !local(d.Snap) && !g.Split:
+	case !g.Alone && !g.Split:
 		out = parts.Facts(th, "held by", []parts.Fact{{Value: screen.Nobody(th, g).Text, Style: th.Muted}}, d.W)
 	}
 	if g.Sample == nil {

@@ -23,7 +23,7 @@ type Model struct {
 // New makes the screen.
 func New(e *screen.Env) *Model {
 	m := &Model{}
-	m.List = newList(e, columns(e), func(s *cluster.Snapshot) string { return summary(e.Theme, &s.Fleet, m.tallies, false, m.w) })
+	m.List = newList(e, columns(e), func(s *cluster.Snapshot) string { return summary(e.Theme, &s.Fleet, m.tallies, m.w) })
 	return m
 }
 
@@ -43,16 +43,11 @@ func (m *Model) SetSize(w, h int) {
 
 // SetSnapshot implements screen.Screen.
 func (m *Model) SetSnapshot(s *cluster.Snapshot) {
-	m.tallies = count(s.GPUs, false)
+	m.tallies = count(s.GPUs)
 	m.Fill(s, s.GPUs)
 	if m.detail != nil {
 		m.detail.SetSnapshot(s)
 	}
-}
-
-// local reports a snapshot of one machine without a scheduler.
-func local(s *cluster.Snapshot) bool {
-	return s.Source("nvml") != nil && screen.Source(s, "nomad").All == 0
 }
 
 // Update implements screen.Screen.

@@ -17,16 +17,10 @@ import (
 
 // Killer ends processes of this machine, and keeps a record of it.
 type Killer interface {
-	// Kill asks the process to end, or with force ends it. It fails when the
-	// process has ended, also where another has its number now.
-	Kill(ctx context.Context, v Victim, force bool) error
-}
-
-// Victim is a process with what it holds.
-type Victim struct {
-	gpu.Process
-	GPUs        []gpu.UUID
-	MemoryBytes uint64 // on all of them
+	// Kill asks a process to end, or with force ends it. Its memory is that on all
+	// the devices that it is on. It fails when the process has ended, also where
+	// another has its number now.
+	Kill(ctx context.Context, p gpu.Process, on []gpu.UUID, force bool) error
 }
 
 // end asks before the process under the cursor is ended.
@@ -46,14 +40,17 @@ func (t *Top) end() tea.Cmd {
 }
 
 func (t *Top) question(p *parts.Process) screen.QuestionMsg {
-	v := Victim{Process: p.Process}
+	victim := p.Process
+	victim.MemoryBytes = 0
+	var devices []gpu.UUID
 	var on []string
 	for i := range t.Snap.GPUs {
 		g := &t.Snap.GPUs[i]
 		list, _ := g.Processes()
 		for _, o := range list {
 			if o.PID == p.PID && o.Start == p.Start {
-				v.GPUs, v.MemoryBytes, on = append(v.GPUs, g.UUID), v.MemoryBytes+o.MemoryBytes, append(on, parts.Number(g))
+				devices, on = append(devices, g.UUID), append(on, parts.Number(g))
+				victim.MemoryBytes += o.MemoryBytes
 			}
 		}
 	}
@@ -61,7 +58,7 @@ func (t *Top) question(p *parts.Process) screen.QuestionMsg {
 	if len(on) > 1 {
 		word = "GPUs"
 	}
-	holds := fmt.Sprintf("holds %s on %s %s", ui.Bytes(v.MemoryBytes), word, strings.Join(on, ", "))
+	holds := fmt.Sprintf("holds %s on %s %s", ui.Bytes(victim.MemoryBytes), word, strings.Join(on, ", "))
 	if p.User != "" {
 		holds = "user " + p.User + ", " + holds
 	}
@@ -77,10 +74,10 @@ func (t *Top) question(p *parts.Process) screen.QuestionMsg {
 	}
 	do := func(force bool, signal string) func(context.Context) (string, error) {
 		return func(ctx context.Context) (string, error) {
-			if err := t.killer.Kill(ctx, v, force); err != nil {
+			if err := t.killer.Kill(ctx, victim, devices, force); err != nil {
 				return "", err
 			}
-			return fmt.Sprintf("process %d got %s", v.PID, signal), nil
+			return fmt.Sprintf("process %d got %s", victim.PID, signal), nil
 		}
 	}
 	q.Choices = []screen.Choice{

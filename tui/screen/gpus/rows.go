@@ -18,10 +18,7 @@ type row = cluster.GPU
 
 // column makes the columns that the screen of a cluster and that of one machine
 // share.
-type column struct {
-	e     *screen.Env
-	alone bool
-}
+type column struct{ e *screen.Env }
 
 func by(of func(*row) *float64) func(a, b *row) int {
 	return func(a, b *row) int { return screen.Known(of(a), of(b)) }
@@ -36,8 +33,8 @@ func (c column) model(drop int) ui.Column[row] {
 
 func (c column) state() ui.Column[row] {
 	return ui.Column[row]{
-		Title: "STATE", Min: 10, Cell: func(g *row) ui.Cell { return state(c.e.Theme, g, c.alone) },
-		Compare: func(a, b *row) int { return cmp.Compare(word(a, c.alone), word(b, c.alone)) },
+		Title: "STATE", Min: 10, Cell: func(g *row) ui.Cell { return state(c.e.Theme, g) },
+		Compare: func(a, b *row) int { return cmp.Compare(word(a), word(b)) },
 	}
 }
 
@@ -86,7 +83,7 @@ func (c column) fade(cols ...ui.Column[row]) []ui.Column[row] {
 
 // columns are those of a cluster.
 func columns(e *screen.Env) []ui.Column[row] {
-	c, th := column{e, false}, e.Theme
+	c, th := column{e}, e.Theme
 	return c.fade(
 		ui.Column[row]{Title: "GPU", Min: 8, Max: 28, Ahead: true, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Name(g)) }},
 		c.model(4), c.state(), c.util(), c.trend("10 MIN", 6), c.memory(1), c.power(2), c.temp(3), c.clock(8), c.throttle(7),
@@ -98,7 +95,7 @@ func columns(e *screen.Env) []ui.Column[row] {
 // columnsAlone are those of one machine without a scheduler: nobody holds a GPU,
 // and who uses it stands below.
 func columnsAlone(e *screen.Env) []ui.Column[row] {
-	c := column{e, true}
+	c := column{e}
 	return c.fade(
 		ui.Column[row]{Title: "GPU", Min: 3, Max: 14, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Number(g)) }},
 		c.model(5), c.state(), c.util(), c.trend("TREND", 4), c.memory(0), c.power(0), c.temp(0), c.clock(3), c.throttle(1),
@@ -127,31 +124,18 @@ func cause(th *theme.Theme, g *row) ui.Cell {
 }
 
 // word is the one word for a GPU. A verdict that is not good stands before what
-// the scheduler does with the GPU; where there is no scheduler (alone), what
-// uses it decides.
-func word(g *row, alone bool) string {
+// the scheduler does with the GPU, or what uses it.
+func word(g *row) string {
 	v := g.Health.Verdict
-	switch {
-	case !g.NodeUp || g.Failed():
-		return g.State()
-	case v == gpu.VerdictDegraded || v == gpu.VerdictWatch:
+	if g.NodeUp && !g.Failed() && (v == gpu.VerdictDegraded || v == gpu.VerdictWatch) {
 		return string(v)
-	case !alone:
-		return g.State()
-	case g.Split:
-		return "split"
-	case g.Sample == nil:
-		return "unknown"
 	}
-	if u := g.Util(); len(g.Sample.Processes) > 0 || u != nil && *u >= 1 {
-		return "in use"
-	}
-	return "free"
+	return g.State()
 }
 
 // state is a GPU's word with its glyph and style.
-func state(th *theme.Theme, g *row, alone bool) ui.Cell {
-	switch w := word(g, alone); w {
+func state(th *theme.Theme, g *row) ui.Cell {
+	switch w := word(g); w {
 	case "degraded", "watch":
 		return ui.In(th.Warn, th.G.Warn+" "+w)
 	case "unknown":
@@ -288,10 +272,10 @@ func reading(e *screen.Env, g *row) ui.Cell {
 }
 
 // summary is the answer in one line.
-func summary(th *theme.Theme, f *cluster.Fleet, tallies []tally, alone bool, w int) string {
+func summary(th *theme.Theme, f *cluster.Fleet, tallies []tally, w int) string {
 	segs := []ui.Seg{{Text: th.Title.Render(ui.Count(f.GPUs, "GPU"))}}
 	for _, t := range tallies {
-		c := state(th, t.first, alone)
+		c := state(th, t.first)
 		glyph, _, _ := strings.Cut(c.Text, " ")
 		segs = append(segs, ui.Seg{Text: c.Style.Render(fmt.Sprintf("%s %s %s", glyph, ui.Int(t.n), t.word))})
 	}
@@ -315,10 +299,10 @@ type tally struct {
 }
 
 // count counts the GPUs by their word, what is wrong first.
-func count(gpus []row, alone bool) []tally {
+func count(gpus []row) []tally {
 	var out []tally
 	for i := range gpus {
-		w := word(&gpus[i], alone)
+		w := word(&gpus[i])
 		at := slices.IndexFunc(out, func(t tally) bool { return t.word == w })
 		if at < 0 {
 			at, out = len(out), append(out, tally{word: w, first: &gpus[i]})

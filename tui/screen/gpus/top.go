@@ -39,10 +39,9 @@ func NewTop(e *screen.Env, killer Killer) *Top {
 type heights struct{ gpus, charts, procs int }
 
 // share gives lines to the parts: all GPUs first, then processes down to three,
-// then charts, and what is left to the processes. columns is how many charts
-// stand beside each other, and charts how many there are at most.
-func share(h, gpus, procs int) heights {
-	const summary, gap, title, least, chartsLeast, chartsMost = 1, 1, 1, 4, 4, 15
+// then charts as high as most, and what is left to the processes.
+func share(h, gpus, procs, most int) heights {
+	const summary, gap, title, least, chartsLeast = 1, 1, 1, 4, 4
 	if h >= roomy {
 		h -= 3 * gap
 	}
@@ -50,7 +49,7 @@ func share(h, gpus, procs int) heights {
 	out := heights{gpus: min(gpus+1, max(left-least, 2))}
 	left -= out.gpus
 	want := max(procs, 1) + 1
-	if out.charts = min(left-want, chartsMost); out.charts < chartsLeast {
+	if out.charts = min(left-want, most); out.charts < chartsLeast {
 		out.charts = 0
 		if left-chartsLeast >= least {
 			out.charts = chartsLeast
@@ -59,6 +58,21 @@ func share(h, gpus, procs int) heights {
 	out.procs = max(left-out.charts, 0)
 	return out
 }
+
+func (t *Top) share() heights {
+	most := 10 // one row of charts
+	if t.w >= twoByTwo && t.w < allBeside {
+		most = 15
+	}
+	return share(t.h, t.List.All(), t.procs.All(), most)
+}
+
+// The widths from which the four charts stand two by two, and all beside each
+// other. Below, two of them stand alone.
+const (
+	twoByTwo  = 100
+	allBeside = 150
+)
 
 // roomy is the height from which a blank line stands between the parts.
 const roomy = 30
@@ -73,17 +87,17 @@ func (t *Top) SetSize(w, h int) {
 }
 
 func (t *Top) arrange() {
-	t.rows = share(t.h, t.List.All(), t.procs.All())
+	t.rows = t.share()
 	t.Table.SetSize(t.w, t.rows.gpus)
 	t.procs.Table.SetSize(t.w, t.rows.procs)
 }
 
 // SetSnapshot implements screen.Screen.
 func (t *Top) SetSnapshot(s *cluster.Snapshot) {
-	t.tallies = count(s.GPUs, true)
+	t.tallies = count(s.GPUs)
 	t.Fill(s, s.GPUs)
 	t.procs.Fill(s, parts.ProcessesOf(s, s.GPUs))
-	if share(t.h, t.List.All(), t.procs.All()) != t.rows {
+	if t.share() != t.rows {
 		t.arrange()
 	}
 	if t.detail != nil {
@@ -226,7 +240,7 @@ func (t *Top) View() string {
 		}
 		return lines
 	}
-	lines := gap([]string{"  " + summary(th, &t.Snap.Fleet, t.tallies, true, t.w)})
+	lines := gap([]string{"  " + summary(th, &t.Snap.Fleet, t.tallies, t.w)})
 	gpus := t.Table.ViewLines(!t.lower)
 	if t.Shown() == 0 {
 		gpus = []string{gpus[0], "  " + th.Muted.Render("no GPUs match the filter")}
@@ -299,16 +313,12 @@ func (t *Top) charts() []string {
 	list[0].Name = name + " " + list[0].Name
 	columns := 2
 	switch {
-	case t.w >= 150:
+	case t.w >= allBeside:
 		columns = 4
-	case t.w < 100 || t.rows.charts < 11: // two high ones say more than four flat ones
+	case t.w < twoByTwo || t.rows.charts < 11: // two high ones say more than four flat ones
 		list = []parts.Chart{list[0], list[3]}
 	}
-	high := t.rows.charts
-	if columns == 4 || len(list) == 2 {
-		high = min(high, 10)
-	}
-	out := grid(th, list, columns, from(past), t.w, high)
+	out := grid(th, list, columns, from(past), t.w, t.rows.charts)
 	for len(out) < t.rows.charts {
 		out = append(out, "")
 	}

@@ -19,13 +19,14 @@ import (
 
 // killer notes what it was asked for.
 type killer struct {
-	victims []Victim
+	victims []gpu.Process
+	on      [][]gpu.UUID
 	forced  []bool
 	err     error
 }
 
-func (k *killer) Kill(_ context.Context, v Victim, force bool) error {
-	k.victims, k.forced = append(k.victims, v), append(k.forced, force)
+func (k *killer) Kill(_ context.Context, p gpu.Process, on []gpu.UUID, force bool) error {
+	k.victims, k.on, k.forced = append(k.victims, p), append(k.on, on), append(k.forced, force)
 	return k.err
 }
 
@@ -61,7 +62,7 @@ func TestShare(t *testing.T) {
 		{45, 8, 6, heights{9, 15, 16}},
 		{5, 8, 6, heights{2, 0, 1}},
 	} {
-		if d := cmp.Diff(c.want, share(c.h, c.gpus, c.procs), cmp.AllowUnexported(heights{})); d != "" {
+		if d := cmp.Diff(c.want, share(c.h, c.gpus, c.procs, 15), cmp.AllowUnexported(heights{})); d != "" {
 			t.Errorf("%d lines, %d GPUs, %d processes: %s", c.h, c.gpus, c.procs, d)
 		}
 	}
@@ -134,7 +135,7 @@ func TestEndProcessOnTwoGPUs(t *testing.T) {
 		t.Errorf("it is nobody's task: %v", q.Warnings)
 	}
 	_, _ = q.Choices[0].Do(t.Context())
-	if d := cmp.Diff([]gpu.UUID{s.GPUs[1].UUID, s.GPUs[2].UUID}, k.victims[0].GPUs, cmpopts.EquateEmpty()); d != "" {
+	if d := cmp.Diff([]gpu.UUID{s.GPUs[1].UUID, s.GPUs[2].UUID}, k.on[0]); d != "" {
 		t.Error(d)
 	}
 }
