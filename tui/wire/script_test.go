@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"stoker":   func() { os.Exit(Main("v0.0.0-test", os.Args[1:])) },
 		"gpu-task": gpuTask,
+		"burn":     burn,
 	})
 }
 
