@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -146,10 +147,15 @@ func top(ctx context.Context, sys contexts.System, app *cli.App, redactor *secre
 	}
 	o.rows.Ready, o.rows.Every = secondReading(), interval
 	err = app.Once(ctx, s, o.rows)
-	if text := facts.Lacks(feed.Latest()); text != "" {
-		fmt.Fprintln(app.Err, "stoker:", ui.Clean(text))
-	}
+	warnLacks(app.Err, feed.Latest())
 	return err
+}
+
+// warnLacks says why some of what was printed is unknown, if it is for that.
+func warnLacks(w io.Writer, s *cluster.Snapshot) {
+	if text := facts.Lacks(s); text != "" {
+		fmt.Fprintln(w, "stoker:", ui.Clean(text))
+	}
 }
 
 // secondReading holds from the second reading on that came, or when there is

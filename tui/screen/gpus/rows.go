@@ -98,7 +98,7 @@ func columnsAlone(e *screen.Env) []ui.Column[row] {
 	c := column{e}
 	return c.fade(
 		ui.Column[row]{Title: "GPU", Min: 3, Max: 14, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Number(g)) }},
-		c.model(5), c.state(), c.util(), c.trend("TREND", 4), c.memory(0), c.power(0), c.temp(0), c.clock(3), c.throttle(1),
+		c.model(4), c.state(), c.util(), c.trend("TREND", 7), c.memory(0), c.power(0), c.temp(0), c.clock(3), c.throttle(1),
 		ui.Column[row]{Title: "MEM CLOCK", Min: 15, Align: ui.Right, Drop: 8, Cell: func(g *row) ui.Cell {
 			return ui.In(e.Theme.Muted, parts.Reading(g, func(s *gpu.Sample) string { return clock(s.MemClockMHz, g.MaxMemClockMHz, "/") }))
 		}},

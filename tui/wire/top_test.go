@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"stoker/cluster"
 	"stoker/gpu"
 	"stoker/gpu/proc"
 	"stoker/gpu/sim"
@@ -229,5 +230,45 @@ func TestDelay(t *testing.T) {
 	}
 	if err := new(seconds).Set("soon"); err == nil {
 		t.Error("soon is no time")
+	}
+}
+
+// TestWarnLacks: an old driver is a warning, and not a failure.
+func TestWarnLacks(t *testing.T) {
+	var b strings.Builder
+	warnLacks(&b, &cluster.Snapshot{GPUs: []cluster.GPU{{}}})
+	if b.Len() > 0 {
+		t.Errorf("it lacks nothing: %q", b.String())
+	}
+	warnLacks(&b, &cluster.Snapshot{GPUs: []cluster.GPU{{Lacks: []string{"nvmlDeviceGetFanSpeed"}}, {Lacks: []string{"nvmlDeviceGetFanSpeed"}}}})
+	if want := "stoker: this driver's library lacks nvmlDeviceGetFanSpeed: what it tells is unknown\n"; b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+}
+
+// TestSecondReading: rates are between two readings, so the first is not enough.
+func TestSecondReading(t *testing.T) {
+	at := time.Unix(1000, 0)
+	read := func(sec int, state cluster.SourceState) *cluster.Snapshot {
+		return &cluster.Snapshot{
+			GPUs:    []cluster.GPU{{}, {Sample: &gpu.Sample{At: at.Add(time.Duration(sec) * time.Second)}}}, // the other hangs
+			Sources: []cluster.SourceStatus{{Name: "nvml", State: state}},
+		}
+	}
+	ready := secondReading()
+	for i, c := range []struct {
+		s    *cluster.Snapshot
+		want bool
+	}{
+		{&cluster.Snapshot{}, false},
+		{read(0, cluster.SourceStarting), false},
+		{read(0, cluster.SourceLive), false},
+		{read(0, cluster.SourceLive), false},
+		{read(1, cluster.SourceLive), true},
+		{&cluster.Snapshot{Sources: []cluster.SourceStatus{{Name: "nvml", State: cluster.SourceLive}}}, true}, // no GPU in there
+	} {
+		if got := ready(c.s); got != c.want {
+			t.Errorf("step %d: %v", i, got)
+		}
 	}
 }
