@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,9 +35,27 @@ func TestAlone(t *testing.T) {
 // TestHistoryStep: a machine that is looked at ten times a second has its
 // history at that rate.
 func TestHistoryStep(t *testing.T) {
-	f := NewFeed(Place{}, start, HistoryStep(100*time.Millisecond))
-	st := newState(Place{}, start)
-	if st.step != historyStep || f.step != 100*time.Millisecond {
-		t.Errorf("%s unless set, %s when set", st.step, f.step)
+	for step, want := range map[time.Duration]int{100 * time.Millisecond: 3, historyStep: 1} {
+		f := NewFeed(Place{}, time.Now, HistoryStep(step))
+		snapshots, stop := f.Subscribe()
+		ctx, cancel := context.WithCancel(t.Context())
+		var run sync.WaitGroup
+		run.Go(func() { _ = f.Run(ctx) })
+		f.Scheduler(Update{Lists: SetAll, Index: 1, Nodes: []Node{{ID: "n", Name: "n", Status: NodeReady, ModifyIndex: 1}}})
+		for i := range 3 {
+			at := start().Add(time.Duration(i) * 100 * time.Millisecond)
+			f.GPUs(gpu.Batch{Node: "n", Source: "nvml", At: at, Devices: []gpu.Device{{UUID: "G"}}, Samples: []gpu.Sample{{UUID: "G", At: at}}})
+		}
+		last := start().Add(200 * time.Millisecond)
+		s := <-snapshots
+		for len(s.GPUs) == 0 || !s.GPUs[0].AsOf().Equal(last) {
+			s = <-snapshots
+		}
+		if h := s.GPUs[0].History; len(h.Util) != want || h.Step != step {
+			t.Errorf("%d points %s apart, want %d %s apart", len(h.Util), h.Step, want, step)
+		}
+		stop()
+		cancel()
+		run.Wait()
 	}
 }

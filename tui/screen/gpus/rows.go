@@ -38,9 +38,9 @@ func (c column) state() ui.Column[row] {
 	}
 }
 
-func (c column) util() ui.Column[row] {
+func (c column) util(cells int) ui.Column[row] {
 	return ui.Column[row]{
-		Title: "UTIL", Min: 14, Cell: func(g *row) ui.Cell { return parts.Meter(c.e.Theme, g.Util(), 8) }, Compare: by((*row).Util), Desc: true,
+		Title: "UTIL", Min: cells + 6, Cell: func(g *row) ui.Cell { return parts.Meter(c.e.Theme, g.Util(), cells) }, Compare: by((*row).Util), Desc: true,
 	}
 }
 
@@ -62,7 +62,7 @@ func (c column) power(drop int) ui.Column[row] {
 
 func (c column) temp(drop int) ui.Column[row] {
 	return ui.Column[row]{
-		Title: "TEMP", Min: 5, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell { return parts.Temp(c.e.Theme, g) }, Compare: by(celsius), Desc: true,
+		Title: "TEMP", Min: 6, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell { return parts.Temp(c.e.Theme, g) }, Compare: by(celsius), Desc: true,
 	}
 }
 
@@ -86,7 +86,7 @@ func columns(e *screen.Env) []ui.Column[row] {
 	c, th := column{e}, e.Theme
 	return c.fade(
 		ui.Column[row]{Title: "GPU", Min: 8, Max: 28, Ahead: true, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Name(g)) }},
-		c.model(4), c.state(), c.util(), c.trend("10 MIN", 6), c.memory(1), c.power(2), c.temp(3), c.clock(8), c.throttle(7),
+		c.model(4), c.state(), c.util(8), c.trend("10 MIN", 6), c.memory(1), c.power(2), c.temp(3), c.clock(8), c.throttle(7),
 		ui.Column[row]{Title: "HELD BY", Min: 16, Max: 50, Cell: func(g *row) ui.Cell { return heldBy(th, g) }, Compare: func(a, b *row) int { return cmp.Compare(heldBy(th, a).Text, heldBy(th, b).Text) }},
 		ui.Column[row]{Title: "READING", Min: 10, Drop: 5, Cell: func(g *row) ui.Cell { return reading(e, g) }},
 	)
@@ -97,8 +97,8 @@ func columns(e *screen.Env) []ui.Column[row] {
 func columnsAlone(e *screen.Env) []ui.Column[row] {
 	c := column{e}
 	return c.fade(
-		ui.Column[row]{Title: "GPU", Min: 3, Max: 14, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Number(g)) }},
-		c.model(4), c.state(), c.util(), c.trend("TREND", 7), c.memory(0), c.power(0), c.temp(0), c.clock(3), c.throttle(1),
+		ui.Column[row]{Title: "GPU", Min: 4, Max: 8, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Short(g)) }},
+		c.model(4), c.state(), c.util(6), c.trend("TREND", 7), c.memory(0), c.power(0), c.temp(0), c.clock(3), c.throttle(1),
 		ui.Column[row]{Title: "MEM CLOCK", Min: 15, Align: ui.Right, Drop: 8, Cell: func(g *row) ui.Cell {
 			return ui.In(e.Theme.Muted, parts.Reading(g, func(s *gpu.Sample) string { return clock(s.MemClockMHz, g.MaxMemClockMHz, "/") }))
 		}},

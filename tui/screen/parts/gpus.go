@@ -3,6 +3,7 @@ package parts
 import (
 	"cmp"
 	"strconv"
+	"strings"
 
 	"stoker/cluster"
 	"stoker/gpu"
@@ -75,6 +76,16 @@ func MemoryUsed(g *cluster.GPU) string {
 // HotFrom is the temperature from which a GPU is shown in the colour of a
 // warning: the clocks of data centre GPUs begin to fall a few degrees above.
 const HotFrom = 85
+
+// Short is Number where there is little room: of the profile the part that is
+// computing, "2 3g".
+func Short(g *cluster.GPU) string {
+	if g.Parent == "" {
+		return strconv.Itoa(g.Index)
+	}
+	part, _, _ := strings.Cut(cmp.Or(g.MIGProfile, "MIG"), ".")
+	return strconv.Itoa(g.Index) + " " + part
+}
 
 // Temp is the temperature.
 func Temp(th *theme.Theme, g *cluster.GPU) ui.Cell {

@@ -42,13 +42,13 @@ func NewProcesses(e *screen.Env) Processes {
 		return func(a, b *P) int { return cmp.Compare(of(a), of(b)) }
 	}
 	cols := []ui.Column[P]{
-		{Title: "GPU", Min: 3, Max: 14, Cell: func(p *P) ui.Cell { return ui.Txt(Number(p.GPU)) }, Compare: func(a, b *P) int { return cmp.Compare(a.GPU.Index, b.GPU.Index) }},
+		{Title: "GPU", Min: 4, Max: 8, Cell: func(p *P) ui.Cell { return ui.Txt(Short(p.GPU)) }, Compare: func(a, b *P) int { return cmp.Compare(a.GPU.Index, b.GPU.Index) }},
 		{Title: "PID", Min: 7, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(strconv.Itoa(p.PID)) }, Compare: func(a, b *P) int { return cmp.Compare(a.PID, b.PID) }},
 		{Title: "USER", Min: 6, Max: 12, Cell: func(p *P) ui.Cell { return unless(th, p.User) }, Compare: text(func(p *P) string { return p.User })},
 		{Title: "TYPE", Min: 4, Drop: 5, Cell: func(p *P) ui.Cell { return unless(th, p.Type) }},
 		{Title: "GPU %", Min: 5, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Percent(p.UtilPercent)) }, Compare: known(func(p *P) *float64 { return p.UtilPercent }), Desc: true},
 		{Title: "GPU MEM", Min: 9, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Bytes(p.MemoryBytes)) }, Compare: func(a, b *P) int { return cmp.Compare(a.MemoryBytes, b.MemoryBytes) }, Desc: true},
-		{Title: "CPU %", Min: 7, Align: ui.Right, Drop: 3, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Percent(p.CPUPercent)) }, Compare: known(func(p *P) *float64 { return p.CPUPercent }), Desc: true},
+		{Title: "CPU %", Min: 6, Max: 8, Align: ui.Right, Drop: 3, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Percent(p.CPUPercent)) }, Compare: known(func(p *P) *float64 { return p.CPUPercent }), Desc: true},
 		{Title: "HOST MEM", Min: 9, Align: ui.Right, Drop: 4, Cell: func(p *P) ui.Cell { return ui.Txt(ui.BytesOf(p.HostMemoryBytes)) }, Compare: func(a, b *P) int { return cmp.Compare(size(a.HostMemoryBytes), size(b.HostMemoryBytes)) }, Desc: true},
 		{Title: "NOMAD TASK", Min: 13, Max: 32, Ahead: true, Drop: 2, Cell: func(p *P) ui.Cell { return unless(th, p.Owner) }, Compare: text(func(p *P) string { return p.Owner })},
 		{Title: "COMMAND", Min: 14, Max: 240, Cell: func(p *P) ui.Cell { return ui.In(th.Muted, Command(&p.Process)) }, Compare: text(func(p *P) string { return Command(&p.Process) })},
