@@ -19,7 +19,8 @@ func TestAlone(t *testing.T) {
 	}{
 		{"not read yet", GPU{}, "unknown"},
 		{"nothing on it", GPU{Sample: &gpu.Sample{UtilPercent: percent(0)}}, "free"},
-		{"util unknown", GPU{Sample: &gpu.Sample{}}, "free"},
+		{"util unknown", GPU{Sample: &gpu.Sample{}}, "unknown"},
+		{"util unknown, but a process", GPU{Sample: &gpu.Sample{Processes: []gpu.Process{{PID: 1}}}}, "in use"},
 		{"a process that waits", GPU{Sample: &gpu.Sample{UtilPercent: percent(0), Processes: []gpu.Process{{PID: 1}}}}, "in use"},
 		{"work by nobody that is seen", GPU{Sample: &gpu.Sample{UtilPercent: percent(1)}}, "in use"},
 		{"failed", GPU{Sample: &gpu.Sample{}, Health: gpu.Health{Verdict: gpu.VerdictFailed}}, "failed"},

@@ -122,9 +122,11 @@ func (g *GPU) State() string {
 // use is what runs on a device that no scheduler gives away.
 func (g *GPU) use() string {
 	switch u := g.Util(); {
-	case g.Sample == nil:
+	case g.Sample != nil && len(g.Sample.Processes) > 0:
+		return "in use"
+	case u == nil:
 		return "unknown"
-	case len(g.Sample.Processes) > 0 || u != nil && *u >= busyPercent:
+	case *u >= busyPercent:
 		return "in use"
 	}
 	return "free"

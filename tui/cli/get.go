@@ -121,7 +121,7 @@ func answered(s *cluster.Snapshot) bool {
 type OnceOptions struct {
 	View, Format, Filter string
 	Ready                func(*cluster.Snapshot) bool // all is there that is to be printed
-	Every                time.Duration                // between two readings: so much longer is waited
+	Patience             time.Duration                // for it, beside the usual one
 }
 
 // Check says what is wrong with the options, before anything is read.
@@ -148,7 +148,7 @@ func (a *App) Once(ctx context.Context, s *Session, o OnceOptions) error {
 	if err != nil {
 		return err
 	}
-	snap, ok := s.Wait(ctx, settleFor+o.Every, o.Ready)
+	snap, ok := s.Wait(ctx, settleFor+o.Patience, o.Ready)
 	if err := write(a.Out, o.Format, v.Columns, selected(v, f, snap), a.Now()); err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func top(ctx context.Context, sys contexts.System, app *cli.App, redactor *secre
 	if !o.once {
 		return app.Screen(ctx, s, cli.ScreenOptions{Start: "gpus"})
 	}
-	o.rows.Ready, o.rows.Every = secondReading(), interval
+	o.rows.Ready, o.rows.Patience = secondReading(), interval+hungFor
 	err = app.Once(ctx, s, o.rows)
 	warnLacks(app.Err, feed.Latest())
 	return err
@@ -157,6 +157,10 @@ func warnLacks(w io.Writer, s *cluster.Snapshot) {
 		fmt.Fprintln(w, "stoker:", ui.Clean(text))
 	}
 }
+
+// hungFor is how much later two readings come when a GPU hangs: the reader gives
+// each two seconds.
+const hungFor = 4 * time.Second
 
 // secondReading holds from the second reading on that came, or when there is
 // nothing to read.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stoker/cluster"
+	"stoker/gpu"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/theme"
@@ -144,5 +145,30 @@ func TestDetail(t *testing.T) {
 	}
 	if k, ok := d.Keys(screen.KeyMsg{ID: keys.Open}); !ok || k != keys.Open {
 		t.Errorf("open is left for the screen, not %q", k)
+	}
+}
+
+func TestNamesOfGPUs(t *testing.T) {
+	whole := cluster.GPU{NodeName: "gpu-a", Device: gpu.Device{Index: 3}}
+	part := cluster.GPU{NodeName: "gpu-a", Device: gpu.Device{Index: 3, Parent: "GPU-3", MIGProfile: "2g.20gb"}}
+	odd := cluster.GPU{NodeName: "gpu-a", Device: gpu.Device{Index: 3, Parent: "GPU-3"}}
+	for i, c := range []struct{ name, number, short string }{{"gpu-a/3", "3", "3"}, {"gpu-a/3 2g.20gb", "3 2g.20gb", "3 2g"}, {"gpu-a/3 MIG", "3 MIG", "3 MIG"}} {
+		g := []*cluster.GPU{&whole, &part, &odd}[i]
+		if got := [3]string{Name(g), Number(g), Short(g)}; got != [3]string{c.name, c.number, c.short} {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+func TestCommandWithoutItsFolder(t *testing.T) {
+	for want, p := range map[string]gpu.Process{
+		"python3 -m vllm /srv/model": {Name: "python3", Command: "/usr/bin/python3 -m vllm /srv/model"},
+		"trainer":                    {Name: "trainer"},
+		"process":                    {},
+		"VLLM::EngineCore":           {Command: "VLLM::EngineCore"},
+	} {
+		if got := Command(&p); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
