@@ -274,7 +274,7 @@ func TestNomadReadsThePacks(t *testing.T) {
 	given := map[string]map[string]string{
 		"agent": {
 			"interval": "500ms", "token_file": "/etc/stoker/token", "tls_cert": "/etc/stoker/tls/c.pem", "tls_key": "/etc/stoker/tls/k.pem",
-			"client_ca": "/etc/stoker/ca.pem", "user": "nobody", "read_environ": "true", "open_metrics": "true",
+			"client_ca": "/etc/stoker/ca.pem", "user": "nobody", "read_environ": "true", "open_metrics": "true", "remember": "/var/lib/stoker/gpus.json",
 		},
 		"digits":       {"vault_addr": "http://127.0.0.1:8200", "digest": "sha256:00", "replicas": "2", "gpu_model": "NVIDIA L40S"},
 		"train-digits": {"vault_addr": "http://127.0.0.1:8200", "job_id": "train-2", "gpus": "0"},

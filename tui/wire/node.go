@@ -28,7 +28,7 @@ import (
 const dockerSocket = "/var/run/docker.sock"
 
 // openNVML opens the hardware's library, or simulated GPUs where a folder of them is named.
-func openNVML(simDir, node string) (*nvml.Reader, error) {
+func openNVML(simDir, node string, options ...nvml.Option) (*nvml.Reader, error) {
 	var lib nvml.Library
 	var err error
 	if simDir != "" {
@@ -38,7 +38,7 @@ func openNVML(simDir, node string) (*nvml.Reader, error) {
 	}
 	var reader *nvml.Reader
 	if err == nil {
-		reader, err = nvml.Open(lib, node)
+		reader, err = nvml.Open(lib, node, options...)
 	}
 	if errors.Is(err, nvml.ErrNoDriver) {
 		return nil, &cluster.Fault{
@@ -51,7 +51,7 @@ func openNVML(simDir, node string) (*nvml.Reader, error) {
 
 type agentOptions struct {
 	listen, sim, node, nodeName, tokenFile, procRoot string
-	tlsCert, tlsKey, clientCA, user                  string
+	tlsCert, tlsKey, clientCA, user, remember        string
 	interval                                         time.Duration
 	openMetrics, readEnviron, commands               bool
 }
@@ -91,6 +91,7 @@ Started as root it goes on as --user once it listens.`,
 	f.StringVar(&o.user, "user", "", "user to go on as, when started as root")
 	f.BoolVar(&o.readEnviron, "read-environ", false, "with --user: keep the right to read other users' environments and files, to join more containers to their tasks")
 	f.BoolVar(&o.commands, "commands", false, "tell the arguments of GPU processes, too: they may hold tokens")
+	f.StringVar(&o.remember, "remember", "", "file in which to keep which GPUs this node has: one that is missing after a restart has failed")
 	f.StringVar(&o.procRoot, "proc", "/proc", "where the host's /proc is")
 	_ = f.MarkHidden("proc")
 	return cmd
@@ -122,7 +123,11 @@ func runAgent(ctx context.Context, app *cli.App, redactor *secrets.Redactor, o a
 	if err := o.check(); err != nil {
 		return err
 	}
-	reader, err := openNVML(o.sim, o.node)
+	known, err := remembered(o.remember)
+	if err != nil {
+		return unreadable(err)
+	}
+	reader, err := openNVML(o.sim, o.node, nvml.Expect(known))
 	if err != nil {
 		return err
 	}
@@ -152,6 +157,11 @@ func listenAgent(ctx context.Context, app *cli.App, redactor *secrets.Redactor, 
 		return nil, nil, err
 	}
 	cfg.Sampler = reader
+	if o.remember != "" {
+		cfg.Sampler = &remembering{Reader: reader, path: o.remember, error: func(err error) {
+			cfg.Log.Warn("the GPUs of this node are not remembered", "err", err)
+		}}
+	}
 	a, err := agent.New(cfg)
 	if err != nil {
 		return nil, nil, err

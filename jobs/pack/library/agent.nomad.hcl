@@ -77,6 +77,12 @@ variable "read_environ" {
   description = "with user: keep the right to read other users' environments and files, which joins containers to their tasks without the engine"
 }
 
+variable "remember" {
+  type        = string
+  default     = ""
+  description = "file on the node in which to keep which GPUs it has: one that is missing after a restart has failed"
+}
+
 variable "image" {
   type        = string
   default     = "stoker:local"
@@ -99,12 +105,14 @@ locals {
     var.open_metrics ? ["--open-metrics"] : [],
     var.user == "" ? [] : ["--user", var.user],
     var.read_environ ? ["--read-environ"] : [],
+    var.remember == "" ? [] : ["--remember", var.remember],
   )
   # In a container the files lie where they lie on the node. Their folders are
   # mounted, since a file that is replaced would stay the old one.
   files   = compact([var.token_file, var.tls_cert, var.tls_key, var.client_ca])
   folders = distinct([for f in local.files : join("/", slice(split("/", f), 0, length(split("/", f)) - 1))])
-  mounts  = [for d in local.folders : "${d}:${d}:ro"]
+  keeps   = [for f in compact([var.remember]) : join("/", slice(split("/", f), 0, length(split("/", f)) - 1))]
+  mounts  = concat([for d in local.folders : "${d}:${d}:ro"], [for d in local.keeps : "${d}:${d}"])
 }
 
 job "stoker-agent" {
