@@ -20,9 +20,9 @@ func (p *probe) detail(now time.Time) *gpu.Detail {
 		MemoryFreeBytes: m.free, MemoryReservedBytes: m.reserved, BAR1UsedBytes: p.slow.bar1Used,
 		ECCCorrectedTotal: p.slow.eccCorrected, ECCUncorrectedTotal: p.slow.eccUncorrected,
 		PagesSingleBit: p.slow.pagesSingle, PagesDoubleBit: p.slow.pagesDouble, PagesPending: p.slow.pagesPending,
-		VideoClockMHz: scaled(ask(&p.asker, callVideoClock, of(h.GetClockInfo, nvml.CLOCK_VIDEO)), 1),
-		JPEGPercent:   percent(ask(&p.asker, callJPEG, first(h.GetJpgUtilization))),
-		OFAPercent:    percent(ask(&p.asker, callOFA, first(h.GetOfaUtilization))),
+		VideoClockMHz: scaled(&p.asker, ask(&p.asker, callVideoClock, of(h.GetClockInfo, nvml.CLOCK_VIDEO)), 1),
+		JPEGPercent:   percent(&p.asker, ask(&p.asker, callJPEG, first(h.GetJpgUtilization))),
+		OFAPercent:    percent(&p.asker, ask(&p.asker, callOFA, first(h.GetOfaUtilization))),
 		PCIeGen:       ask(&p.asker, callPCIeLink, h.GetCurrPcieLinkGeneration),
 		PCIeWidth:     ask(&p.asker, callPCIeWidth, h.GetCurrPcieLinkWidth),
 	}

@@ -86,8 +86,7 @@ func (g *gpm) read() *gpu.GPM {
 		if math.IsNaN(v[i]) || v[i] < 0 {
 			return nil
 		}
-		f := min(v[i], 100)
-		return &f
+		return p.num(min(v[i], 100))
 	}
 	g.util = known(0)
 	out := &gpu.GPM{

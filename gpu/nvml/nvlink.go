@@ -81,7 +81,7 @@ func (l *links) read(p *probe, now time.Time, got []nvml.FieldValue) []gpu.NVLin
 		if !ok {
 			return nil
 		}
-		return &v
+		return p.num(v)
 	}
 	speed, elapsed := told(0), now.Sub(l.at).Seconds()
 	out := make([]gpu.NVLink, len(l.all))
@@ -92,7 +92,7 @@ func (l *links) read(p *probe, now time.Time, got []nvml.FieldValue) []gpu.NVLin
 			out[i].SpeedMBPerSec = speed
 		}
 		tx, rx := told(1+2*i), told(2+2*i)
-		out[i].TxBytesPerSec, out[i].RxBytesPerSec = rate(k.tx, tx, elapsed), rate(k.rx, rx, elapsed)
+		out[i].TxBytesPerSec, out[i].RxBytesPerSec = rate(&p.asker, k.tx, tx, elapsed), rate(&p.asker, k.rx, rx, elapsed)
 		k.tx, k.rx = tx, rx
 	}
 	l.at = now
@@ -100,12 +100,11 @@ func (l *links) read(p *probe, now time.Time, got []nvml.FieldValue) []gpu.NVLin
 }
 
 // rate is in bytes, of counts of KiB; it is unknown over a reset of the counter.
-func rate(before, now *float64, seconds float64) *float64 {
+func rate(p *asker, before, now *float64, seconds float64) *float64 {
 	if before == nil || now == nil || *now < *before || seconds <= 0 {
 		return nil
 	}
-	r := (*now - *before) * 1024 / seconds
-	return &r
+	return p.num((*now - *before) * 1024 / seconds)
 }
 
 const (

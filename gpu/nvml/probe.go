@@ -47,6 +47,7 @@ type asker struct {
 	cannot unsupported // what it does not support
 	fault  nvml.Return // of the read under way
 	calls  int         // made to the driver so far
+	room   []float64   // for numbers of samples; never written twice
 }
 
 // ask makes one call, unless the device has said before that it cannot
@@ -193,12 +194,12 @@ func (p *probe) limits(h Device, d *gpu.Device) {
 	if b := ask(&p.asker, callBAR1, h.GetBAR1MemoryInfo); b != nil {
 		d.BAR1Bytes = &b.Bar1Total
 	}
-	d.PowerDefaultLimitWatts = scaled(ask(&p.asker, callPowerDefault, h.GetPowerManagementDefaultLimit), 1e-3)
-	d.MaxSMClockMHz = scaled(ask(&p.asker, callMaxClock, of(h.GetMaxClockInfo, nvml.CLOCK_SM)), 1)
-	d.MaxMemClockMHz = scaled(ask(&p.asker, callMaxClock, of(h.GetMaxClockInfo, nvml.CLOCK_MEM)), 1)
-	d.SlowdownCelsius = scaled(ask(&p.asker, callThreshold, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_SLOWDOWN)), 1)
-	d.ShutdownCelsius = scaled(ask(&p.asker, callThreshold, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_SHUTDOWN)), 1)
-	d.MaxMemTempCelsius = scaled(ask(&p.asker, callMemThreshold, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_MEM_MAX)), 1)
+	d.PowerDefaultLimitWatts = scaled(&p.asker, ask(&p.asker, callPowerDefault, h.GetPowerManagementDefaultLimit), 1e-3)
+	d.MaxSMClockMHz = scaled(&p.asker, ask(&p.asker, callMaxClock, of(h.GetMaxClockInfo, nvml.CLOCK_SM)), 1)
+	d.MaxMemClockMHz = scaled(&p.asker, ask(&p.asker, callMaxClock, of(h.GetMaxClockInfo, nvml.CLOCK_MEM)), 1)
+	d.SlowdownCelsius = scaled(&p.asker, ask(&p.asker, callThreshold, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_SLOWDOWN)), 1)
+	d.ShutdownCelsius = scaled(&p.asker, ask(&p.asker, callThreshold, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_SHUTDOWN)), 1)
+	d.MaxMemTempCelsius = scaled(&p.asker, ask(&p.asker, callMemThreshold, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_MEM_MAX)), 1)
 	d.MaxPCIeGen = ask(&p.asker, callMaxPCIeLink, h.GetMaxPcieLinkGeneration)
 	d.MaxPCIeWidth = ask(&p.asker, callMaxPCIeWidth, h.GetMaxPcieLinkWidth)
 }
@@ -232,7 +233,7 @@ type slow struct {
 // refresh reads what an operator sets, and what wears out.
 func (p *probe) refresh() {
 	h, d := p.handle, &p.device
-	d.PowerLimitWatts = scaled(ask(&p.asker, callPowerLimit, h.GetEnforcedPowerLimit), 1e-3)
+	d.PowerLimitWatts = scaled(&p.asker, ask(&p.asker, callPowerLimit, h.GetEnforcedPowerLimit), 1e-3)
 	d.ComputeMode = computeMode(ask(&p.asker, callComputeMode, h.GetComputeMode))
 	d.Persistence = enabled(ask(&p.asker, callPersistence, h.GetPersistenceMode))
 	d.ECC = enabled(ask(&p.asker, callECCMode, func() (nvml.EnableState, nvml.Return) {
@@ -297,12 +298,21 @@ func of[A, T any](f func(A) (T, nvml.Return), a A) func() (T, nvml.Return) {
 }
 
 // scaled converts a number, and keeps unknown unknown.
-func scaled[T uint32 | uint64](v *T, by float64) *float64 {
+func scaled[T uint32 | uint64](p *asker, v *T, by float64) *float64 {
 	if v == nil {
 		return nil
 	}
-	f := float64(*v) * by
-	return &f
+	return p.num(float64(*v) * by)
+}
+
+// num gives room for a number of a sample. A sample has some hundred of them:
+// they lie together, since each on its own would cost more than its reading.
+func (p *asker) num(v float64) *float64 {
+	if len(p.room) == cap(p.room) {
+		p.room = make([]float64, 0, 64)
+	}
+	p.room = append(p.room, v)
+	return &p.room[len(p.room)-1]
 }
 
 // first drops the sampling period of an engine's utilisation.

@@ -18,21 +18,21 @@ func (p *probe) sample(now time.Time) gpu.Sample {
 		PowerLimitWatts: p.device.PowerLimitWatts,
 	}
 	if u := ask(&p.asker, callUtil, h.GetUtilizationRates); u != nil {
-		s.UtilPercent, s.MemoryUtilPercent = percent(&u.Gpu), percent(&u.Memory)
+		s.UtilPercent, s.MemoryUtilPercent = percent(&p.asker, &u.Gpu), percent(&p.asker, &u.Memory)
 	}
 	s.MemoryUsedBytes = p.memory(h).used
-	s.PowerWatts = scaled(ask(&p.asker, callPower, h.GetPowerUsage), 1e-3)
-	s.EnergyJoules = scaled(ask(&p.asker, callEnergy, h.GetTotalEnergyConsumption), 1e-3)
-	s.TempCelsius = scaled(ask(&p.asker, callTemperature, of(h.GetTemperature, nvml.TEMPERATURE_GPU)), 1)
-	s.SMClockMHz = scaled(ask(&p.asker, callClock, of(h.GetClockInfo, nvml.CLOCK_SM)), 1)
-	s.MemClockMHz = scaled(ask(&p.asker, callClock, of(h.GetClockInfo, nvml.CLOCK_MEM)), 1)
-	s.FanPercent = scaled(ask(&p.asker, callFan, h.GetFanSpeed), 1)
+	s.PowerWatts = scaled(&p.asker, ask(&p.asker, callPower, h.GetPowerUsage), 1e-3)
+	s.EnergyJoules = scaled(&p.asker, ask(&p.asker, callEnergy, h.GetTotalEnergyConsumption), 1e-3)
+	s.TempCelsius = scaled(&p.asker, ask(&p.asker, callTemperature, of(h.GetTemperature, nvml.TEMPERATURE_GPU)), 1)
+	s.SMClockMHz = scaled(&p.asker, ask(&p.asker, callClock, of(h.GetClockInfo, nvml.CLOCK_SM)), 1)
+	s.MemClockMHz = scaled(&p.asker, ask(&p.asker, callClock, of(h.GetClockInfo, nvml.CLOCK_MEM)), 1)
+	s.FanPercent = scaled(&p.asker, ask(&p.asker, callFan, h.GetFanSpeed), 1)
 	if st := ask(&p.asker, callPState, h.GetPerformanceState); st != nil && *st <= nvml.PSTATE_15 {
 		n := int(*st)
 		s.PState = &n
 	}
-	s.EncoderPercent = percent(ask(&p.asker, callEncoder, first(h.GetEncoderUtilization)))
-	s.DecoderPercent = percent(ask(&p.asker, callDecoder, first(h.GetDecoderUtilization)))
+	s.EncoderPercent = percent(&p.asker, ask(&p.asker, callEncoder, first(h.GetEncoderUtilization)))
+	s.DecoderPercent = percent(&p.asker, ask(&p.asker, callDecoder, first(h.GetDecoderUtilization)))
 	s.ECCCorrected = ask(&p.asker, callECC, p.ecc(nvml.MEMORY_ERROR_TYPE_CORRECTED, nvml.VOLATILE_ECC))
 	s.ECCUncorrected = ask(&p.asker, callECC, p.ecc(nvml.MEMORY_ERROR_TYPE_UNCORRECTED, nvml.VOLATILE_ECC))
 	if rows := p.rows(); rows != nil {
@@ -45,11 +45,11 @@ func (p *probe) sample(now time.Time) gpu.Sample {
 }
 
 // percent drops what can be none: a driver that does not know may say 2^32-1.
-func percent(v *uint32) *float64 {
+func percent(p *asker, v *uint32) *float64 {
 	if v == nil || *v > 100 {
 		return nil
 	}
-	return scaled(v, 1)
+	return scaled(p, v, 1)
 }
 
 type memory struct {
@@ -92,7 +92,7 @@ func (p *probe) rows() *remapped {
 // measurePCIe takes 40 ms: the driver counts for 20 ms each way.
 func (p *probe) measurePCIe() {
 	direction := func(c nvml.PcieUtilCounter) *float64 {
-		return scaled(ask(&p.asker, callPCIe, of(p.handle.GetPcieThroughput, c)), 1024) // KB/s
+		return scaled(&p.asker, ask(&p.asker, callPCIe, of(p.handle.GetPcieThroughput, c)), 1024) // KB/s
 	}
 	p.pcieTx, p.pcieRx = direction(nvml.PCIE_UTIL_TX_BYTES), direction(nvml.PCIE_UTIL_RX_BYTES)
 }
