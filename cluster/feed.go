@@ -85,6 +85,7 @@ func (f *Feed) Run(ctx context.Context) error {
 			return ctx.Err()
 		case change := <-f.in:
 			change(st)
+			f.drain(st)
 			if due != nil {
 				continue
 			}
@@ -97,6 +98,19 @@ func (f *Feed) Run(ctx context.Context) error {
 		}
 		last = f.now()
 		f.publish(st.snapshot())
+	}
+}
+
+// drain takes what else has come already: a snapshot that lacks it would be out
+// of date when it is published.
+func (f *Feed) drain(st *state) {
+	for range cap(f.in) {
+		select {
+		case change := <-f.in:
+			change(st)
+		default:
+			return
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,6 +99,9 @@ for that, -d apart: rates and shares are between two readings.`,
 	return cmd
 }
 
+// firstReading is how long the first snapshot waits for a driver that is slow.
+const firstReading = 200 * time.Millisecond
+
 // localNode is the one node of a cluster that is this machine alone.
 const localNode cluster.NodeID = "local"
 
@@ -117,7 +121,6 @@ func top(ctx context.Context, sys contexts.System, app *cli.App, redactor *secre
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	defer func() { cancel(); _ = g.Wait() }()
-	g.Go(func() error { return feed.Run(gctx) })
 	node := cluster.Node{Place: place, ID: localNode, Name: hostname(), Status: cluster.NodeReady, Eligible: true, Alone: true, ModifyIndex: 1}
 	feed.Scheduler(cluster.Update{Lists: cluster.SetAll, Index: 1, Nodes: []cluster.Node{node}})
 	feed.Source(cluster.SourceStatus{Name: "nvml", State: cluster.SourceStarting})
@@ -127,8 +130,20 @@ func top(ctx context.Context, sys contexts.System, app *cli.App, redactor *secre
 		g.Go(func() error { procs.Engine.Run(gctx); return nil })
 	}
 	local := source.Local(&attributed{reader, proc.New(procs)}, interval, time.Now)
+	first := make(chan struct{})
+	told := sync.OnceFunc(func() { close(first) })
 	g.Go(func() error {
-		return local.Run(gctx, feed.GPUs, func(s source.Status) { feed.Source(localStatus(s)) })
+		emit := func(b gpu.Batch) { feed.GPUs(b); told() }
+		return local.Run(gctx, emit, func(s source.Status) { feed.Source(localStatus(s)) })
+	})
+	g.Go(func() error {
+		// The first snapshot is to hold the first reading: the next comes 100 ms later.
+		select {
+		case <-first:
+		case <-time.After(firstReading):
+		case <-gctx.Done():
+		}
+		return feed.Run(gctx)
 	})
 	audit := auditFile(sys, "local", redactor)
 	defer func() { _ = audit.Close() }()
