@@ -64,9 +64,13 @@ type Config struct {
 	Env []string // as os.Environ gives it
 }
 
-// fps is how often the renderer looks for a new frame; a key waits for the
-// next look, so a lower rate would be felt.
-const fps = 120
+// How often the renderer looks for a new frame: a key waits for the next look,
+// so a lower rate would be felt. On a machine of its own stoker top is beside
+// the work that it watches, and takes half of that.
+const (
+	fps      = 120
+	localFPS = 60
+)
 
 // Run shows the program until the user quits or ctx ends; both are no error.
 func Run(ctx context.Context, cfg Config) error {
@@ -78,9 +82,13 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	rate := fps
+	if cfg.Local {
+		rate = localFPS
+	}
 	p := tea.NewProgram(
 		m,
-		tea.WithFPS(fps), tea.WithInput(cfg.In), tea.WithOutput(cfg.Out), tea.WithEnvironment(cfg.Env),
+		tea.WithFPS(rate), tea.WithInput(cfg.In), tea.WithOutput(cfg.Out), tea.WithEnvironment(cfg.Env),
 	)
 	// Not tea.WithContext: it ends the program without waiting for the goroutine
 	// that reads the terminal, which the caller may close next.
