@@ -84,6 +84,13 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 	}
 }
 
+// pastOf takes what somebody else knows of the time before this Feed watched.
+func (st *state) pastOf(id gpu.UUID, past []gpu.Sample) {
+	if dev := st.devices[id]; dev != nil {
+		dev.past = dev.past.after(past, dev.Device, st.step)
+	}
+}
+
 // complete fills in what a lesser source does not tell: what a better one told
 // before, else what the scheduler knows.
 func (st *state) complete(node NodeID, was, d gpu.Device) gpu.Device {

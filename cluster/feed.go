@@ -150,6 +150,11 @@ func (f *Feed) Scheduler(u Update) { f.put(func(st *state) { st.scheduler(u) }) 
 // GPUs is the inlet for one node's samples.
 func (f *Feed) GPUs(b gpu.Batch) { f.put(func(st *state) { st.batch(b) }) }
 
+// Past is the inlet for what was before: samples of one device, oldest first.
+func (f *Feed) Past(id gpu.UUID, samples []gpu.Sample) {
+	f.put(func(st *state) { st.pastOf(id, samples) })
+}
+
 // Models is the inlet for model metrics: every model version that answers now.
 func (f *Feed) Models(rows []ModelSample) { f.put(func(st *state) { st.modelSamples(rows) }) }
 

@@ -111,6 +111,54 @@ func (h *History) with(s gpu.Sample, d gpu.Device, step time.Duration) *History 
 	return n
 }
 
+// after returns h with older samples before its own points: those of somebody
+// who has watched for longer. Samples from h's own time on are left out.
+func (h *History) after(past []gpu.Sample, d gpu.Device, step time.Duration) *History {
+	var older *History
+	for _, s := range past {
+		if h != nil && len(h.began) > 0 && s.At.Unix() >= int64(h.began[0]) {
+			break
+		}
+		older = older.with(s, d, step)
+	}
+	switch {
+	case older == nil:
+		return h
+	case h == nil || len(h.began) == 0:
+		return older
+	}
+	n := *h
+	n.Util, n.Memory = before(older.Util, h.Util), before(older.Memory, h.Memory)
+	n.Power, n.Temp = before(older.Power, h.Power), before(older.Temp, h.Temp)
+	n.began = before(older.began, h.began)
+	// What has held since h began may have held before, unless nobody looked in between.
+	start := time.Unix(int64(h.began[0]), 0)
+	if start.Sub(older.last) <= goneQuiet {
+		n.busySince = unbroken(h.busySince, older.busySince, start)
+		n.quietSince = unbroken(h.quietSince, older.quietSince, start)
+	}
+	return &n
+}
+
+// goneQuiet is the longest gap over which a device is taken to have gone on with
+// what it did.
+const goneQuiet = time.Minute
+
+// unbroken is when something began that went on since before start; is and was
+// are its beginnings after and before, zero where it did not hold.
+func unbroken(is, was, start time.Time) time.Time {
+	if is.IsZero() || was.IsZero() || is.After(start.Add(time.Second)) {
+		return is
+	}
+	return was
+}
+
+// before puts points before others, as many as are kept.
+func before[P uint8 | uint32](older, newer []P) []P {
+	all := slices.Concat(older, newer)
+	return all[max(len(all)-historyLen, 0):]
+}
+
 func first(t, or time.Time) time.Time {
 	if t.IsZero() {
 		return or

@@ -83,6 +83,47 @@ func TestHistoryIsBoundedAndImmutable(t *testing.T) {
 	}
 }
 
+// What somebody knows of the time before goes before what was watched.
+func TestHistoryHasAPast(t *testing.T) {
+	at := func(sec int) time.Time { return start().Add(time.Duration(sec) * time.Second) }
+	sample := func(sec int, util float64) gpu.Sample { return gpu.Sample{At: at(sec), UtilPercent: &util} }
+	watched := (*History)(nil).with(sample(100, 0), gpu.Device{}, historyStep).with(sample(105, 0), gpu.Device{}, historyStep)
+	for name, c := range map[string]struct {
+		past  []gpu.Sample
+		util  []uint8
+		quiet time.Duration
+	}{
+		"none":                   {nil, []uint8{0, 0}, 5 * time.Second},
+		"idle all along":         {[]gpu.Sample{sample(60, 50), sample(65, 0), sample(95, 0)}, []uint8{50, 0, 0, 0, 0}, 40 * time.Second},
+		"worked just before":     {[]gpu.Sample{sample(90, 0), sample(95, 70)}, []uint8{0, 70, 0, 0}, 5 * time.Second},
+		"nobody looked between":  {[]gpu.Sample{sample(10, 0)}, []uint8{0, 0, 0}, 5 * time.Second},
+		"what is known of since": {[]gpu.Sample{sample(100, 9), sample(105, 9)}, []uint8{0, 0}, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := watched.after(c.past, gpu.Device{}, historyStep)
+			if d := cmp.Diff(c.util, h.Util); d != "" {
+				t.Error(d)
+			}
+			if got := h.QuietFor(at(105)); got != c.quiet {
+				t.Errorf("quiet for %s, want %s", got, c.quiet)
+			}
+			if len(h.Moments()) != len(h.Util) || len(h.Temp) != len(h.Util) {
+				t.Errorf("%d moments and %d temperatures of %d", len(h.Moments()), len(h.Temp), len(h.Util))
+			}
+		})
+	}
+	var long []gpu.Sample
+	for i := range 2 * historyLen {
+		long = append(long, sample(-5*(2*historyLen-i), 1))
+	}
+	if h := watched.after(long, gpu.Device{}, historyStep); len(h.Util) != historyLen || len(h.Moments()) != historyLen {
+		t.Errorf("%d points, want %d", len(h.Util), historyLen)
+	}
+	if h := (*History)(nil).after(long[:3], gpu.Device{}, historyStep); len(h.Util) != 3 {
+		t.Errorf("%d points where nothing was watched", len(h.Util))
+	}
+}
+
 func TestQuietAndBusy(t *testing.T) {
 	var h *History
 	for _, step := range []struct {

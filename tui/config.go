@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
+	"stoker/gpu"
 	"stoker/jobs/action"
 	"stoker/jobs/pack"
 	"stoker/tui/screen"
@@ -48,10 +49,11 @@ type Config struct {
 	// CommandContext is what a command that is to be pasted elsewhere must give
 	// with --context; empty when the environment alone says which cluster it is.
 	CommandContext string
-	Keys           keyring.Rotator  // nil: keys are only shown
-	Runs           scenarios.Source // the scenario that runs beside the screen, and the files there are
-	Local          bool             // this machine alone: only its GPUs are shown
-	Killer         gpus.Killer      // ends processes of this machine; nil: they are only shown
+	Keys           keyring.Rotator                              // nil: keys are only shown
+	Runs           scenarios.Source                             // the scenario that runs beside the screen, and the files there are
+	Local          bool                                         // this machine alone: only its GPUs are shown
+	Past           func(ctx context.Context, id gpu.UUID) error // loads what a GPU did before; nil: nobody knows
+	Killer         gpus.Killer                                  // ends processes of this machine; nil: they are only shown
 
 	Theme string      // one of theme.Names; empty is theme.Auto
 	Start screen.Name // the first screen; empty is the fleet

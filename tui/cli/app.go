@@ -60,7 +60,9 @@ type Session struct {
 	Rotate func(ctx context.Context, key string) error
 	// Kill ends a process of this machine, which is on some devices; force does
 	// not ask it. nil where the processes are another machine's.
-	Kill  func(ctx context.Context, p gpu.Process, on []gpu.UUID, force bool) error
+	Kill func(ctx context.Context, p gpu.Process, on []gpu.UUID, force bool) error
+	// Past loads what a GPU did before this program watched it; nil where nobody knows.
+	Past  func(ctx context.Context, id gpu.UUID) error
 	Ping  func(ctx context.Context) error // whether Nomad answers, as an error with a kind
 	Close func()
 }

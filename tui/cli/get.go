@@ -13,6 +13,8 @@ import (
 
 	"stoker/cluster"
 	"stoker/cluster/facts"
+	"stoker/gpu"
+	"stoker/tui/ui"
 )
 
 type getOptions struct {
@@ -97,6 +99,9 @@ func (a *App) get(ctx context.Context, conn ConnectOptions, name string, o getOp
 		return a.watch(ctx, s, v, f, o.format)
 	}
 	snap, _ := s.Wait(ctx, settleFor, settled)
+	if v.Name == "history" && s.Past != nil {
+		snap = a.past(ctx, s, v, f, snap)
+	}
 	if err := write(a.Out, o.format, v.Columns, selected(v, f, snap), a.Now()); err != nil {
 		return err
 	}
@@ -109,6 +114,31 @@ func (a *App) get(ctx context.Context, conn ConnectOptions, name string, o getOp
 		return unread
 	}
 	return &partial{fmt.Errorf("the answer is incomplete: %w", late)}
+}
+
+// mostPasts bounds of how many GPUs one answer has the past.
+const mostPasts = 64
+
+// past waits for what the GPUs of the answer did before now. A past that cannot
+// be had is warned of.
+func (a *App) past(ctx context.Context, s *Session, v *facts.View, f *facts.Filter, snap *cluster.Snapshot) *cluster.Snapshot {
+	ids := map[gpu.UUID]bool{}
+	column := slices.IndexFunc(v.Columns, func(c facts.Column) bool { return c.Name == "uuid" })
+	for _, row := range selected(v, f, snap) {
+		if id, ok := row[column].(string); ok && len(ids) < mostPasts {
+			ids[gpu.UUID(id)] = true
+		}
+	}
+	for id := range ids {
+		if err := s.Past(ctx, id); err != nil {
+			fmt.Fprintln(a.Err, "stoker: warning:", ui.Clean(err.Error()))
+			return snap
+		}
+	}
+	// What was told last is in the next snapshot but one at the latest.
+	rev := s.Feed.Latest().Rev
+	snap, _ = s.Wait(ctx, settleFor, func(s *cluster.Snapshot) bool { return s.Rev > rev+1 })
+	return snap
 }
 
 // answered says that no source is still waited for, of those that there are

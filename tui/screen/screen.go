@@ -81,6 +81,9 @@ type Env struct {
 	// Allowed says why an action may not be done; nil means that it may.
 	Allowed func(action.ID) error
 	Logs    LogSource // nil when there is none
+	// Past loads what a GPU did before this program watched it, into the
+	// snapshots; nil where nobody knows.
+	Past func(ctx context.Context, id gpu.UUID) error
 }
 
 // LogSource reads logs; it returns when the log ends or ctx does.

@@ -16,6 +16,7 @@ import (
 	"stoker/cluster"
 	"stoker/cluster/contexts"
 	"stoker/cluster/nomad"
+	"stoker/gpu"
 	"stoker/jobs/action"
 	"stoker/jobs/metrics"
 	"stoker/jobs/pack"
@@ -58,13 +59,14 @@ func Connect(ctx context.Context, sys contexts.System, redactor *secrets.Redacto
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return feed.Run(gctx) })
-	startSources(gctx, g, feed, c, redactor, nc, vc)
+	past := startSources(gctx, g, feed, c, redactor, nc, vc)
 	return &cli.Session{
 		Context: c,
 		Feed:    feed,
 		Actions: &action.Runner{Scheduler: nc, Audit: audit, ReadOnly: o.ReadOnly || c.ReadOnly, Production: c.Production, Now: time.Now},
 		Packs:   Packs(sys),
 		Logs:    nc.Logs,
+		Past:    past,
 		Rotate:  rotate(vc, audit, calls),
 		Ping:    func(ctx context.Context) error { return ping(ctx, nc, c) },
 		Close: func() {
@@ -181,7 +183,7 @@ func who() string {
 
 // startSources runs every source of facts into the feed until ctx ends. None
 // of them ends the others: each reports its own state.
-func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c contexts.Context, redactor *secrets.Redactor, nc *nomad.Client, vc *vault.Client) {
+func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c contexts.Context, redactor *secrets.Redactor, nc *nomad.Client, vc *vault.Client) (past func(context.Context, gpu.UUID) error) {
 	g.Go(func() error { return nc.Run(ctx, feed.Scheduler, feed.Source) })
 
 	gpus := gpuSources{feed: feed, context: c, nomad: nc, redactor: redactor}
@@ -201,7 +203,7 @@ func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c 
 
 	if vc == nil {
 		feed.Source(cluster.SourceStatus{Name: "vault", State: cluster.SourceOff})
-		return
+		return gpus.past
 	}
 	feed.Source(cluster.SourceStatus{Name: "vault", State: cluster.SourceStarting})
 	g.Go(func() error {
@@ -210,6 +212,7 @@ func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c 
 			feed.Source(vaultStatus(s))
 		})
 	})
+	return gpus.past
 }
 
 func vaultStatus(s secrets.State) cluster.SourceStatus {

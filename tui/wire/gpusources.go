@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,7 +24,15 @@ type gpuSources struct {
 	context  contexts.Context
 	nomad    *nomad.Client
 	redactor *secrets.Redactor
+	// past loads what was before this program watched; nil where nobody knows.
+	past func(ctx context.Context, id gpu.UUID) error
 }
+
+// pastFor is how far back the past of a GPU is asked for: what a chart shows.
+const (
+	pastFor  = 10 * time.Minute
+	pastStep = 5 * time.Second
+)
 
 func (s *gpuSources) start(ctx context.Context, g *errgroup.Group) {
 	s.agents(ctx, g)
@@ -95,6 +104,14 @@ func (s *gpuSources) prometheus(ctx context.Context, g *errgroup.Group) {
 		URL:  c.URL, Match: c.Match,
 		Node: func(id gpu.UUID, labels map[string]string) string { return string(nodeOf(s.feed.Latest(), id, labels)) },
 	})
+	s.past = func(ctx context.Context, id gpu.UUID) error {
+		now := time.Now()
+		samples, err := src.Past(ctx, id, now.Add(-pastFor), now, pastStep)
+		if err == nil {
+			s.feed.Past(id, samples)
+		}
+		return err
+	}
 	g.Go(func() error {
 		// Before the nodes are known, no series is of any of them.
 		if err := whenReady(ctx, s.feed); err != nil {

@@ -136,6 +136,10 @@ func TestMixedFleet(t *testing.T) {
 		}
 		var result []string
 		now := float64(time.Now().UnixMilli()) / 1000
+		if strings.HasSuffix(r.URL.Path, "/query_range") {
+			fmt.Fprintf(w, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"DCGM_FI_DEV_GPU_UTIL"},"values":[[%f,"11"],[%f,"22"]]}]}}`, now-120, now-60)
+			return
+		}
 		for i, id := range []string{"agent", "nomad", "dcgm", "prometheus"} { // it knows them all
 			if strings.HasPrefix(r.FormValue("query"), "timestamp(") {
 				result = append(result, fmt.Sprintf(`{"metric":{"UUID":"GPU-%s","gpu":"0","modelName":"H100"},"value":[%f,"%f"]}`, id, now, now))
@@ -185,6 +189,14 @@ func TestMixedFleet(t *testing.T) {
 	if d := s.Source("dcgm on-dcgm"); d == nil || d.State != cluster.SourceLive {
 		t.Errorf("%+v", d)
 	}
+	// Prometheus knows what a GPU did before, whoever tells what it does now.
+	if err := sources.past(ctx, "GPU-agent"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, feed, func(s *cluster.Snapshot) bool {
+		h := s.GPU("GPU-agent").History
+		return len(h.Util) == 3 && h.Util[0] == 11 && h.Util[1] == 22 && h.Util[2] == 10
+	})
 }
 
 // TestNotConfigured: what no context names is off, and says so.
@@ -197,6 +209,9 @@ func TestNotConfigured(t *testing.T) {
 	sources := gpuSources{feed: feed, redactor: secrets.NewRedactor()}
 	sources.dcgm(ctx, &g)
 	sources.prometheus(ctx, &g)
+	if sources.past != nil {
+		t.Error("somebody knows the past")
+	}
 	await(t, feed, func(s *cluster.Snapshot) bool {
 		d, p := s.Source("dcgm"), s.Source("prometheus")
 		return d != nil && p != nil && d.State == cluster.SourceOff && p.State == cluster.SourceOff

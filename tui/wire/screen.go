@@ -36,6 +36,7 @@ func screenConfig(s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder
 		Context: s.Context.Name, Namespace: s.Context.Nomad.Namespace, Production: s.Context.Production,
 		ReadOnly: s.Actions.ReadOnly, Feed: s.Feed, Runner: s.Actions, Logs: logSource(s.Logs),
 		PackVars: s.Context.PackVars, Local: s.Local, Runs: runs,
+		Past:  s.Past,
 		Theme: o.Theme, Start: screen.Name(o.Start), Now: time.Now, Redact: redact,
 		In: os.Stdin, Out: os.Stdout, Env: os.Environ(),
 	}

@@ -1,6 +1,9 @@
 package gpus
 
 import (
+	"context"
+	"time"
+
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
@@ -69,8 +72,7 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 		return nil
 	}
 	if k == keys.Open {
-		m.show(g.UUID)
-		return nil
+		return m.show(g.UUID)
 	}
 	return m.act(k, g)
 }
@@ -89,10 +91,29 @@ func (m *Model) act(k keys.ID, g *cluster.GPU) tea.Cmd {
 	return nil
 }
 
-func (m *Model) show(id gpu.UUID) {
+func (m *Model) show(id gpu.UUID) tea.Cmd {
 	m.detail = newDetail(m.Env, id)
 	m.detail.SetSize(m.w, m.h)
 	m.detail.SetSnapshot(m.Snap)
+	return past(m.Env, id)
+}
+
+// pastPatience is how long the past of a GPU is waited for.
+const pastPatience = 10 * time.Second
+
+// past loads what the GPU did before, where somebody knows.
+func past(e *screen.Env, id gpu.UUID) tea.Cmd {
+	if e.Past == nil {
+		return nil
+	}
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(e.Base, pastPatience)
+		defer cancel()
+		if err := e.Past(ctx, id); err != nil {
+			return screen.NoteMsg{Level: cluster.Warn, Text: err.Error()}
+		}
+		return nil
+	}
 }
 
 // Open implements screen.Opener. A target without a GPU, but with a node or a
@@ -113,7 +134,7 @@ func (m *Model) Open(t screen.Target) tea.Cmd {
 	}
 	m.Select(t.GPU)
 	if t.Details {
-		m.show(t.GPU)
+		return m.show(t.GPU)
 	}
 	return nil
 }

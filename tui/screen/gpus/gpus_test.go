@@ -1,6 +1,8 @@
 package gpus
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -188,5 +190,33 @@ func BenchmarkBigKey(b *testing.B) {
 		m.Update(fixture.Key(keys.Down))
 		m.Update(fixture.Key(keys.Up))
 		_ = m.View()
+	}
+}
+
+// Who opens a GPU wants its past, where somebody knows it, and hears when not.
+func TestThePastIsAskedFor(t *testing.T) {
+	m := shown(t, fixture.Lab())
+	if cmd := m.show("GPU-x"); cmd != nil {
+		t.Error("a past is asked for, of nobody")
+	}
+	m.Back()
+	var asked []gpu.UUID
+	m.Env.Past = func(_ context.Context, id gpu.UUID) error {
+		asked = append(asked, id)
+		if len(asked) > 1 {
+			return errors.New("prometheus: connection refused")
+		}
+		return nil
+	}
+	id := m.Selected().UUID
+	if msg := fixture.Reply(m.Update(fixture.Key(keys.Open))); msg != nil {
+		t.Errorf("the answer is %v", msg)
+	}
+	want := screen.NoteMsg{Level: cluster.Warn, Text: "prometheus: connection refused"}
+	if d := cmp.Diff(want, fixture.Reply(m.Open(screen.Target{GPU: id, Details: true}))); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]gpu.UUID{id, id}, asked); d != "" {
+		t.Error(d)
 	}
 }
