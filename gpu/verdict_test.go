@@ -124,16 +124,3 @@ func TestSinceIsWhenTheVerdictBegan(t *testing.T) {
 		t.Errorf("health %+v, want %+v", rec.Health, want)
 	}
 }
-
-func TestXidsAreOrderedAndComplete(t *testing.T) {
-	last := uint64(0)
-	for _, x := range gpu.Xids() {
-		if x.Number <= last || x.Name == "" || x.Meaning == "" || x.Advice == "" || x.Verdict == gpu.VerdictUnknown {
-			t.Errorf("after %d: %+v is out of order or lacks something", last, x)
-		}
-		last = x.Number
-	}
-	if x, ok := gpu.LookupXid(79); !ok || x.Verdict != gpu.VerdictFailed || x.Fault != gpu.FaultLink {
-		t.Errorf("Xid 79 = %+v, %v", x, ok)
-	}
-}

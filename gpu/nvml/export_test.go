@@ -11,12 +11,3 @@ func (r *Reader) Calls() int {
 	}
 	return n
 }
-
-// Symbols lists every function that is looked up before it is called.
-func Symbols() []string {
-	var out []string
-	for c := range callCount {
-		out = append(out, c.symbols()...)
-	}
-	return out
-}
