@@ -56,7 +56,7 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 		st.devices[d.UUID] = dev
 		st.deviceRev++
 	}
-	better := false
+	better, back := false, false
 	if dev.sample != nil {
 		if rank(b.Source) < rank(dev.source) && b.At.Sub(dev.sample.At) < freshFor(dev.source) {
 			return
@@ -66,7 +66,8 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 		}
 		// Each source measures at its own times: a better one need not be the latest.
 		better = rank(b.Source) > rank(dev.source) && dev.sample.At.Sub(s.At) < freshFor(b.Source)
-		if s.At.Before(dev.sample.At) && !better {
+		back = dev.source == b.Source && dev.node == NodeID(b.Node) && dev.sample.At.Sub(s.At) > setBack
+		if s.At.Before(dev.sample.At) && !better && !back {
 			return // late: a newer reading is already here
 		}
 	}
@@ -74,12 +75,15 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 	if s != nil && dev.sample != nil {
 		st.account(dev, d, dev.source == b.Source, s)
 	}
+	if back {
+		dev.counted = s.At // what is counted from here on is new, whatever the clock says
+	}
 	if dev.node != NodeID(b.Node) || dev.Index != d.Index || dev.Parent != d.Parent {
 		st.deviceRev++
 	}
 	dev.Device, dev.node, dev.source = d, NodeID(b.Node), b.Source
 	dev.driver, dev.cuda, dev.lacks = cmp.Or(b.Driver, dev.driver), cmp.Or(b.CUDA, dev.cuda), b.Lacks
-	if s != nil && (dev.sample == nil || better || s.At.After(dev.sample.At)) {
+	if s != nil && (dev.sample == nil || better || back || s.At.After(dev.sample.At)) {
 		dev.sample, dev.past, dev.visits = s, dev.past.with(*s, d, st.step), seen(dev.visits, s)
 	}
 }
@@ -138,6 +142,11 @@ func freshFor(source string) time.Duration {
 	}
 	return 10 * time.Second
 }
+
+// setBack is from how much on a source's own reading that is older than the one
+// before is not a late one: the node's clock was set back. Without that nothing
+// would be seen of its GPUs until the clock is where it was.
+const setBack = 2 * time.Minute
 
 // rank orders sources from the least to the best.
 func rank(source string) int {

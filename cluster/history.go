@@ -83,6 +83,10 @@ func (h *History) with(s gpu.Sample, d gpu.Device, step time.Duration) *History 
 		*n = *h
 	}
 	n.Step = step
+	back := !n.last.IsZero() && n.last.Sub(s.At) > setBack
+	if back {
+		n.busySince, n.quietSince = time.Time{}, time.Time{} // by another clock
+	}
 	if s.UtilPercent != nil {
 		if *s.UtilPercent >= busyPercent {
 			n.quietSince = time.Time{}
@@ -92,7 +96,7 @@ func (h *History) with(s gpu.Sample, d gpu.Device, step time.Duration) *History 
 			n.quietSince = first(n.quietSince, s.At)
 		}
 	}
-	grow := n.last.IsZero() || s.At.Sub(n.last) >= step-step/10
+	grow := back || n.last.IsZero() || s.At.Sub(n.last) >= step-step/10
 	if grow {
 		n.last = s.At
 		n.began = append(slices.Clone(n.began[max(len(n.began)-historyLen+1, 0):]), uint32(s.At.Unix())) //nolint:gosec // good until 2106

@@ -349,6 +349,37 @@ func TestBetterSourceStandsWhileFresh(t *testing.T) {
 	}
 }
 
+// A node whose clock is set back is seen on, and what its GPUs use is counted on.
+func TestAClockThatIsSetBack(t *testing.T) {
+	w := newWorld(t)
+	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1")}, Allocs: []Alloc{alloc("a1", "x", 2, holding("G1"))}})
+	at := start().Add(time.Hour)
+	say := func(util float64) *GPU {
+		return w.batch(reading("n1", at, sample("G1", at, util))).GPU("G1")
+	}
+	for range 10 {
+		at = at.Add(10 * time.Second)
+		say(0)
+	}
+	at = at.Add(-30 * time.Minute)
+	g := say(50)
+	if *g.Util() != 50 || !g.AsOf().Equal(at) {
+		t.Fatalf("%v as of %s", *g.Util(), g.AsOf())
+	}
+	if n := len(g.History.Util); n != 11 {
+		t.Errorf("%d points of history, want 11", n)
+	}
+	before := w.feed.Latest().JobUsage()[0].Account.HeldSeconds
+	at = at.Add(10 * time.Second)
+	g = say(0)
+	if held := w.feed.Latest().JobUsage()[0].Account.HeldSeconds - before; held != 10 {
+		t.Errorf("%v s were counted since, want 10", held)
+	}
+	if !g.QuietSince().Equal(at) {
+		t.Errorf("quiet since %s, want %s", g.QuietSince(), at)
+	}
+}
+
 func TestGPUEvents(t *testing.T) {
 	w := newWorld(t)
 	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G0", "G1")}})
