@@ -270,7 +270,7 @@ func (st *state) noteHit(e *Event) {
 	}
 	st.hit[e.GPU] = true
 	for i := range e.On {
-		if t := &e.On[i]; t.Name == "" && len(st.unnamed) < maxEvents {
+		if t := &e.On[i]; t.Name == "" && len(st.unnamed) < maxEvents && !slices.Contains(st.unnamed[t.Alloc], e.GPU) {
 			st.unnamed[t.Alloc] = append(st.unnamed[t.Alloc], e.GPU)
 		}
 	}

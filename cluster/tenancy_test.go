@@ -204,3 +204,14 @@ func TestAttentionNamesWhoWasHit(t *testing.T) {
 		t.Errorf("of another failure, hours later: %q", got)
 	}
 }
+
+// An allocation that is never read, and whose GPU has events all day, is noted once.
+func TestUnnamedTenantsAreBounded(t *testing.T) {
+	st := newState(Place{}, start)
+	for range 100 {
+		st.noteHit(&Event{GPU: "G1", On: []Tenant{{Alloc: "a1"}}})
+	}
+	if n := len(st.unnamed["a1"]); n != 1 {
+		t.Errorf("noted %d times", n)
+	}
+}
