@@ -118,7 +118,9 @@ func (l *links) askStates(p *probe) {
 	for i := range l.all {
 		k := &l.all[i]
 		state := ask(&p.asker, callNVLink, of(p.handle.GetNvLinkState, k.id))
-		k.up = state != nil && *state == nvml.FEATURE_ENABLED
+		if state != nil { // a call that failed does not say that the link went down
+			k.up = *state == nvml.FEATURE_ENABLED
+		}
 	}
 }
 
@@ -126,11 +128,11 @@ func (l *links) askErrors(p *probe) {
 	for range min(perTurn, len(l.all)) {
 		k := &l.all[l.turn%len(l.all)]
 		l.turn++
-		count := func(c nvml.NvLinkErrorCounter) *uint64 {
-			return ask(&p.asker, callNVLinkErrors, func() (uint64, nvml.Return) { return p.handle.GetNvLinkErrorCounter(k.id, c) })
+		count := func(is call, c nvml.NvLinkErrorCounter) *uint64 {
+			return ask(&p.asker, is, func() (uint64, nvml.Return) { return p.handle.GetNvLinkErrorCounter(k.id, c) })
 		}
-		e := linkErrors{replays: count(nvml.NVLINK_ERROR_DL_REPLAY), recoveries: count(nvml.NVLINK_ERROR_DL_RECOVERY)}
-		flit, data := count(nvml.NVLINK_ERROR_DL_CRC_FLIT), count(nvml.NVLINK_ERROR_DL_CRC_DATA)
+		e := linkErrors{replays: count(callNVLinkReplays, nvml.NVLINK_ERROR_DL_REPLAY), recoveries: count(callNVLinkRecoveries, nvml.NVLINK_ERROR_DL_RECOVERY)}
+		flit, data := count(callNVLinkFlits, nvml.NVLINK_ERROR_DL_CRC_FLIT), count(callNVLinkData, nvml.NVLINK_ERROR_DL_CRC_DATA)
 		switch {
 		case flit != nil && data != nil:
 			sum := *flit + *data

@@ -103,7 +103,16 @@ func (p *probe) read(now time.Time, withPCIe bool) reading {
 		p.slowAt = time.Time{}
 	}
 	if age := now.Sub(p.slowAt); p.slowAt.IsZero() || age < 0 || age >= settings {
+		was := p.device.MIG
 		p.refresh()
+		if is := p.device.MIG; was != nil && is != nil && *was != *is {
+			// What a device can answer depends on that: it is asked for all anew.
+			p.forget()
+			if ret := p.describe(); ret != nvml.SUCCESS {
+				return reading{fault: ret}
+			}
+			p.refresh()
+		}
 		p.slowAt = now
 	}
 	if withPCIe {

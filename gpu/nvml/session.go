@@ -83,7 +83,17 @@ func (s *session) close(patience time.Duration) error {
 			sl.probe.forget()
 		}
 	}
-	return errors.Join(err, asError(s.lib.Shutdown()))
+	// A driver that hangs in a call may never let go: whoever closes must not hang, too.
+	done := make(chan nvml.Return, 1)
+	go func() { done <- s.lib.Shutdown() }()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	select {
+	case ret := <-done:
+		return errors.Join(err, asError(ret))
+	case <-limit.C:
+		return errors.Join(err, fmt.Errorf("the driver did not let go in %s", patience))
+	}
 }
 
 // ask starts the reading of each device that has none under way; turn is the

@@ -52,7 +52,10 @@ const (
 	callBAR1
 	callFields
 	callNVLink
-	callNVLinkErrors
+	callNVLinkReplays
+	callNVLinkRecoveries
+	callNVLinkFlits
+	callNVLinkData
 	callVBIOS
 	callComputeMode
 	callPersistence
@@ -72,39 +75,38 @@ const (
 // them that exists, so one is enough. Two calls of one function are told apart
 // where a device may answer one and not the other.
 func (c call) symbols() []string {
+	clock, threshold := []string{"nvmlDeviceGetClockInfo"}, []string{"nvmlDeviceGetTemperatureThreshold"}
+	ecc, linkErrors := []string{"nvmlDeviceGetTotalEccErrors"}, []string{"nvmlDeviceGetNvLinkErrorCounter"}
 	return [callCount][]string{
-		callUUID:            {"nvmlDeviceGetUUID"},
-		callName:            {"nvmlDeviceGetName"},
-		callPCI:             {"nvmlDeviceGetPciInfo_v3", "nvmlDeviceGetPciInfo_v2", "nvmlDeviceGetPciInfo"},
-		callSerial:          {"nvmlDeviceGetSerial"},
-		callMemory:          {"nvmlDeviceGetMemoryInfo"},
-		callMemoryV2:        {"nvmlDeviceGetMemoryInfo_v2"},
-		callPowerLimit:      {"nvmlDeviceGetEnforcedPowerLimit"},
-		callPowerDefault:    {"nvmlDeviceGetPowerManagementDefaultLimit"},
-		callMaxClock:        {"nvmlDeviceGetMaxClockInfo"},
-		callClock:           {"nvmlDeviceGetClockInfo"},
-		callVideoClock:      {"nvmlDeviceGetClockInfo"},
-		callUtil:            {"nvmlDeviceGetUtilizationRates"},
-		callPower:           {"nvmlDeviceGetPowerUsage"},
-		callEnergy:          {"nvmlDeviceGetTotalEnergyConsumption"},
-		callTemperature:     {"nvmlDeviceGetTemperature"},
-		callThreshold:       {"nvmlDeviceGetTemperatureThreshold"},
-		callMemThreshold:    {"nvmlDeviceGetTemperatureThreshold"},
-		callMargin:          {"nvmlDeviceGetMarginTemperature"},
-		callFan:             {"nvmlDeviceGetFanSpeed"},
-		callPState:          {"nvmlDeviceGetPerformanceState"},
-		callEncoder:         {"nvmlDeviceGetEncoderUtilization"},
-		callDecoder:         {"nvmlDeviceGetDecoderUtilization"},
-		callJPEG:            {"nvmlDeviceGetJpgUtilization"},
-		callOFA:             {"nvmlDeviceGetOfaUtilization"},
-		callPCIe:            {"nvmlDeviceGetPcieThroughput"},
-		callPCIeLink:        {"nvmlDeviceGetCurrPcieLinkGeneration"},
-		callPCIeWidth:       {"nvmlDeviceGetCurrPcieLinkWidth"},
-		callMaxPCIeLink:     {"nvmlDeviceGetMaxPcieLinkGeneration"},
-		callMaxPCIeWidth:    {"nvmlDeviceGetMaxPcieLinkWidth"},
-		callPCIeReplays:     {"nvmlDeviceGetPcieReplayCounter"},
-		callECC:             {"nvmlDeviceGetTotalEccErrors"},
-		callECCTotal:        {"nvmlDeviceGetTotalEccErrors"},
+		callUUID:         {"nvmlDeviceGetUUID"},
+		callName:         {"nvmlDeviceGetName"},
+		callPCI:          {"nvmlDeviceGetPciInfo_v3", "nvmlDeviceGetPciInfo_v2", "nvmlDeviceGetPciInfo"},
+		callSerial:       {"nvmlDeviceGetSerial"},
+		callMemory:       {"nvmlDeviceGetMemoryInfo"},
+		callMemoryV2:     {"nvmlDeviceGetMemoryInfo_v2"},
+		callPowerLimit:   {"nvmlDeviceGetEnforcedPowerLimit"},
+		callPowerDefault: {"nvmlDeviceGetPowerManagementDefaultLimit"},
+		callMaxClock:     {"nvmlDeviceGetMaxClockInfo"},
+		callClock:        clock, callVideoClock: clock,
+		callUtil:        {"nvmlDeviceGetUtilizationRates"},
+		callPower:       {"nvmlDeviceGetPowerUsage"},
+		callEnergy:      {"nvmlDeviceGetTotalEnergyConsumption"},
+		callTemperature: {"nvmlDeviceGetTemperature"},
+		callThreshold:   threshold, callMemThreshold: threshold,
+		callMargin:       {"nvmlDeviceGetMarginTemperature"},
+		callFan:          {"nvmlDeviceGetFanSpeed"},
+		callPState:       {"nvmlDeviceGetPerformanceState"},
+		callEncoder:      {"nvmlDeviceGetEncoderUtilization"},
+		callDecoder:      {"nvmlDeviceGetDecoderUtilization"},
+		callJPEG:         {"nvmlDeviceGetJpgUtilization"},
+		callOFA:          {"nvmlDeviceGetOfaUtilization"},
+		callPCIe:         {"nvmlDeviceGetPcieThroughput"},
+		callPCIeLink:     {"nvmlDeviceGetCurrPcieLinkGeneration"},
+		callPCIeWidth:    {"nvmlDeviceGetCurrPcieLinkWidth"},
+		callMaxPCIeLink:  {"nvmlDeviceGetMaxPcieLinkGeneration"},
+		callMaxPCIeWidth: {"nvmlDeviceGetMaxPcieLinkWidth"},
+		callPCIeReplays:  {"nvmlDeviceGetPcieReplayCounter"},
+		callECC:          ecc, callECCTotal: ecc,
 		callECCMode:         {"nvmlDeviceGetEccMode"},
 		callRemappedRows:    {"nvmlDeviceGetRemappedRows"},
 		callRetiredPages:    {"nvmlDeviceGetRetiredPages"},
@@ -117,19 +119,19 @@ func (c call) symbols() []string {
 		callBAR1:            {"nvmlDeviceGetBAR1MemoryInfo"},
 		callFields:          {"nvmlDeviceGetFieldValues"},
 		callNVLink:          {"nvmlDeviceGetNvLinkState"},
-		callNVLinkErrors:    {"nvmlDeviceGetNvLinkErrorCounter"},
-		callVBIOS:           {"nvmlDeviceGetVbiosVersion"},
-		callComputeMode:     {"nvmlDeviceGetComputeMode"},
-		callPersistence:     {"nvmlDeviceGetPersistenceMode"},
-		callMig:             {"nvmlDeviceGetMigMode"},
-		callMigCount:        {"nvmlDeviceGetMaxMigDeviceCount"},
-		callMigDevices:      {"nvmlDeviceGetMigDeviceHandleByIndex"},
-		callGpuInstance:     {"nvmlDeviceGetGpuInstanceId"},
-		callGpm:             {"nvmlGpmQueryDeviceSupport"},
-		callGpmSample:       {"nvmlGpmSampleGet"},
-		callGpmMigSample:    {"nvmlGpmMigSampleGet"},
-		callEvents:          {"nvmlDeviceRegisterEvents"},
-		callEventTypes:      {"nvmlDeviceGetSupportedEventTypes"},
+		callNVLinkReplays:   linkErrors, callNVLinkRecoveries: linkErrors, callNVLinkFlits: linkErrors, callNVLinkData: linkErrors,
+		callVBIOS:        {"nvmlDeviceGetVbiosVersion"},
+		callComputeMode:  {"nvmlDeviceGetComputeMode"},
+		callPersistence:  {"nvmlDeviceGetPersistenceMode"},
+		callMig:          {"nvmlDeviceGetMigMode"},
+		callMigCount:     {"nvmlDeviceGetMaxMigDeviceCount"},
+		callMigDevices:   {"nvmlDeviceGetMigDeviceHandleByIndex"},
+		callGpuInstance:  {"nvmlDeviceGetGpuInstanceId"},
+		callGpm:          {"nvmlGpmQueryDeviceSupport"},
+		callGpmSample:    {"nvmlGpmSampleGet"},
+		callGpmMigSample: {"nvmlGpmMigSampleGet"},
+		callEvents:       {"nvmlDeviceRegisterEvents"},
+		callEventTypes:   {"nvmlDeviceGetSupportedEventTypes"},
 	}[c]
 }
 
