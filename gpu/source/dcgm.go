@@ -98,6 +98,9 @@ func (d *DCGMSource) once(ctx context.Context, e Endpoint) (gpu.Batch, error) {
 const (
 	maxPage = 16 << 20
 	maxLine = 64 << 10
+	// maxGPUs and maxLinks are more than a node has GPUs, and a GPU has links.
+	maxGPUs  = 256
+	maxLinks = 64
 )
 
 var errNotDCGM = errors.New("its page has no metric of a GPU: is it a dcgm-exporter?")
@@ -121,6 +124,9 @@ func readPage(r io.Reader) ([]*gathered, error) {
 				s.at = time.UnixMilli(ms)
 			}
 			c.add(s)
+			if len(c.gpus) > maxGPUs {
+				return nil, fmt.Errorf("more than %d GPUs on one node", maxGPUs)
+			}
 		}
 	}
 	if len(c.gpus) == 0 {

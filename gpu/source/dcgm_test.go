@@ -240,6 +240,8 @@ func TestXids(t *testing.T) {
 		"counted since the exporter began": {{[]string{gauge("79"), total("79", "4")}, nil, watch}, {[]string{gauge("79"), total("79", "5")}, []uint64{79}, failed}},
 		"the window passes":                {{[]string{window("31", "2")}, []uint64{31}, watch}, {nil, nil, watch}, {[]string{window("31", "1")}, []uint64{31}, watch}},
 		"gauge before its count":           {{[]string{gauge("0")}, nil, ok}, {[]string{gauge("79")}, []uint64{79}, failed}, {[]string{gauge("79"), window("79", "1")}, nil, failed}},
+		"the exporter begins anew":         {{[]string{total("79", "4")}, nil, watch}, {[]string{total("79", "1")}, []uint64{79}, failed}},
+		"the window slides":                {{[]string{window("31", "3")}, []uint64{31}, watch}, {[]string{window("31", "1")}, nil, watch}},
 		"two numbers at once":              {{nil, nil, ok}, {[]string{total("48", "1"), total("63", "1")}, []uint64{48, 63}, failed}},
 		"no number":                        {{[]string{total("x", "1"), total("0", "1"), total("79", "NaN"), gauge("NaN")}, nil, ok}},
 	} {
@@ -267,6 +269,36 @@ func TestXids(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A page of others each time does not make the reader grow, and one that is
+// not of a node is refused.
+func TestVerdictsAreBounded(t *testing.T) {
+	v := newVerdicts()
+	page := func(from, n int) string {
+		var out strings.Builder
+		for i := range n {
+			out.WriteString(`DCGM_FI_DEV_GPU_TEMP{UUID="GPU-` + itoa(from+i) + `"} 40` + "\n")
+		}
+		return out.String()
+	}
+	for i := range 100 {
+		gpus, err := readPage(strings.NewReader(page(8*i, 8)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.batch(gpus, epoch())
+	}
+	if n := len(v.devices); n > 2*8+missed {
+		t.Errorf("%d GPUs are remembered", n)
+	}
+	if _, err := readPage(strings.NewReader(page(0, maxGPUs+1))); err == nil {
+		t.Errorf("a page of %d GPUs was read", maxGPUs+1)
+	}
+	gpus, err := readPage(strings.NewReader(`DCGM_FI_PROF_NVLINK_TX_BYTES{UUID="GPU-1",nvlink="1000"} 1` + "\n"))
+	if err != nil || len(gpus[0].links) != 0 {
+		t.Errorf("link 1000 of a GPU: %v, %v", gpus, err)
 	}
 }
 

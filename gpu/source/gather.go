@@ -117,7 +117,7 @@ func (c *collector) add(s series) {
 		return
 	}
 	to := g
-	if n, err := strconv.Atoi(s.labels["nvlink"]); err == nil && n >= 0 && n < 1024 {
+	if n, err := strconv.Atoi(s.labels["nvlink"]); err == nil && n >= 0 && n < maxLinks {
 		to = g.link(n)
 	}
 	c.put(to, p, s.value)

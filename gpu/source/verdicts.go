@@ -48,7 +48,24 @@ func (v *verdicts) batch(readings []*gathered, at time.Time) gpu.Batch {
 		s, events := v.judge(g, at)
 		b.Samples, b.Events = append(b.Samples, s), append(b.Events, events...)
 	}
+	v.forget(readings)
 	return b
+}
+
+// missed is how many GPUs that a reading lacks are remembered for the next, and
+// as many as it has: a peer that tells of others each time must not make this grow.
+const missed = 64
+
+// forget drops the GPUs that the reading lacks when they become too many.
+func (v *verdicts) forget(readings []*gathered) {
+	if len(v.devices) <= 2*len(readings)+missed {
+		return
+	}
+	told := make(map[gpu.UUID]bool, len(readings))
+	for _, g := range readings {
+		told[g.device.UUID] = true
+	}
+	maps.DeleteFunc(v.devices, func(id gpu.UUID, _ *judged) bool { return !told[id] })
 }
 
 func (v *verdicts) judge(g *gathered, at time.Time) (gpu.Sample, []gpu.Event) {
@@ -110,6 +127,9 @@ func (j *judged) news(g *gathered, at time.Time) (out []gpu.Event) {
 	j.counted = j.counted || len(g.xids) > 0
 	for _, n := range slices.Sorted(maps.Keys(g.xids)) {
 		risen := g.xids[n] - j.xids[n]
+		if risen < 0 && !g.recent[n] {
+			risen = g.xids[n] // who counts began anew; a count over the last minutes just falls
+		}
 		if n == j.byGauge && risen > 0 {
 			risen, j.byGauge = risen-1, 0 // the gauge was quicker
 		}
