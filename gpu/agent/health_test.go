@@ -23,8 +23,12 @@ import (
 // ask sends a request to an agent without a network.
 func ask(a *Agent, method, path string, header ...string) (int, string) {
 	r := httptest.NewRequest(method, path, nil)
+	r.Host = "127.0.0.1:9460"
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
+	}
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
 	}
 	w := httptest.NewRecorder()
 	a.Handler().ServeHTTP(w, r)
@@ -223,6 +227,11 @@ func TestReleaseRefusals(t *testing.T) {
 	if code, _ := ask(a, http.MethodPost, "/release", "Sec-Fetch-Site", "cross-site"); code != http.StatusForbidden {
 		t.Errorf("from another site's page: %d", code)
 	}
+	for host, want := range map[string]int{"rebound.example:9460": 403, "rebound.example": 403, "localhost:9460": 200, "[::1]:9460": 200, "::1": 403} {
+		if code, body := ask(a, http.MethodPost, "/release", "Host", host); code != want {
+			t.Errorf("as %s: %d %s, want %d", host, code, body, want)
+		}
+	}
 	if code, _ := ask(newAgent(t, Config{}), http.MethodPost, "/release"); code != http.StatusNotImplemented {
 		t.Errorf("a sampler that cannot: %d", code)
 	}
@@ -230,7 +239,7 @@ func TestReleaseRefusals(t *testing.T) {
 	if code, _ := ask(guarded, http.MethodPost, "/release"); code != http.StatusUnauthorized {
 		t.Errorf("without the token: %d", code)
 	}
-	if code, _ := ask(guarded, http.MethodPost, "/release", "Authorization", "Bearer sesame"); code != http.StatusOK {
+	if code, _ := ask(guarded, http.MethodPost, "/release", "Authorization", "Bearer sesame", "Host", "node1.example:9460"); code != http.StatusOK {
 		t.Errorf("with the token: %d", code)
 	}
 	r.refuse = errors.New("a call of GPU 3 is under way")

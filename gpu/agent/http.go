@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -19,27 +21,47 @@ import (
 // client, where anything does.
 func (a *Agent) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /healthz", a.bounded(http.HandlerFunc(a.serveHealth)))
+	mux.HandleFunc("GET /healthz", a.serveHealth)
 	mux.Handle("GET /v1/stream", a.guard(http.HandlerFunc(a.serveStream)))
-	mux.Handle("GET /v1/snapshot", a.bounded(a.guard(http.HandlerFunc(a.serveSnapshot))))
+	mux.Handle("GET /v1/snapshot", a.guard(http.HandlerFunc(a.serveSnapshot)))
 	own, dcgm := a.metricHandler(newCollector(a)), a.metricHandler(newDCGM(a))
 	if !a.cfg.OpenMetrics {
 		own, dcgm = a.guard(own), a.guard(dcgm)
 	}
-	mux.Handle("GET /metrics", a.bounded(own))
-	mux.Handle("GET /metrics/dcgm", a.bounded(dcgm))
+	mux.Handle("GET /metrics", own)
+	mux.Handle("GET /metrics/dcgm", dcgm)
 	// Where nothing authenticates, a page in a browser of this machine must not
 	// be able to ask for it either.
-	mux.Handle("POST /release", a.bounded(http.NewCrossOriginProtection().Handler(a.guard(http.HandlerFunc(a.serveRelease)))))
-	return mux
+	mux.Handle("POST /release", a.byAddress(http.NewCrossOriginProtection().Handler(a.guard(http.HandlerFunc(a.serveRelease)))))
+	return a.bounded(mux)
 }
 
-// bounded gives a short answer a deadline, so that readers who take nothing do
-// not keep their places for ever. The stream has deadlines of its own.
+// byAddress refuses who calls this machine by another name than localhost, where
+// nothing authenticates: a page can give its own name this machine's address, and
+// then the browser takes both for one site.
+func (a *Agent) byAddress(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u := url.URL{Host: r.Host}
+		if host := u.Hostname(); !a.authenticates() && host != "localhost" && net.ParseIP(host) == nil {
+			refuse(w, http.StatusForbidden, "call the agent by its address, or as localhost")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// bounded gives an answer a deadline, so that readers who take nothing do not
+// keep their places for ever; the stream sets others as it goes on. So it does
+// with a body that was announced: none is needed, and the server waits for its
+// end before it lets the connection go.
 func (a *Agent) bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A writer that knows no deadlines, such as a test's, needs none.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.writeTimeout))
+		ctl, by := http.NewResponseController(w), time.Now().Add(a.writeTimeout)
+		_ = ctl.SetWriteDeadline(by)
+		if r.ContentLength != 0 {
+			_ = ctl.SetReadDeadline(by)
+		}
 		next.ServeHTTP(w, r)
 	})
 }

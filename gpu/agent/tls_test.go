@@ -3,10 +3,14 @@ package agent
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -151,6 +155,36 @@ func TestMutualTLSGuards(t *testing.T) {
 	a.Handler().ServeHTTP(w, r)
 	if w.Code != http.StatusForbidden {
 		t.Errorf("with an unverified connection: %d", w.Code)
+	}
+}
+
+// Whoever announces a body and does not send it does not keep the connection,
+// with or without a token.
+func TestABodyThatDoesNotCome(t *testing.T) {
+	a := newAgent(t, Config{Token: func() string { return "secret" }})
+	a.writeTimeout = 50 * time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	ln, err := a.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = a.Serve(ctx, ln) })
+	defer wg.Wait()
+	defer cancel()
+	for _, what := range []string{"POST /release", "GET /metrics", "GET /v1/stream", "POST /nothing"} {
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, what+" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+		if _, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection stays", what)
+		}
 	}
 }
 

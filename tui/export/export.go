@@ -75,7 +75,7 @@ func (e *Exporter) guard(next http.Handler) http.Handler {
 // Serve answers on ln until ctx ends, then closes it and returns ctx's error.
 func (e *Exporter) Serve(ctx context.Context, ln net.Listener) error {
 	srv := &http.Server{
-		Handler: e.Handler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
+		Handler: e.Handler(), ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 	}
 	served := make(chan error, 1)

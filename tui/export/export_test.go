@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/charmbracelet/x/exp/golden"
@@ -149,6 +151,50 @@ func TestTheToken(t *testing.T) {
 			t.Errorf("without a token to compare with, %q: %d", sent, code)
 		}
 	}
+}
+
+// Who announces a body and does not send it is not waited for.
+func TestABodyThatDoesNotCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ended := make(chan error, 1)
+		ln := &one{conn: theirs, closed: make(chan struct{})}
+		go func() { ended <- exporter(fixture.Lab()).Serve(ctx, ln) }()
+		go func() { _, _ = io.WriteString(ours, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n") }()
+		began := time.Now()
+		_, _ = io.ReadAll(ours)
+		if took := time.Since(began); took > time.Minute {
+			t.Errorf("the connection stayed for %s", took)
+		}
+		ours.Close()
+		cancel()
+		<-ended
+	})
+}
+
+// one is a listener to which one connection comes.
+type one struct {
+	conn   net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *one) Accept() (net.Conn, error) {
+	if c := l.conn; c != nil {
+		l.conn = nil
+		return c, nil
+	}
+	<-l.closed
+	return nil, net.ErrClosed
+}
+
+func (l *one) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (l *one) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
 }
 
 func TestServeEndsWithItsContext(t *testing.T) {
