@@ -179,7 +179,7 @@ type Process struct {
 	Command     string `json:"command,omitempty"` // with its arguments where the source tells them
 	User        string `json:"user,omitempty"`
 	Type        string `json:"type,omitempty"` // "C" computes, "G" draws, "C+G" both
-	MemoryBytes uint64 `json:"memory_bytes"`
+	MemoryBytes uint64 `json:"memory_bytes"`   // 0 is unknown: a context always takes some
 	// UtilPercent is its part of the device's Sample.UtilPercent; nil where
 	// the driver does not tell, as with MIG.
 	UtilPercent     *float64 `json:"util_percent,omitempty"`

@@ -228,12 +228,16 @@ func ProcessRow(s *cluster.Snapshot, g *cluster.GPU, p *gpu.Process) Row {
 	if a := s.Alloc(cluster.AllocID(p.AllocID)); a != nil {
 		job, alloc = a.Job.String(), a.Name
 	}
+	memory := any(nil) // 0 is unknown
+	if p.MemoryBytes > 0 {
+		memory = p.MemoryBytes
+	}
 	command := p.Command
 	if command == "" {
 		command = p.Name
 	}
 	return line(g.Place, g.Source, g.AsOf(), g.NodeName, g.Index, string(g.UUID), p.PID, word(p.User), word(p.Type),
-		num(p.UtilPercent), p.MemoryBytes, num(p.CPUPercent), num(p.HostMemoryBytes), job, alloc, word(p.AllocID), word(p.Task), word(p.Name), word(command))
+		num(p.UtilPercent), memory, num(p.CPUPercent), num(p.HostMemoryBytes), job, alloc, word(p.AllocID), word(p.Task), word(p.Name), word(command))
 }
 
 // Lacks says what the driver's libraries cannot tell; empty when they have all.

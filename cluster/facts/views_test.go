@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stoker/cluster"
+	"stoker/gpu"
 )
 
 // TestShape holds what programs rely on, of every view, full and bare.
@@ -260,5 +261,17 @@ func TestEvents(t *testing.T) {
 	}
 	if got := row(t, s, "events", "subject", "vault")["level"]; got != "warn" {
 		t.Errorf("a source that is late is a warning, not %v", got)
+	}
+}
+
+// 0 is what a source says that does not know.
+func TestMemoryOfAProcessIsUnknown(t *testing.T) {
+	v, _ := Find("processes")
+	at := slices.IndexFunc(v.Columns, func(c Column) bool { return c.Name == "memory_used_bytes" })
+	for memory, want := range map[uint64]any{0: nil, 5: uint64(5)} {
+		row := ProcessRow(&cluster.Snapshot{}, &cluster.GPU{}, &gpu.Process{PID: 1, MemoryBytes: memory})
+		if row[at] != want {
+			t.Errorf("%d is told as %v", memory, row[at])
+		}
 	}
 }

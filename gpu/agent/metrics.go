@@ -229,6 +229,9 @@ func (c *collector) collectTasks(ch chan<- prometheus.Metric, d *gpu.Device, s *
 		}
 	}
 	for o, n := range used {
+		if n == 0 {
+			continue // unknown
+		}
 		send(ch, c.taskMem, gauge, float64(n), gpuLabels(d, o.alloc, o.task))
 	}
 }

@@ -65,6 +65,7 @@ func busyAgent(t *testing.T, now func() time.Time) *Agent {
 		{PID: 1, MemoryBytes: 5, AllocID: allocA, Task: "serve"},
 		{PID: 2, MemoryBytes: 6, AllocID: allocA, Task: "serve"},
 		{PID: 3, MemoryBytes: 7},
+		{PID: 4, AllocID: allocA, Task: "hidden"}, // whose memory the driver does not tell
 	}
 	a.publish(b)
 	return a
@@ -98,7 +99,7 @@ func TestMetrics(t *testing.T) {
 			"compute_mode=default,cuda=12.8,driver=570.86.15,gpu=0,mig_profile=,model=NVIDIA H100 80GB HBM3,parent=,pci=0000:1b:00.0,serial=165,uuid=GPU-0,vbios=96.00": 1,
 			"compute_mode=,cuda=12.8,driver=570.86.15,gpu=1,mig_profile=,model=NVIDIA H100 80GB HBM3,parent=,pci=0000:1c:00.0,serial=,uuid=GPU-1,vbios=":                1,
 		},
-		"stoker_gpu_processes":                       one(3), // of GPU-1 it is unknown
+		"stoker_gpu_processes":                       one(4), // of GPU-1 it is unknown
 		"stoker_gpu_sampler_hung":                    {"gpu=0,uuid=GPU-0": 0, "gpu=1,uuid=GPU-1": 0},
 		"stoker_agent_last_sample_timestamp_seconds": {"": 1_700_000_000},
 		"stoker_agent_errors_total":                  {"operation=sample": 0},

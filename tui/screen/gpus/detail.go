@@ -198,7 +198,7 @@ func (d *detail) processes(g *cluster.GPU) (out []string) {
 		facts := []parts.Fact{
 			{Value: fmt.Sprintf("%s %d", command, p.PID)},
 			parts.F("user", p.User),
-			parts.F("memory", ui.Bytes(p.MemoryBytes)), parts.F("util", parts.Worth(ui.Percent(p.UtilPercent))),
+			parts.F("memory", parts.Worth(ui.BytesOf(parts.Memory(p)))), parts.F("util", parts.Worth(ui.Percent(p.UtilPercent))),
 			parts.F("CPU", parts.Worth(ui.Percent(p.CPUPercent))), parts.F("host memory", parts.Worth(ui.BytesOf(p.HostMemoryBytes))),
 			parts.F("type", p.Type), parts.F("task", parts.TaskOf(d.Snap, p)),
 		}

@@ -172,3 +172,12 @@ func TestCommandWithoutItsFolder(t *testing.T) {
 		}
 	}
 }
+
+func TestMemoryOfAProcessMayBeUnknown(t *testing.T) {
+	if m := Memory(&gpu.Process{}); m != nil {
+		t.Errorf("a context that takes %d bytes", *m)
+	}
+	if m := Memory(&gpu.Process{MemoryBytes: 5}); m == nil || *m != 5 {
+		t.Errorf("5 bytes are %v", m)
+	}
+}

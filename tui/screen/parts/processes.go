@@ -47,7 +47,7 @@ func NewProcesses(e *screen.Env) Processes {
 		{Title: "USER", Min: 6, Max: 12, Cell: func(p *P) ui.Cell { return unless(th, p.User) }, Compare: text(func(p *P) string { return p.User })},
 		{Title: "TYPE", Min: 4, Drop: 5, Cell: func(p *P) ui.Cell { return unless(th, p.Type) }},
 		{Title: "GPU %", Min: 5, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Percent(p.UtilPercent)) }, Compare: known(func(p *P) *float64 { return p.UtilPercent }), Desc: true},
-		{Title: "GPU MEM", Min: 9, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Bytes(p.MemoryBytes)) }, Compare: func(a, b *P) int { return cmp.Compare(a.MemoryBytes, b.MemoryBytes) }, Desc: true},
+		{Title: "GPU MEM", Min: 9, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(ui.BytesOf(Memory(&p.Process))) }, Compare: func(a, b *P) int { return cmp.Compare(a.MemoryBytes, b.MemoryBytes) }, Desc: true},
 		{Title: "CPU %", Min: 6, Max: 8, Align: ui.Right, Drop: 3, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Percent(p.CPUPercent)) }, Compare: known(func(p *P) *float64 { return p.CPUPercent }), Desc: true},
 		{Title: "HOST MEM", Min: 9, Align: ui.Right, Drop: 4, Cell: func(p *P) ui.Cell { return ui.Txt(ui.BytesOf(p.HostMemoryBytes)) }, Compare: func(a, b *P) int { return cmp.Compare(size(a.HostMemoryBytes), size(b.HostMemoryBytes)) }, Desc: true},
 		{Title: "NOMAD TASK", Min: 13, Max: 32, Ahead: true, Drop: 2, Cell: func(p *P) ui.Cell { return unless(th, p.Owner) }, Compare: text(func(p *P) string { return p.Owner })},
@@ -97,6 +97,14 @@ func Command(p *gpu.Process) string {
 		program += " " + rest
 	}
 	return program
+}
+
+// Memory is what a process takes of the device; nil is unknown.
+func Memory(p *gpu.Process) *uint64 {
+	if p.MemoryBytes == 0 {
+		return nil
+	}
+	return &p.MemoryBytes
 }
 
 func unless(th *theme.Theme, text string) ui.Cell {
