@@ -136,7 +136,7 @@ func (a *Agent) publish(b gpu.Batch) {
 	a.reopened(b.At)
 	a.hub.publish(b)
 	// Once, and again after a new driver was loaded that lacks others.
-	if !slices.Equal(b.Lacks, a.lacks) {
+	if len(b.Lacks) > 0 && !slices.Equal(b.Lacks, a.lacks) {
 		a.lacks = b.Lacks
 		a.cfg.Log.Warn("the driver's library lacks functions: what they tell is unknown", "functions", strings.Join(b.Lacks, ","))
 	}

@@ -1,6 +1,9 @@
 package agent
 
 import (
+	"bytes"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,5 +27,20 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if n := len(a.hub.recent); n != recentEvents {
 		t.Errorf("%d events are kept, want %d", n, recentEvents)
+	}
+}
+
+// What a library lacks is told once, and a driver that is away is no library
+// that lacks nothing.
+func TestWhatIsLackedIsToldOnce(t *testing.T) {
+	var log bytes.Buffer
+	a := newAgent(t, Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for _, lacks := range [][]string{nil, {"nvmlF"}, nil, {"nvmlF"}, {"nvmlF", "nvmlG"}} {
+		b := node(1, time.Now())
+		b.Lacks = lacks
+		a.publish(b)
+	}
+	if n := strings.Count(log.String(), "lacks functions"); n != 2 {
+		t.Errorf("told %d times, want 2:\n%s", n, &log)
 	}
 }
