@@ -79,7 +79,14 @@ func (r *remembering) write(devices []gpu.Device) error {
 		return err
 	}
 	next := r.path + ".next"
-	if err := os.WriteFile(next, append(raw, '\n'), 0o644); err != nil { //nolint:gosec // nothing secret in it
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // nothing secret in it
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(raw, '\n'))
+	// On the disk before it takes the name: after a power cut an empty file would
+	// keep the agent from starting.
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(next, r.path)

@@ -173,8 +173,8 @@ func warnLacks(w io.Writer, s *cluster.Snapshot) {
 	}
 }
 
-// hungFor is how much later two readings come when a GPU hangs: the reader gives
-// each two seconds.
+// hungFor is how much later two readings come when a GPU hangs: the reader waits
+// for it once, 1.5 s, and the rest is room.
 const hungFor = 4 * time.Second
 
 // secondReading holds from the second reading on that came, or when there is
