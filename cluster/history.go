@@ -61,19 +61,6 @@ func read(point uint8) *float64 {
 // busyPercent is the utilisation from which a device counts as working.
 const busyPercent = 1
 
-// BusyFor is how long the device has been working without a pause.
-func (h *History) BusyFor(now time.Time) time.Duration { return since(h.busySince, now) }
-
-// QuietFor is how long no work was seen.
-func (h *History) QuietFor(now time.Time) time.Duration { return since(h.quietSince, now) }
-
-func since(t, now time.Time) time.Duration {
-	if t.IsZero() {
-		return 0
-	}
-	return now.Sub(t)
-}
-
 // with returns h with a sample added. Between two points the latest value
 // replaces the last one, so the right edge of a chart is always live. A reading
 // that comes a little early is a point of its own all the same: no clock ticks evenly.

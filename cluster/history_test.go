@@ -104,7 +104,7 @@ func TestHistoryHasAPast(t *testing.T) {
 			if d := cmp.Diff(c.util, h.Util); d != "" {
 				t.Error(d)
 			}
-			if got := h.QuietFor(at(105)); got != c.quiet {
+			if got := lasted(h.quietSince, at(105)); got != c.quiet {
 				t.Errorf("quiet for %s, want %s", got, c.quiet)
 			}
 			if len(h.Moments()) != len(h.Util) || len(h.Temp) != len(h.Util) {
@@ -135,13 +135,21 @@ func TestQuietAndBusy(t *testing.T) {
 	} {
 		now := start().Add(step.at)
 		h = h.with(gpu.Sample{At: now, UtilPercent: &step.util}, gpu.Device{}, historyStep)
-		if h.QuietFor(now) != step.quiet || h.BusyFor(now) != step.busy {
-			t.Errorf("at %s: quiet for %s, busy for %s", step.at, h.QuietFor(now), h.BusyFor(now))
+		if lasted(h.quietSince, now) != step.quiet || lasted(h.busySince, now) != step.busy {
+			t.Errorf("at %s: quiet for %s, busy for %s", step.at, lasted(h.quietSince, now), lasted(h.busySince, now))
 		}
 	}
 	// A reading without utilisation tells neither.
 	now := start().Add(5 * time.Minute)
-	if h = h.with(gpu.Sample{At: now}, gpu.Device{}, historyStep); h.QuietFor(now) != time.Minute || h.BusyFor(now) != 0 {
-		t.Errorf("quiet for %s, busy for %s", h.QuietFor(now), h.BusyFor(now))
+	if h = h.with(gpu.Sample{At: now}, gpu.Device{}, historyStep); lasted(h.quietSince, now) != time.Minute || lasted(h.busySince, now) != 0 {
+		t.Errorf("quiet for %s, busy for %s", lasted(h.quietSince, now), lasted(h.busySince, now))
 	}
+}
+
+// lasted is for how long something holds that began at since, if it does.
+func lasted(since, now time.Time) time.Duration {
+	if since.IsZero() {
+		return 0
+	}
+	return now.Sub(since)
 }
