@@ -70,6 +70,48 @@ func TestAGPULostFromTheStart(t *testing.T) {
 	}
 }
 
+// The library is opened anew to look for a lost GPU. One that still does not
+// say its name is the one that was there, and not a second one.
+func TestALostGPUIsLookedForAndStaysOne(t *testing.T) {
+	n := newNode(t, sim.H100, sim.H100, sim.H100)
+	r := n.open()
+	before := n.read(r, 0).Devices
+	n.inject(sim.Fault{GPU: 1, Kind: sim.FaultLost})
+	n.read(r, time.Second)
+	for range 3 { // each is after the next look
+		n.read(r, 20*time.Minute)
+		b := n.read(r, time.Second)
+		if d := cmp.Diff(before, b.Devices); d != "" {
+			t.Fatalf("devices (-want +got):\n%s", d)
+		}
+		wantVerdicts(t, b, gpu.VerdictOK, gpu.VerdictFailed, gpu.VerdictOK)
+		if len(b.Events) > 0 {
+			t.Errorf("it is lost once, and these came again: %v", b.Events)
+		}
+	}
+	n.clear(1)
+	n.read(r, 20*time.Minute)
+	if b := n.read(r, time.Second); len(b.Devices) != 3 || b.Samples[1].UtilPercent == nil {
+		t.Errorf("once it answers: %+v", b.Samples)
+	}
+}
+
+// The same holds for what an earlier reader knew of the node.
+func TestAnExpectedGPUThatDoesNotSayItsName(t *testing.T) {
+	n := newNode(t, sim.H100, sim.H100)
+	first := n.open()
+	before := n.read(first, 0).Devices
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n.inject(sim.Fault{GPU: 1, Kind: sim.FaultLost})
+	b := n.read(n.open(nvml.Expect(before)), time.Second)
+	if len(b.Devices) != 2 || b.Devices[1].UUID != before[1].UUID {
+		t.Errorf("devices %+v, want those from before", b.Devices)
+	}
+	wantVerdicts(t, b, gpu.VerdictOK, gpu.VerdictFailed)
+}
+
 // What the node had before is expected: it is lost where it is not found.
 func TestExpectedGPUs(t *testing.T) {
 	n := newNode(t, sim.H100)

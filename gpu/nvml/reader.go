@@ -144,9 +144,9 @@ func (r *Reader) conclude(answers []*reading, events map[gpu.UUID][]gpu.Event, b
 		case quiet == nil:
 			r.forgetNameless(sl, a)
 			a.rename(from, sl.probe.index)
-			sl.holds = r.find(a.devices)
-		case sl.holds == nil: // it never said what it is, but it is there
-			sl.holds = r.find([]gpu.Device{nameless(sl.probe.index)})
+			sl.holds, sl.answered = r.find(a.devices), true
+		case !sl.answered: // it never said what it is, but it is there
+			sl.holds = r.standIn(sl, answers)
 		}
 		from[sl.holds] = heard{a, quiet}
 	}
@@ -164,6 +164,35 @@ func (r *Reader) conclude(answers []*reading, events map[gpu.UUID][]gpu.Event, b
 		}
 		k.conclude(r.rules, h.answer, h.quiet, events, clocksAt, b)
 	}
+}
+
+// standIn gives the device of a place that has not answered since the library
+// was opened: the one that was there before, unless that is elsewhere now,
+// else one without a name. A lost GPU would else be there twice as soon as the
+// library was opened anew to look for it.
+func (r *Reader) standIn(sl *slot, answers []*reading) *known {
+	if sl.holds != nil && !sl.holds.uuid().Named() {
+		return sl.holds
+	}
+	for _, k := range r.known {
+		if k.devices[0].Index == sl.probe.index && k.uuid().Named() && !r.elsewhere(k, sl, answers) {
+			return k
+		}
+	}
+	return r.find([]gpu.Device{nameless(sl.probe.index)})
+}
+
+// elsewhere tells that another place has this device, or answers as it now.
+func (r *Reader) elsewhere(k *known, than *slot, answers []*reading) bool {
+	for i, sl := range r.session.slots {
+		if sl == than {
+			continue
+		}
+		if sl.holds == k || silenceOf(answers[i]) == nil && answers[i].devices[0].UUID == k.uuid() {
+			return true
+		}
+	}
+	return false
 }
 
 // rename tells devices apart that a strange driver gives the same name.

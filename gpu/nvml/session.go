@@ -23,11 +23,12 @@ type session struct {
 
 // slot is one place in the driver's list of devices.
 type slot struct {
-	probe   *probe
-	pending chan reading // not nil while a reading is under way
-	asked   time.Time    // when that began
-	late    bool         // it was waited for in vain
-	holds   *known       // the device last found here; nil until one answered
+	probe    *probe
+	pending  chan reading // not nil while a reading is under way
+	asked    time.Time    // when that began
+	late     bool         // it was waited for in vain
+	holds    *known       // the device last found here, or that stands in for it; nil until the first reading
+	answered bool         // holds is what the device itself said
 }
 
 // openSession initialises the library and starts to listen for events.
