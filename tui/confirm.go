@@ -7,6 +7,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"stoker/cluster"
 	"stoker/jobs/action"
@@ -130,9 +131,13 @@ func questionText(e *screen.Env, q screen.QuestionMsg) asking {
 	return a
 }
 
-// verb is the first word of a title: what yes does.
+// verb is what yes does: the first word of a title, unless that says nothing
+// without the last.
 func verb(title string) string {
-	v, _, _ := strings.Cut(title, " ")
+	v, rest, _ := strings.Cut(title, " ")
+	if v == "make" {
+		return "make it " + rest[strings.LastIndexByte(rest, ' ')+1:]
+	}
 	return v
 }
 
@@ -258,7 +263,7 @@ func (c *confirm) view(w, h int) []string {
 	}
 	for _, l := range lines {
 		if ui.Width(l) > w-4 {
-			body = append(body, ui.Wrap(l, w-4)...)
+			body = append(body, hang(l, w-4)...)
 		} else {
 			body = append(body, l)
 		}
@@ -272,6 +277,18 @@ func (c *confirm) view(w, h int) []string {
 		body = body[c.top : c.top+c.room]
 	}
 	return ui.Box(th, title, append(body, foot...), w)
+}
+
+// hang wraps a line so that its rest stands deeper than its beginning, and is
+// not taken for a line of its own.
+func hang(l string, w int) []string {
+	plain := ansi.Strip(l)
+	deep := len(plain) - len(strings.TrimLeft(plain, " ")) + 2
+	out := ui.Wrap(l, w-deep)
+	for i := range out[1:] {
+		out[i+1] = ui.Spaces(deep) + out[i+1]
+	}
+	return out
 }
 
 // foot is the way to say yes or no.

@@ -270,7 +270,7 @@ func planDrain(p *Plan, s *cluster.Snapshot) error {
 		return nil
 	}
 	p.Touches = []Touch{{"node", node.Name, "takes no new work; stops the rest in " + span(p.Deadline)}}
-	moving := map[string]int{} // GPUs by model
+	moving := map[string]int{} // GPUs by what their jobs ask for
 	for _, a := range s.NodeAllocs(node.ID) {
 		switch {
 		case !a.Stays(): // it goes anyway
@@ -280,7 +280,7 @@ func planDrain(p *Plan, s *cluster.Snapshot) error {
 			p.Touches = append(p.Touches, Touch{"alloc", a.Name, "moves away, with " + heldGPUs(s, &a)})
 			for _, id := range a.GPUs {
 				if g := s.GPU(id); g != nil {
-					moving[g.Model]++
+					moving[asked(s, &a, g.Model)]++
 				}
 			}
 		default:
@@ -317,22 +317,37 @@ func heldGPUs(s *cluster.Snapshot, a *cluster.Alloc) string {
 	return text + "; GPUs " + strings.Join(failed, ", ") + " have failed"
 }
 
-// homeless says which models have too few free GPUs on other nodes for those
+// asked is the device that the job of an allocation asks for where it was given
+// a GPU of this model; a job that is not known is taken to want the same again.
+func asked(s *cluster.Snapshot, a *cluster.Alloc, model string) string {
+	if j := s.Job(a.Job); j != nil {
+		for _, g := range j.Groups {
+			for _, ask := range g.GPUs {
+				if g.Name == a.Group && ask.Takes(model) {
+					return ask.Name
+				}
+			}
+		}
+	}
+	return "nvidia/gpu/" + model
+}
+
+// homeless says for which asks other nodes have too few free GPUs for those
 // that move.
 func homeless(s *cluster.Snapshot, from cluster.NodeID, moving map[string]int) []string {
 	if !s.Fleet.Claims {
 		return nil
 	}
 	var out []string
-	for _, model := range slices.Sorted(maps.Keys(moving)) {
-		free := 0
+	for _, name := range slices.Sorted(maps.Keys(moving)) {
+		free, ask := 0, cluster.GPUAsk{Name: name}
 		for i := range s.GPUs {
-			if g := &s.GPUs[i]; g.Free() && g.Node != from && g.Model == model {
+			if g := &s.GPUs[i]; g.Free() && g.Node != from && ask.Takes(g.Model) {
 				free++
 			}
 		}
-		if n := moving[model]; free < n {
-			out = append(out, fmt.Sprintf("%s of %s move, and other nodes have %d free: what finds no place waits", gpuCount(n), model, free))
+		if n := moving[name]; free < n {
+			out = append(out, fmt.Sprintf("what moves asks for %d of %s, and other nodes have %d free: what finds no place waits", n, name, free))
 		}
 	}
 	return out

@@ -384,12 +384,40 @@ func TestDrainTellsWhatIsSick(t *testing.T) {
 	if want := "moves away, with 2 GPUs; GPU 1 has failed"; !slices.Contains(effects, want) {
 		t.Errorf("effects %q, want %q among them", effects, want)
 	}
-	if d := cmp.Diff([]string{"3 GPUs of H100 move, and other nodes have 0 free: what finds no place waits"}, p.Warnings); d != "" {
+	if d := cmp.Diff([]string{"what moves asks for 3 of nvidia/gpu, and other nodes have 0 free: what finds no place waits"}, p.Warnings); d != "" {
 		t.Error(d)
 	}
 	p = planOn(t, action.Request{ID: action.Ineligible, Node: "gpu-a-0000-0000"}, s)
 	if got := p.Touches[1].Effect; got != "stays, with 2 GPUs; GPU 1 has failed" {
 		t.Errorf("effect %q", got)
+	}
+}
+
+// What moves finds a place where its job would take the GPUs, of whatever
+// model those are that it leaves.
+func TestDrainCountsWhatTheJobWouldTake(t *testing.T) {
+	device := func(id gpu.UUID, model string) cluster.NodeDevice {
+		return cluster.NodeDevice{UUID: id, Model: model, Healthy: true}
+	}
+	for name, c := range map[string]struct {
+		ask  string
+		want []string
+	}{
+		"any GPU":    {"nvidia/gpu", nil},
+		"this model": {"nvidia/gpu/H100", []string{"what moves asks for 3 of nvidia/gpu/H100, and other nodes have 1 free: what finds no place waits"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := snapshot(t, func(u *cluster.Update) {
+				u.Nodes[0].Devices = []cluster.NodeDevice{device("GPU-1", "H100"), device("GPU-2", "H100"), device("GPU-4", "H100")}
+				u.Nodes[3].Eligible = true
+				u.Nodes[3].Devices = []cluster.NodeDevice{device("GPU-5", "H100"), device("GPU-6", "L40S"), device("GPU-7", "L40S")}
+				u.Jobs[0].Groups[0].GPUs[0].Name = c.ask
+			})
+			p := planOn(t, action.Request{ID: action.Drain, Node: "gpu-a-0000-0000"}, s)
+			if d := cmp.Diff(c.want, p.Warnings); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 }
 
