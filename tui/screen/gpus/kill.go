@@ -69,7 +69,7 @@ func (t *Top) question(p *parts.Process) screen.QuestionMsg {
 	if p.AllocID != "" {
 		q.Warnings = append(q.Warnings,
 			"it is Nomad's task "+p.Task+" of allocation "+cluster.AllocID(p.AllocID).Short()+": Nomad starts it again",
-			"to stop it for good, stop the allocation: nomad alloc stop "+cluster.AllocID(p.AllocID).Short(),
+			"Nomad moves it elsewhere with nomad alloc stop "+cluster.AllocID(p.AllocID).Short()+"; only stopping its job ends it for good",
 		)
 	}
 	do := func(force bool, signal string) func(context.Context) (string, error) {

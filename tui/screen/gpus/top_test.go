@@ -94,7 +94,7 @@ func TestEndProcess(t *testing.T) {
 		t.Fatal("it does not ask")
 	}
 	text := strings.Join(append(append([]string{q.Title}, q.Lines...), q.Warnings...), "\n")
-	for _, want := range []string{"end process 48211", "vllm.entrypoints", "user nobody", "37.4 GiB on GPU 0", "task vllm of allocation 8f3e21ab", "Nomad starts it again", "nomad alloc stop 8f3e21ab"} {
+	for _, want := range []string{"end process 48211", "vllm.entrypoints", "user nobody", "37.4 GiB on GPU 0", "task vllm of allocation 8f3e21ab", "Nomad starts it again", "nomad alloc stop 8f3e21ab; only stopping its job"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
