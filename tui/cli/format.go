@@ -260,7 +260,11 @@ func cellText(name string, v any, now time.Time) string {
 	case time.Time:
 		return ui.Age(v, now)
 	case uint64:
-		if strings.HasSuffix(name, "_bytes") {
+		switch {
+		case !strings.HasSuffix(name, "_bytes"):
+		case v > 0 && v < 1<<30/10: // as GiB it would read as nothing
+			return ui.Bytes(v)
+		default:
 			return fmt.Sprintf("%.1f GiB", float64(v)/(1<<30))
 		}
 		return fmt.Sprint(v)

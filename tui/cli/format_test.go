@@ -34,6 +34,8 @@ func TestCellText(t *testing.T) {
 		{"latency_p95_seconds", 1.5, "1.50 s"},
 		{"requests_per_second", 19.96, "20.0"},
 		{"memory_used_bytes", uint64(85_899_345_920), "80.0 GiB"},
+		{"memory_used_bytes", uint64(0), "0.0 GiB"},
+		{"host_memory_bytes", uint64(15 << 20), "15.0 MiB"},
 		{"ecc_corrected", uint64(3), "3"},
 		{"loss", 0.123456, "0.1235"},
 		{"step", 1200.0, "1200"},

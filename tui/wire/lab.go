@@ -181,9 +181,23 @@ func (p *printer) show(s lab.Progress) {
 func (k *labKit) open() (*lab.Lab, error) {
 	l, err := lab.Open(filepath.Join(k.sys.StateDir(), k.name))
 	if errors.Is(err, lab.ErrNoLab) {
-		return nil, &cluster.Fault{Kind: cluster.ErrNotFound, Err: err, Text: fmt.Sprintf("there is no lab called %s", k.name), Advice: "stoker lab up makes one"}
+		advice := "stoker lab up makes one"
+		if others := k.others(); len(others) > 0 {
+			advice += "; others are there: --name " + strings.Join(others, ", --name ")
+		}
+		return nil, &cluster.Fault{Kind: cluster.ErrNotFound, Err: err, Text: fmt.Sprintf("there is no lab called %s", k.name), Advice: advice}
 	}
 	return l, err
+}
+
+// others are the labs of other names that are there.
+func (k *labKit) others() []string {
+	files, _ := filepath.Glob(filepath.Join(k.sys.StateDir(), "*", "context.yaml"))
+	var out []string
+	for _, f := range files {
+		out = append(out, filepath.Base(filepath.Dir(f)))
+	}
+	return out
 }
 
 func (k *labKit) downCommand() *cobra.Command {

@@ -85,6 +85,9 @@ func TestAgentLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got := b.String(); !strings.Contains(got, "no client is let in") || !strings.Contains(got, path) {
+		t.Errorf("without a token the log says:\n%s", got)
+	}
 	for _, token := range []string{"correct-horse", "battery-staple"} {
 		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
 			t.Fatal(err)

@@ -209,8 +209,11 @@ func agentConfig(ctx context.Context, app *cli.App, redactor *secrets.Redactor, 
 	}
 	if o.tokenFile != "" {
 		token := redactor.Watch(contexts.Agents{TokenFile: o.tokenFile}.Token)
-		if _, err := token(ctx); err != nil {
+		switch t, err := token(ctx); {
+		case err != nil:
 			return agent.Config{}, unreadable(err)
+		case t.Empty():
+			cfg.Log.Warn("the token file is missing or empty: no client is let in until it holds a token", "file", o.tokenFile)
 		}
 		cfg.Token = func() string { // read at each request: it may be replaced
 			t, err := token(ctx)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -41,7 +42,11 @@ type seconds time.Duration
 // Set implements pflag.Value.
 func (s *seconds) Set(text string) error {
 	if n, err := strconv.ParseFloat(text, 64); err == nil {
-		*s = seconds(n * float64(time.Second))
+		n *= float64(time.Second)
+		if !(math.Abs(n) < math.MaxInt64) { // also what is no number
+			return errors.New("no length of time")
+		}
+		*s = seconds(n)
 		return nil
 	}
 	d, err := time.ParseDuration(text)
