@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,7 @@ clients must send.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			name, _ := cmd.Flags().GetString("context")
-			token := exportToken(cmd.Context(), redactor, tokenFile)
+			token := exportToken(cmd.Context(), redactor, tokenFile, app.Err)
 			return runExport(cmd.Context(), app, cli.ConnectOptions{Context: name, ReadOnly: true}, listen, token)
 		},
 	}
@@ -40,19 +41,23 @@ clients must send.`,
 }
 
 // exportToken reads the token at each request, since it may be replaced; nil
-// where no file is named.
-func exportToken(ctx context.Context, redactor *secrets.Redactor, file string) func() string {
+// where no file is named. It warns of a file that has none yet.
+func exportToken(ctx context.Context, redactor *secrets.Redactor, file string, warn io.Writer) func() string {
 	if file == "" {
 		return nil
 	}
-	token := redactor.Watch(contexts.Agents{TokenFile: file}.Token)
-	return func() string {
-		t, err := token(ctx)
+	source := redactor.Watch(contexts.Agents{TokenFile: file}.Token)
+	token := func() string {
+		t, err := source(ctx)
 		if err != nil {
 			return ""
 		}
 		return t.Reveal()
 	}
+	if token() == "" {
+		fmt.Fprintf(warn, "stoker: there is no token in %s: no client is let in until there is one\n", file)
+	}
+	return token
 }
 
 // runExport serves until ctx ends, which is no error. A cluster that was named

@@ -113,7 +113,7 @@ func TestExportWithAToken(t *testing.T) {
 	}
 	write("first-of-all\n")
 	redactor := secrets.NewRedactor()
-	url, end := exporting(t, exportToken(t.Context(), redactor, file))
+	url, end := exporting(t, exportToken(t.Context(), redactor, file, io.Discard))
 	if code, _ := fetch(t, url, ""); code != http.StatusUnauthorized {
 		t.Errorf("without: %d", code)
 	}
@@ -126,6 +126,22 @@ func TestExportWithAToken(t *testing.T) {
 	}
 	if got := redactor.Clean("it is second-of-all"); strings.Contains(got, "second") {
 		t.Error("the token may be printed")
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Without a token in its file nobody is let in, and who starts it is told.
+func TestExportWithoutATokenYet(t *testing.T) {
+	var warn strings.Builder
+	file := filepath.Join(t.TempDir(), "token")
+	url, end := exporting(t, exportToken(t.Context(), secrets.NewRedactor(), file, &warn))
+	if code, _ := fetch(t, url, ""); code != http.StatusUnauthorized {
+		t.Errorf("it answers %d", code)
+	}
+	if !strings.Contains(warn.String(), "there is no token in "+file) {
+		t.Errorf("it warns %q", warn.String())
 	}
 	if err := end(); err != nil {
 		t.Error(err)
