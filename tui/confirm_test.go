@@ -89,3 +89,13 @@ func TestThePlanOfAChangeShowsWhatChanges(t *testing.T) {
 		t.Errorf("%v, and %v", a.lines, a.more)
 	}
 }
+
+func TestWhatYesDoes(t *testing.T) {
+	for title, want := range map[string]string{
+		"drain node gpu-a": "drain", "make node gpu-a ineligible": "make it ineligible", "make node gpu-a eligible": "make it eligible", "quit": "quit",
+	} {
+		if got := verb(title); got != want {
+			t.Errorf("%s: yes is %q, want %q", title, got, want)
+		}
+	}
+}
