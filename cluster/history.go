@@ -25,7 +25,8 @@ type History struct {
 	Step                      time.Duration // from one point to the next, where the source is that fast
 	busySince, quietSince     time.Time
 	last                      time.Time
-	began                     []uint32 // when each point began, in seconds since 1970; shared while none is added
+	every                     time.Duration // between the last two points that the source gave in its usual time
+	began                     []uint32      // when each point began, in seconds since 1970; shared while none is added
 }
 
 // Moment is one point of a History; nil is unknown.
@@ -85,6 +86,9 @@ func (h *History) with(s gpu.Sample, d gpu.Device, step time.Duration) *History 
 	}
 	grow := back || n.last.IsZero() || s.At.Sub(n.last) >= step-step/10
 	if grow {
+		if !back {
+			n.miss(s.At)
+		}
 		n.last = s.At
 		n.began = append(slices.Clone(n.began[max(len(n.began)-historyLen+1, 0):]), uint32(s.At.Unix())) //nolint:gosec // good until 2106
 	}
@@ -148,6 +152,25 @@ func unbroken(is, was, start time.Time) time.Time {
 func before[P uint8 | uint32](older, newer []P) []P {
 	all := slices.Concat(older, newer)
 	return all[max(len(all)-historyLen, 0):]
+}
+
+// miss puts unknown points where the source was silent for much longer than is
+// usual for it: a chart that left the time out would lie about all before.
+func (h *History) miss(now time.Time) {
+	if h.last.IsZero() {
+		return
+	}
+	gap := now.Sub(h.last)
+	if h.every <= 0 || gap < 4*h.every {
+		h.every = gap
+		return
+	}
+	for i := range min(int(gap/h.every)-1, historyLen) {
+		at := h.last.Add(time.Duration(i+1) * h.every)
+		h.began = append(slices.Clone(h.began[max(len(h.began)-historyLen+1, 0):]), uint32(at.Unix())) //nolint:gosec // good until 2106
+		h.Util, h.Memory = push(h.Util, nil, true), push(h.Memory, nil, true)
+		h.Power, h.Temp = push(h.Power, nil, true), push(h.Temp, nil, true)
+	}
 }
 
 func first(t, or time.Time) time.Time {

@@ -83,6 +83,41 @@ func TestHistoryIsBoundedAndImmutable(t *testing.T) {
 	}
 }
 
+// A time without readings is in the history, whatever the source's usual pace.
+func TestHistoryShowsSilence(t *testing.T) {
+	for name, c := range map[string]struct {
+		every, gap time.Duration
+		missed     int
+	}{
+		"each second":           {time.Second, 47 * time.Second, 9},
+		"each half minute":      {30 * time.Second, 5 * time.Minute, 9},
+		"one that was skipped":  {30 * time.Second, 60 * time.Second, 0},
+		"for longer than it is": {5 * time.Second, 24 * time.Hour, historyLen - 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at, util := start(), 50.0
+			var h *History
+			read := func(after time.Duration) {
+				at = at.Add(after)
+				h = h.with(gpu.Sample{At: at, UtilPercent: &util}, gpu.Device{}, historyStep)
+			}
+			for range 20 {
+				read(c.every)
+			}
+			read(c.gap)
+			missed := 0
+			for _, u := range h.Util {
+				if u == Unread {
+					missed++
+				}
+			}
+			if missed != c.missed || len(h.Moments()) != len(h.Util) || h.Util[len(h.Util)-1] != 50 {
+				t.Errorf("%d of %d points unknown, want %d", missed, len(h.Util), c.missed)
+			}
+		})
+	}
+}
+
 // What somebody knows of the time before goes before what was watched.
 func TestHistoryHasAPast(t *testing.T) {
 	at := func(sec int) time.Time { return start().Add(time.Duration(sec) * time.Second) }
@@ -94,7 +129,7 @@ func TestHistoryHasAPast(t *testing.T) {
 		quiet time.Duration
 	}{
 		"none":                   {nil, []uint8{0, 0}, 5 * time.Second},
-		"idle all along":         {[]gpu.Sample{sample(60, 50), sample(65, 0), sample(95, 0)}, []uint8{50, 0, 0, 0, 0}, 40 * time.Second},
+		"idle all along":         {[]gpu.Sample{sample(60, 50), sample(65, 0), sample(95, 0)}, []uint8{50, 0, Unread, Unread, Unread, Unread, Unread, 0, 0, 0}, 40 * time.Second},
 		"worked just before":     {[]gpu.Sample{sample(90, 0), sample(95, 70)}, []uint8{0, 70, 0, 0}, 5 * time.Second},
 		"nobody looked between":  {[]gpu.Sample{sample(10, 0)}, []uint8{0, 0, 0}, 5 * time.Second},
 		"what is known of since": {[]gpu.Sample{sample(100, 9), sample(105, 9)}, []uint8{0, 0}, 5 * time.Second},

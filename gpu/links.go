@@ -22,6 +22,10 @@ type linkCount struct {
 	at     time.Time
 }
 
+// countedOver is the least time that errors are spread over, since a link is
+// looked at that seldom: a single error is no error a second.
+const countedOver = 2 * time.Second
+
 // countFor is how long errors of a link are held against it: its counts are
 // not asked at each reading.
 const countFor = 5 * time.Second
@@ -37,9 +41,9 @@ func (r linkRecord) with(e Evidence) linkRecord {
 		was, known := r.links[l.Link]
 		n, told := errorsOf(l)
 		is := linkCount{errors: n, told: told, up: l.Up, wasUp: was.wasUp || l.Up, rate: was.rate, at: was.at}
-		switch elapsed := s.At.Sub(r.at).Seconds(); {
+		switch elapsed := s.At.Sub(r.at); {
 		case known && was.told && told && n > was.errors && elapsed > 0:
-			is.rate, is.at = float64(n-was.errors)/elapsed, s.At
+			is.rate, is.at = float64(n-was.errors)/max(elapsed, countedOver).Seconds(), s.At
 		case s.At.Sub(was.at) > countFor:
 			is.rate = 0
 		}

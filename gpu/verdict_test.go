@@ -56,6 +56,7 @@ func TestJudge(t *testing.T) {
 		"heat that comes and goes is nothing":  {{0, hot, gpu.VerdictOK}, {9 * s, ok, gpu.VerdictOK}, {12 * s, hot, gpu.VerdictOK}},
 		"the hardware's slowdown counts":       {{0, ok, gpu.VerdictOK}, {s, braked, gpu.VerdictWatch}, {10 * s, braked, gpu.VerdictWatch}, {11 * s, braked, gpu.VerdictDegraded}, {12 * s, ok, gpu.VerdictDegraded}, {42 * s, ok, gpu.VerdictOK}},
 		"NVLink errors that go on degrade":     {{0, links(0, true), gpu.VerdictOK}, {s, links(20, true), gpu.VerdictDegraded}, {2 * s, links(20, true), gpu.VerdictDegraded}},
+		"one NVLink error is watched":          {{0, links(0, true), gpu.VerdictOK}, {s / 10, links(1, true), gpu.VerdictWatch}},
 		"an old NVLink error is nothing":       {{0, links(7, true), gpu.VerdictOK}, {s, links(7, true), gpu.VerdictOK}},
 		"a rare NVLink error is watched":       {{0, links(0, true), gpu.VerdictOK}, {m, links(1, true), gpu.VerdictWatch}, {2 * m, links(1, true), gpu.VerdictWatch}, {3 * m, links(1, true), gpu.VerdictOK}},
 		"an NVLink that goes down degrades":    {{0, links(0, true), gpu.VerdictOK}, {s, links(0, false), gpu.VerdictDegraded}},

@@ -52,9 +52,18 @@ func usageValues(u *cluster.Usage) []any {
 	}
 }
 
+// uncounted says that a job's GPUs are read, and nothing was counted yet: that
+// takes two readings.
+func uncounted(s *cluster.Snapshot) bool {
+	return slices.ContainsFunc(s.JobUsage(), func(u cluster.Usage) bool {
+		return u.Reporting > 0 && (u.Account.HeldSeconds == 0 || u.PowerReporting > 0 && u.Account.Joules() == nil)
+	})
+}
+
 func usageView() View {
 	return View{
-		Name: "usage", Help: "what each job uses of its GPUs: power, energy, efficiency", Needs: gpuSources(),
+		Pending: uncounted,
+		Name:    "usage", Help: "what each job uses of its GPUs: power, energy, efficiency", Needs: gpuSources(),
 		Columns: columns(append([]Column{{Name: "namespace", Title: "NAMESPACE"}, {Name: "job", Title: "JOB"}}, usageColumns()...)...),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for _, u := range s.JobUsage() {
@@ -72,7 +81,8 @@ func UsageRow(u *cluster.Usage) Row {
 
 func namespacesView() View {
 	return View{
-		Name: "namespaces", Aliases: []string{"namespace"}, Help: "the same, added up by namespace", Needs: gpuSources(),
+		Pending: uncounted,
+		Name:    "namespaces", Aliases: []string{"namespace"}, Help: "the same, added up by namespace", Needs: gpuSources(),
 		Columns: columns(append([]Column{{Name: "namespace", Title: "NAMESPACE"}}, usageColumns()...)...),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for _, u := range s.NamespaceUsage() {

@@ -45,28 +45,14 @@ type instance struct {
 // readInstances adds the MIG instances. The driver tells their memory and
 // processes; how busy they are only the performance monitor knows.
 func (p *probe) readInstances(now time.Time, r *reading) {
-	count := ask(&p.asker, callMigCount, p.handle.GetMaxMigDeviceCount)
-	if count == nil {
-		return
+	if n := ask(&p.asker, callMigCount, p.handle.GetMaxMigDeviceCount); n != nil {
+		p.places = *n
 	}
 	shown := map[int]bool{}
-	for i := range *count {
-		h := ask(&p.asker, callMigDevices, of(p.handle.GetMigDeviceHandleByIndex, i))
-		if h == nil {
-			delete(p.instances, i) // no instance in this place
-			continue
+	for i := range p.places {
+		if inst := p.instanceAt(i); inst != nil {
+			r.devices, r.samples = append(r.devices, inst.device), append(r.samples, p.readInstance(now, inst, shown))
 		}
-		inst := p.instances[i]
-		if inst == nil || inst.handle != Device(*h) {
-			if inst = p.describeInstance(*h); inst == nil {
-				continue
-			}
-			if p.instances == nil {
-				p.instances = map[int]*instance{}
-			}
-			p.instances[i] = inst
-		}
-		r.devices, r.samples = append(r.devices, inst.device), append(r.samples, p.readInstance(now, inst, shown))
 	}
 	for id, g := range p.parts {
 		if !shown[id] {
@@ -74,6 +60,41 @@ func (p *probe) readInstances(now time.Time, r *reading) {
 			delete(p.parts, id)
 		}
 	}
+}
+
+// instanceAt gives the instance in a place, nil for none. What was there stays
+// while the driver stumbles: who else would take it for gone would move its jobs.
+func (p *probe) instanceAt(place int) *instance {
+	if p.cannot[callMigDevices] || p.fault != nvml.SUCCESS {
+		return nil
+	}
+	p.calls++
+	h, ret := p.handle.GetMigDeviceHandleByIndex(place)
+	inst := p.instances[place]
+	switch {
+	case ret == nvml.ERROR_NOT_FOUND, ret == nvml.ERROR_INVALID_ARGUMENT:
+		delete(p.instances, place)
+		return nil
+	case permanent(ret):
+		p.cannot[callMigDevices] = true
+		return nil
+	case fatal(ret):
+		p.fault = ret
+		return nil
+	case ret != nvml.SUCCESS:
+		return inst
+	}
+	if inst != nil && inst.handle == Device(h) {
+		return inst
+	}
+	if inst = p.describeInstance(h); inst == nil {
+		return nil
+	}
+	if p.instances == nil {
+		p.instances = map[int]*instance{}
+	}
+	p.instances[place] = inst
+	return inst
 }
 
 func (p *probe) describeInstance(h Device) *instance {

@@ -38,6 +38,7 @@ type probe struct {
 	want      []nvml.FieldValue // room for the fields of a reading
 	gpm       *gpm
 	procs     processUtil
+	places    int               // that MIG instances can have
 	instances map[int]*instance // MIG instances by their place
 	parts     map[int]*gpm      // by the GPU instance that they watch
 }
@@ -205,9 +206,9 @@ func (p *probe) limits(h Device, d *gpu.Device) {
 	}
 	d.PowerDefaultLimitWatts = scaled(&p.asker, ask(&p.asker, callPowerDefault, h.GetPowerManagementDefaultLimit), 1e-3)
 	d.MaxSMClockMHz = scaled(&p.asker, ask(&p.asker, callMaxClock, of(h.GetMaxClockInfo, nvml.CLOCK_SM)), 1)
-	d.MaxMemClockMHz = scaled(&p.asker, ask(&p.asker, callMaxClock, of(h.GetMaxClockInfo, nvml.CLOCK_MEM)), 1)
+	d.MaxMemClockMHz = scaled(&p.asker, ask(&p.asker, callMaxMemClock, of(h.GetMaxClockInfo, nvml.CLOCK_MEM)), 1)
 	d.SlowdownCelsius = scaled(&p.asker, ask(&p.asker, callThreshold, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_SLOWDOWN)), 1)
-	d.ShutdownCelsius = scaled(&p.asker, ask(&p.asker, callThreshold, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_SHUTDOWN)), 1)
+	d.ShutdownCelsius = scaled(&p.asker, ask(&p.asker, callShutdown, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_SHUTDOWN)), 1)
 	d.MaxMemTempCelsius = scaled(&p.asker, ask(&p.asker, callMemThreshold, of(h.GetTemperatureThreshold, nvml.TEMPERATURE_THRESHOLD_MEM_MAX)), 1)
 	d.MaxPCIeGen = ask(&p.asker, callMaxPCIeLink, h.GetMaxPcieLinkGeneration)
 	d.MaxPCIeWidth = ask(&p.asker, callMaxPCIeWidth, h.GetMaxPcieLinkWidth)

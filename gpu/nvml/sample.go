@@ -25,7 +25,7 @@ func (p *probe) sample(now time.Time) gpu.Sample {
 	s.EnergyJoules = scaled(&p.asker, ask(&p.asker, callEnergy, h.GetTotalEnergyConsumption), 1e-3)
 	s.TempCelsius = scaled(&p.asker, ask(&p.asker, callTemperature, of(h.GetTemperature, nvml.TEMPERATURE_GPU)), 1)
 	s.SMClockMHz = scaled(&p.asker, ask(&p.asker, callClock, of(h.GetClockInfo, nvml.CLOCK_SM)), 1)
-	s.MemClockMHz = scaled(&p.asker, ask(&p.asker, callClock, of(h.GetClockInfo, nvml.CLOCK_MEM)), 1)
+	s.MemClockMHz = scaled(&p.asker, ask(&p.asker, callMemClock, of(h.GetClockInfo, nvml.CLOCK_MEM)), 1)
 	s.FanPercent = scaled(&p.asker, ask(&p.asker, callFan, h.GetFanSpeed), 1)
 	if st := ask(&p.asker, callPState, h.GetPerformanceState); st != nil && *st <= nvml.PSTATE_15 {
 		n := int(*st)

@@ -17,13 +17,16 @@ const (
 	callPowerLimit
 	callPowerDefault
 	callMaxClock
+	callMaxMemClock
 	callClock
+	callMemClock
 	callVideoClock
 	callUtil
 	callPower
 	callEnergy
 	callTemperature
 	callThreshold
+	callShutdown
 	callMemThreshold
 	callMargin
 	callFan
@@ -86,13 +89,13 @@ func (c call) symbols() []string {
 		callMemoryV2:     {"nvmlDeviceGetMemoryInfo_v2"},
 		callPowerLimit:   {"nvmlDeviceGetEnforcedPowerLimit"},
 		callPowerDefault: {"nvmlDeviceGetPowerManagementDefaultLimit"},
-		callMaxClock:     {"nvmlDeviceGetMaxClockInfo"},
-		callClock:        clock, callVideoClock: clock,
+		callMaxClock:     {"nvmlDeviceGetMaxClockInfo"}, callMaxMemClock: {"nvmlDeviceGetMaxClockInfo"},
+		callClock: clock, callMemClock: clock, callVideoClock: clock,
 		callUtil:        {"nvmlDeviceGetUtilizationRates"},
 		callPower:       {"nvmlDeviceGetPowerUsage"},
 		callEnergy:      {"nvmlDeviceGetTotalEnergyConsumption"},
 		callTemperature: {"nvmlDeviceGetTemperature"},
-		callThreshold:   threshold, callMemThreshold: threshold,
+		callThreshold:   threshold, callShutdown: threshold, callMemThreshold: threshold,
 		callMargin:       {"nvmlDeviceGetMarginTemperature"},
 		callFan:          {"nvmlDeviceGetFanSpeed"},
 		callPState:       {"nvmlDeviceGetPerformanceState"},

@@ -133,3 +133,35 @@ func TestADriverThatDoesNotLetGo(t *testing.T) {
 	}
 	close(until)
 }
+
+// stumbling is a device whose driver answers some calls with an error now and then.
+type stumbling struct {
+	nvml.Device
+	now *bool
+}
+
+func (s stumbling) GetMaxMigDeviceCount() (int, gonvml.Return) {
+	if *s.now {
+		return 0, gonvml.ERROR_UNKNOWN
+	}
+	return s.Device.GetMaxMigDeviceCount()
+}
+
+func (s stumbling) GetMigDeviceHandleByIndex(i int) (gonvml.Device, gonvml.Return) {
+	if *s.now {
+		return nil, gonvml.ERROR_TIMEOUT
+	}
+	return s.Device.GetMigDeviceHandleByIndex(i)
+}
+
+// Who takes an instance for gone moves its jobs: one bad answer is not enough.
+func TestInstancesStayWhileTheDriverStumbles(t *testing.T) {
+	n, now := newNode(t, sim.H100+":3g.40gb,1g.10gb"), false
+	n.lib = bent{n.lib, nil, func(d nvml.Device) nvml.Device { return stumbling{d, &now} }}
+	r := n.open()
+	before := n.read(r, 0).Devices
+	now = true
+	if b := n.read(r, time.Second); len(b.Devices) != 3 || b.Samples[2].MemoryUsedBytes == nil {
+		t.Errorf("%d devices while the driver stumbles, want %d", len(b.Devices), len(before))
+	}
+}
