@@ -228,6 +228,9 @@ func ProcessRow(s *cluster.Snapshot, g *cluster.GPU, p *gpu.Process) Row {
 	if a := s.Alloc(cluster.AllocID(p.AllocID)); a != nil {
 		job, alloc = a.Job.String(), a.Name
 	}
+	if alloc == nil && p.AllocID != "" { // without a scheduler nobody tells its name
+		alloc = cluster.AllocID(p.AllocID).Short()
+	}
 	memory := any(nil) // 0 is unknown
 	if p.MemoryBytes > 0 {
 		memory = p.MemoryBytes

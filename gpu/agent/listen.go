@@ -53,7 +53,7 @@ func loopbackOnly(ctx context.Context, addr string) error {
 }
 
 func exposed(addr string) error {
-	return fmt.Errorf("%w: configure a token or client certificates, or listen on 127.0.0.1 instead of %s", ErrExposed, addr)
+	return fmt.Errorf("%w: give --token-file or, for an agent, --client-ca, or listen on 127.0.0.1 instead of %s", ErrExposed, addr)
 }
 
 // Listen opens addr for this agent: anything but loopback only if it

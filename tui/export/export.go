@@ -40,7 +40,11 @@ func (e *Exporter) Handler() http.Handler {
 func (e *Exporter) health(w http.ResponseWriter, _ *http.Request) {
 	s := e.Latest()
 	if s.Known&cluster.SetAllocs == 0 || !e.current(s, "nomad") {
-		http.Error(w, "nomad does not answer", http.StatusServiceUnavailable)
+		why := "nomad does not answer"
+		if src := s.Source("nomad"); src != nil && src.State == cluster.SourceDenied {
+			why = "nomad refuses the token"
+		}
+		http.Error(w, why, http.StatusServiceUnavailable)
 		return
 	}
 	fmt.Fprintln(w, "ok")
