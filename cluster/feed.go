@@ -21,6 +21,7 @@ type Feed struct {
 	place  Place
 	now    func() time.Time
 	step   time.Duration // of histories
+	held   bool          // nothing is published before Release
 	in     chan func(*state)
 	done   chan struct{}
 	latest atomic.Pointer[Snapshot]
@@ -35,6 +36,10 @@ type Option func(*Feed)
 
 // HistoryStep sets the time between two points of a History: five seconds unless set.
 func HistoryStep(d time.Duration) Option { return func(f *Feed) { f.step = d } }
+
+// Held lets the first snapshot wait for Release: who knows what it should hold
+// need not show one without that first.
+func Held() Option { return func(f *Feed) { f.held = true } }
 
 // NewFeed makes a Feed for one cluster. Call Run to start it.
 func NewFeed(place Place, now func() time.Time, options ...Option) *Feed {
@@ -76,7 +81,7 @@ func (f *Feed) Subscribe() (snapshots <-chan *Snapshot, stop func()) {
 func (f *Feed) Run(ctx context.Context) error {
 	defer f.finish()
 	st := newState(f.place, f.now)
-	st.step = f.step
+	st.step, st.held = f.step, f.held
 	var last time.Time
 	var due <-chan time.Time
 	for {
@@ -85,8 +90,7 @@ func (f *Feed) Run(ctx context.Context) error {
 			return ctx.Err()
 		case change := <-f.in:
 			change(st)
-			f.drain(st)
-			if due != nil {
+			if st.held || due != nil {
 				continue
 			}
 			if wait := publishEvery - f.now().Sub(last); wait > 0 {
@@ -98,19 +102,6 @@ func (f *Feed) Run(ctx context.Context) error {
 		}
 		last = f.now()
 		f.publish(st.snapshot())
-	}
-}
-
-// drain takes what else has come already: a snapshot that lacks it would be out
-// of date when it is published.
-func (f *Feed) drain(st *state) {
-	for range cap(f.in) {
-		select {
-		case change := <-f.in:
-			change(st)
-		default:
-			return
-		}
 	}
 }
 
@@ -143,6 +134,9 @@ func (f *Feed) put(change func(*state)) {
 	case <-f.done:
 	}
 }
+
+// Release publishes what the Feed was told so far, if it was Held.
+func (f *Feed) Release() { f.put(func(st *state) { st.held = false }) }
 
 // Scheduler is the inlet for the scheduler's rows.
 func (f *Feed) Scheduler(u Update) { f.put(func(st *state) { st.scheduler(u) }) }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,6 +119,29 @@ func TestBeforeTheFirst(t *testing.T) {
 	if o := s.Outcome(JobID{}); o.Done || o.Text != "not seen yet" {
 		t.Errorf("%+v", o)
 	}
+}
+
+// A held feed shows nothing before it was told what the first snapshot is to hold.
+func TestHeldFeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := NewFeed(Place{Cluster: "lab"}, time.Now, Held())
+		ctx, cancel := context.WithCancel(t.Context())
+		var run sync.WaitGroup
+		run.Go(func() { _ = f.Run(ctx) })
+		defer run.Wait()
+		defer cancel()
+		f.Source(SourceStatus{Name: "one"})
+		time.Sleep(time.Second)
+		if rev := f.Latest().Rev; rev != 0 {
+			t.Errorf("revision %d was published while it was held", rev)
+		}
+		f.Source(SourceStatus{Name: "two"})
+		f.Release()
+		synctest.Wait()
+		if s := f.Latest(); s.Rev != 1 || s.Source("one") == nil || s.Source("two") == nil {
+			t.Errorf("revision %d with %v", s.Rev, s.Sources)
+		}
+	})
 }
 
 func TestReadyNeedsEveryList(t *testing.T) {

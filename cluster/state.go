@@ -19,6 +19,7 @@ type state struct {
 	place Place
 	now   func() time.Time
 	step  time.Duration // of histories
+	held  bool          // nothing is published yet
 	rev   uint64
 
 	nodes       *table[NodeID, Node]

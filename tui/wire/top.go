@@ -122,10 +122,11 @@ func top(ctx context.Context, sys contexts.System, app *cli.App, redactor *secre
 	}
 	place := cluster.Place{Cluster: "local"}
 	interval := time.Duration(o.interval)
-	feed := cluster.NewFeed(place, time.Now, cluster.HistoryStep(interval))
+	feed := cluster.NewFeed(place, time.Now, cluster.HistoryStep(interval), cluster.Held())
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	defer func() { cancel(); _ = g.Wait() }()
+	g.Go(func() error { return feed.Run(gctx) })
 	node := cluster.Node{Place: place, ID: localNode, Name: hostname(), Status: cluster.NodeReady, Eligible: true, Alone: true, ModifyIndex: 1}
 	feed.Scheduler(cluster.Update{Lists: cluster.SetAll, Index: 1, Nodes: []cluster.Node{node}})
 	feed.Source(cluster.SourceStatus{Name: "nvml", State: cluster.SourceStarting})
@@ -135,21 +136,13 @@ func top(ctx context.Context, sys contexts.System, app *cli.App, redactor *secre
 		g.Go(func() error { procs.Engine.Run(gctx); return nil })
 	}
 	local := source.Local(&attributed{reader, proc.New(procs)}, interval, time.Now)
-	first := make(chan struct{})
-	told := sync.OnceFunc(func() { close(first) })
+	release := sync.OnceFunc(feed.Release)
 	g.Go(func() error {
-		emit := func(b gpu.Batch) { feed.GPUs(b); told() }
+		emit := func(b gpu.Batch) { feed.GPUs(b); release() }
 		return local.Run(gctx, emit, func(s source.Status) { feed.Source(localStatus(s)) })
 	})
-	g.Go(func() error {
-		// The first snapshot is to hold the first reading: the next comes 100 ms later.
-		select {
-		case <-first:
-		case <-time.After(firstReading):
-		case <-gctx.Done():
-		}
-		return feed.Run(gctx)
-	})
+	patience := time.AfterFunc(firstReading, release)
+	defer patience.Stop()
 	audit := auditFile(sys, "local", redactor)
 	defer func() { _ = audit.Close() }()
 	s := &cli.Session{
