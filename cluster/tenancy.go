@@ -45,25 +45,20 @@ type GPUEvent struct {
 	On []Tenant
 }
 
-// Level says how loud the event is. What the driver counts under one kind may
-// be harmless or not: then the words of its text decide.
+// Level says how loud the event is.
 func (e *GPUEvent) Level() Level {
-	says := func(words ...string) bool {
-		text := strings.ToLower(e.Text)
-		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
-	}
 	switch e.Kind {
 	case gpu.EventBack, gpu.EventMIG:
 		return Info
-	case gpu.EventClock:
-		if says("slowdown", "heat", "thermal", "brake") {
-			return Warn
-		}
-		return Info
 	case gpu.EventPower:
 		return Warn
+	case gpu.EventClock:
+		if e.Verdict == gpu.VerdictOK {
+			return Info
+		}
+		return Warn
 	case gpu.EventECC:
-		if says("uncorrect", "could not", "was used") {
+		if e.Verdict == gpu.VerdictFailed {
 			return Bad // data was lost, or will be
 		}
 		return Warn

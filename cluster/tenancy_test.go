@@ -153,20 +153,17 @@ func TestLevelOfAGPUEvent(t *testing.T) {
 		{Kind: gpu.EventXid, Xid: 9999},
 		{Kind: gpu.EventLost},
 		{Kind: gpu.EventBack},
-		{Kind: gpu.EventECC, Text: "a storm of corrected memory errors"},
-		{Kind: gpu.EventECC, Text: "uncorrectable memory error"},
-		{Kind: gpu.EventECC, Text: "memory was taken out of use"},
-		{Kind: gpu.EventECC, Text: "memory could not be taken out of use"},
-		{Kind: gpu.EventECC, Text: "damaged data was found and kept apart"},
-		{Kind: gpu.EventECC, Text: "damaged data was used"},
-		{Kind: gpu.EventClock, Text: "clocks are free again"},
-		{Kind: gpu.EventClock, Text: "clocks held back: hw_thermal_slowdown"},
+		{Kind: gpu.EventECC},
+		{Kind: gpu.EventECC, Verdict: gpu.VerdictWatch},
+		{Kind: gpu.EventECC, Verdict: gpu.VerdictFailed},
+		{Kind: gpu.EventClock, Verdict: gpu.VerdictOK},
+		{Kind: gpu.EventClock, Verdict: gpu.VerdictWatch},
 		{Kind: gpu.EventPower},
 		{Kind: gpu.EventMIG},
 	} {
 		got = append(got, fmt.Sprint((&GPUEvent{Event: e}).Level()))
 	}
-	want := []string{"2", "1", "1", "2", "0", "1", "2", "1", "2", "1", "2", "0", "1", "1", "0"}
+	want := []string{"2", "1", "1", "2", "0", "1", "1", "2", "0", "1", "1", "0"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

@@ -230,7 +230,10 @@ type Event struct {
 	At   time.Time `json:"at"`
 	Kind EventKind `json:"kind"`
 	Xid  uint64    `json:"xid,omitempty"` // for EventXid
-	Text string    `json:"text,omitempty"`
+	// Verdict is what the event alone says of the device, where its kind leaves
+	// that open; the catalogue says it of an Xid.
+	Verdict Verdict `json:"verdict,omitempty"`
+	Text    string  `json:"text,omitempty"`
 }
 
 // Batch is one node's devices as one source saw them at one time. Devices holds

@@ -12,7 +12,7 @@ import (
 
 func gpusView() View {
 	return View{
-		Name: "gpus", Aliases: []string{"gpu"}, Help: "every GPU, joined to the allocation that holds it", Needs: []string{"nomad", "agents", "agent", "devices", "dcgm", "prometheus"},
+		Name: "gpus", Aliases: []string{"gpu"}, Help: "every GPU, joined to the allocation that holds it", Needs: gpuSources(),
 		Columns: columns(append([]Column{
 			{Name: "node", Title: "NODE"},
 			{Name: "index", Title: "GPU"},
@@ -190,7 +190,7 @@ func throttleTimes(d *gpu.Detail) any {
 
 func processesView() View {
 	return View{
-		Name: "processes", Aliases: []string{"process"}, Help: "every process with a context on a GPU", Needs: []string{"nomad", "agents", "agent", "devices", "dcgm", "prometheus"},
+		Name: "processes", Aliases: []string{"process"}, Help: "every process with a context on a GPU", Needs: gpuSources(),
 		Columns: columns(
 			Column{Name: "node", Title: "NODE"},
 			Column{Name: "index", Title: "GPU"},

@@ -69,7 +69,7 @@ func nomadAsOf(s *cluster.Snapshot, source string) time.Time {
 
 func nodesView() View {
 	return View{
-		Name: "nodes", Aliases: []string{"node"}, Help: "machines: state, GPUs, load", Needs: []string{"nomad", "agents", "agent", "devices", "dcgm", "prometheus"},
+		Name: "nodes", Aliases: []string{"node"}, Help: "machines: state, GPUs, load", Needs: gpuSources(),
 		Columns: columns(
 			Column{Name: "node", Title: "NODE"}, Column{Name: "id", Title: "ID", Wide: true},
 			Column{Name: "pool", Title: "POOL"}, Column{Name: "status", Title: "STATUS"},

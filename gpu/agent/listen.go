@@ -91,11 +91,17 @@ func (a *Agent) Serve(ctx context.Context, ln net.Listener) error {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelInfo), // why a handshake failed
 	}
+	return ServeUntil(ctx, srv, ln)
+}
+
+// ServeUntil answers on ln until ctx ends, then gives what is under way two
+// seconds, closes ln and returns ctx's error.
+func ServeUntil(ctx context.Context, srv *http.Server, ln net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
 	select {
 	case err := <-served:
-		return fmt.Errorf("serve the gpu agent: %w", err)
+		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
 	case <-ctx.Done():
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)

@@ -100,7 +100,7 @@ func (w *watcher) add(e Event) {
 		return
 	}
 	uuid := w.devices[i].uuid
-	kind, text := named(e.Type)
+	kind, verdict, text := named(e.Type)
 	switch e.Type {
 	case nvml.EventTypeXidCriticalError:
 		x, _ := gpu.LookupXid(e.Data)
@@ -117,31 +117,31 @@ func (w *watcher) add(e Event) {
 		w.recut[uuid] = true
 	}
 	if kind != "" {
-		w.keep(gpu.Event{UUID: uuid, At: w.now(), Kind: kind, Text: text})
+		w.keep(gpu.Event{UUID: uuid, At: w.now(), Kind: kind, Verdict: verdict, Text: text})
 	}
 }
 
 // named says what a type of event is; the kind is empty for one that tells nothing.
-func named(eventType uint64) (gpu.EventKind, string) {
+func named(eventType uint64) (gpu.EventKind, gpu.Verdict, string) {
 	switch eventType {
 	case nvml.EventTypeDoubleBitEccError:
-		return gpu.EventECC, "uncorrectable memory error"
+		return gpu.EventECC, gpu.VerdictFailed, "uncorrectable memory error"
 	case nvml.EventTypeSingleBitEccErrorStorm:
-		return gpu.EventECC, "a storm of corrected memory errors"
+		return gpu.EventECC, gpu.VerdictWatch, "a storm of corrected memory errors"
 	case nvml.EventTypeDramRetirementEvent:
-		return gpu.EventECC, "memory was taken out of use"
+		return gpu.EventECC, gpu.VerdictWatch, "memory was taken out of use"
 	case nvml.EventTypeDramRetirementFailure:
-		return gpu.EventECC, "memory could not be taken out of use"
+		return gpu.EventECC, gpu.VerdictFailed, "memory could not be taken out of use"
 	case nvml.EventTypeNonFatalPoisonError:
-		return gpu.EventECC, "damaged data was found and kept apart"
+		return gpu.EventECC, gpu.VerdictWatch, "damaged data was found and kept apart"
 	case nvml.EventTypeFatalPoisonError:
-		return gpu.EventECC, "damaged data was used"
+		return gpu.EventECC, gpu.VerdictFailed, "damaged data was used"
 	case nvml.EventTypePowerSourceChange:
-		return gpu.EventPower, "the source of power changed"
+		return gpu.EventPower, gpu.VerdictWatch, "the source of power changed"
 	case nvml.EventMigConfigChange:
-		return gpu.EventMIG, "the MIG instances changed"
+		return gpu.EventMIG, gpu.VerdictOK, "the MIG instances changed"
 	}
-	return "", ""
+	return "", gpu.VerdictUnknown, ""
 }
 
 // keep adds an event; the caller holds mu.

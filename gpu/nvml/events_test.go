@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,12 +44,19 @@ func TestEventsOfEveryKind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var got []gpu.EventKind
-	for _, e := range n.eventually(r, 4) {
-		got = append(got, e.Kind)
+	type told struct {
+		kind    gpu.EventKind
+		verdict gpu.Verdict
 	}
-	if d := cmp.Diff([]gpu.EventKind{gpu.EventECC, gpu.EventPower, gpu.EventMIG, gpu.EventECC}, got); d != "" {
-		t.Errorf("events (-want +got):\n%s", d)
+	var got []told
+	for _, e := range n.eventually(r, 4) {
+		got = append(got, told{e.Kind, e.Verdict})
+	}
+	want := []told{
+		{gpu.EventECC, gpu.VerdictFailed}, {gpu.EventPower, gpu.VerdictWatch}, {gpu.EventMIG, gpu.VerdictOK}, {gpu.EventECC, gpu.VerdictWatch},
+	}
+	if !slices.Equal(want, got) {
+		t.Errorf("events %v, want %v", got, want)
 	}
 }
 

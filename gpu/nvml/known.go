@@ -100,19 +100,19 @@ func (k *known) clocks(s gpu.Sample, changed time.Time, b *gpu.Batch) {
 			held = append(held, r)
 		}
 	}
-	tell := func(text string) {
-		b.Events = append(b.Events, gpu.Event{UUID: k.uuid(), At: at, Kind: gpu.EventClock, Text: text})
+	tell := func(v gpu.Verdict, text string) {
+		b.Events = append(b.Events, gpu.Event{UUID: k.uuid(), At: at, Kind: gpu.EventClock, Verdict: v, Text: text})
 	}
 	switch same := slices.Equal(held, k.held); {
 	case !same && len(held) > 0:
-		tell("clocks held back: " + strings.Join(held, ", "))
+		tell(gpu.VerdictWatch, "clocks held back: "+strings.Join(held, ", "))
 	case !same:
-		tell("clocks are free again")
+		tell(gpu.VerdictOK, "clocks are free again")
 	case len(held) == 0 && s.Detail != nil:
 		for _, r := range []string{"hw_power_brake_slowdown", "hw_thermal_slowdown", "sw_thermal_slowdown"} {
 			was, known := k.seconds[r]
 			if is := s.Detail.ThrottleSeconds[r]; known && is > was {
-				tell("clocks were held back for a moment: " + r)
+				tell(gpu.VerdictWatch, "clocks were held back for a moment: "+r)
 			}
 		}
 	}

@@ -47,7 +47,7 @@ func DCGM(cfg DCGMConfig) *DCGMSource {
 	cfg.Interval = orDefault(cfg.Interval, 10*time.Second)
 	// The exporter itself measures each 30 s unless told otherwise.
 	cfg.Timing.Frozen = orDefault(cfg.Timing.Frozen, 2*time.Minute)
-	return &DCGMSource{cfg: cfg, asker: &asker{cfg: cfg.HTTP}, nodes: map[Endpoint]*verdicts{}}
+	return &DCGMSource{cfg: cfg, asker: newAsker(cfg.HTTP), nodes: map[Endpoint]*verdicts{}}
 }
 
 // Run reads until ctx ends and returns its error. Failures are told to status

@@ -58,7 +58,7 @@ func Prometheus(cfg PrometheusConfig) *PrometheusSource {
 		cfg.Now = time.Now
 	}
 	cfg.URL = strings.TrimRight(cfg.URL, "/")
-	return &PrometheusSource{cfg: cfg, asker: &asker{cfg: cfg.HTTP}, verdicts: newVerdicts()}
+	return &PrometheusSource{cfg: cfg, asker: newAsker(cfg.HTTP), verdicts: newVerdicts()}
 }
 
 // Run reads until ctx ends and returns its error. Each reading is one batch a

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// handshakeTimeout bounds the TLS handshake with one agent.
+// handshakeTimeout bounds one TLS handshake.
 const handshakeTimeout = 10 * time.Second
 
 // errSettings says that this side's own TLS settings cannot be used.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/spf13/cobra"
 
@@ -79,8 +80,11 @@ func runExport(ctx context.Context, app *cli.App, conn cli.ConnectOptions, liste
 		}
 	}
 	fmt.Fprintf(app.Err, "serving %s on http://%s/metrics\n", s.Context.Name, ln.Addr())
-	e := &export.Exporter{Latest: s.Feed.Latest, Now: app.Now, Version: app.Version, Token: token}
-	if err := e.Serve(ctx, ln); !errors.Is(err, context.Canceled) {
+	e := &export.Exporter{Latest: s.Feed.Latest, Now: app.Now, Version: app.Version}
+	if token != nil {
+		e.Admits = func(r *http.Request) bool { return agent.HasToken(r, token()) }
+	}
+	if err := agent.ServeUntil(ctx, e.Server(), ln); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil

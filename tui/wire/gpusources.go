@@ -13,6 +13,7 @@ import (
 	"stoker/cluster/contexts"
 	"stoker/cluster/nomad"
 	"stoker/gpu"
+	"stoker/gpu/certs"
 	"stoker/gpu/source"
 	"stoker/secrets"
 )
@@ -57,7 +58,7 @@ func (s *gpuSources) readers(group, each string, pick func(*cluster.Snapshot) []
 func (s *gpuSources) agents(ctx context.Context, g *errgroup.Group) {
 	agents := s.readers("agents", "agent ", func(snap *cluster.Snapshot) []source.Endpoint { return agentEndpoints(snap, s.context.Agents) })
 	g.Go(func() error { return agents.follow(ctx) })
-	src := source.Agents(source.Config{Endpoints: agents.endpoints, Changed: agents.changed, TLS: agentTLS(s.context.Agents), Token: s.token(s.context.Agents.Token)})
+	src := source.Agents(source.Config{Endpoints: agents.endpoints, Changed: agents.changed, TLS: tlsOf(certs.Files{Cert: s.context.Agents.ClientCert, Key: s.context.Agents.ClientKey, CA: s.context.Agents.CACert}, s.context.Agents.TLSServerName, false), Token: s.token(s.context.Agents.Token)})
 	g.Go(func() error { return src.Run(ctx, s.feed.GPUs, agents.status) })
 }
 
@@ -86,7 +87,7 @@ func (s *gpuSources) dcgm(ctx context.Context, g *errgroup.Group) {
 	exporters := s.readers("dcgm", "dcgm ", func(snap *cluster.Snapshot) []source.Endpoint { return dcgmEndpoints(snap, c) })
 	g.Go(func() error { return exporters.follow(ctx) })
 	src := source.DCGM(source.DCGMConfig{
-		HTTP:      source.HTTP{Token: s.token(c.Token), CACert: c.CACert, ClientCert: c.ClientCert, ClientKey: c.ClientKey, SkipVerify: c.SkipVerify},
+		HTTP:      source.HTTP{Token: s.token(c.Token), TLS: tlsOf(certs.Files{Cert: c.ClientCert, Key: c.ClientKey, CA: c.CACert}, "", c.SkipVerify)},
 		Endpoints: exporters.endpoints, Changed: exporters.changed,
 	})
 	g.Go(func() error { return src.Run(ctx, s.feed.GPUs, exporters.status) })
@@ -100,7 +101,7 @@ func (s *gpuSources) prometheus(ctx context.Context, g *errgroup.Group) {
 	}
 	s.feed.Source(cluster.SourceStatus{Name: "prometheus", State: cluster.SourceStarting})
 	src := source.Prometheus(source.PrometheusConfig{
-		HTTP: source.HTTP{Token: s.token(c.Token), CACert: c.CACert, ClientCert: c.ClientCert, ClientKey: c.ClientKey, ServerName: c.TLSServerName, SkipVerify: c.SkipVerify},
+		HTTP: source.HTTP{Token: s.token(c.Token), TLS: tlsOf(certs.Files{Cert: c.ClientCert, Key: c.ClientKey, CA: c.CACert}, c.TLSServerName, c.SkipVerify)},
 		URL:  c.URL, Match: c.Match,
 		Node: func(id gpu.UUID, labels map[string]string) string { return string(nodeOf(s.feed.Latest(), id, labels)) },
 	})

@@ -56,16 +56,20 @@ func agentScheme(svc *cluster.Service, trust contexts.Agents) string {
 	return "http"
 }
 
-// agentTLS gives the TLS settings for agents, from the context's files as they
-// are at each connect. Files that cannot be used are the state of each agent's
-// source, not the end of the session.
-func agentTLS(a contexts.Agents) func() (*tls.Config, error) {
-	store, err := certs.New(certs.Files{Cert: a.ClientCert, Key: a.ClientKey, CA: a.CACert}, nil)
+// tlsOf gives the TLS settings for a source, from the context's files as they
+// are at each connect. Files that cannot be used are the state of the source,
+// not the end of the session.
+func tlsOf(files certs.Files, serverName string, skipVerify bool) func() (*tls.Config, error) {
+	store, err := certs.New(files, nil)
 	return func() (*tls.Config, error) {
 		if err != nil {
 			return nil, err
 		}
-		return store.Client(a.TLSServerName)
+		conf, err := store.Client(serverName)
+		if err == nil {
+			conf.InsecureSkipVerify = skipVerify
+		}
+		return conf, err
 	}
 }
 
