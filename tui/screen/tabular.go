@@ -1,0 +1,42 @@
+package screen
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"stoker/cluster/facts"
+)
+
+// Tabular is a screen whose top is one table of a facts.View: what the command
+// bar, saved views, hotkeys and the export know of it. All names are those of
+// the view's columns, as line mode and filters use them.
+type Tabular interface {
+	// Columns are all that the table can show, in their order.
+	Columns() []TableColumn
+	// ShowColumns shows these and no others, in this order; none means those
+	// that are shown unless somebody chose. An unknown name is an error that
+	// says which there are, and changes nothing.
+	ShowColumns(names []string) error
+	// Order is the column that the rows are in order of; empty is the given order.
+	Order() (column string, descending bool)
+	// OrderBy orders the rows; an unknown name is an error and changes nothing.
+	OrderBy(column string, descending bool) error
+	// Rows are those that the filter keeps, in the order shown, with every
+	// column of the view.
+	Rows() (view *facts.View, rows []facts.Row)
+}
+
+// TableColumn is one column of a Tabular.
+type TableColumn struct {
+	Name, Title string
+	Shown       bool
+}
+
+// Pointed is a screen that follows the mouse. x and y count from the top left
+// of what View draws.
+type Pointed interface {
+	// Click selects what is there, or orders by the column whose heading it is;
+	// twice on the same row opens it.
+	Click(x, y int, twice bool) tea.Cmd
+	// Wheel scrolls by lines, down when n is positive.
+	Wheel(n int)
+}
