@@ -151,7 +151,7 @@ func problems(s *Snapshot) []Problem {
 		out = append(out, Problem{Level: Bad, Subject: "vault", Text: "sealed: no model can be opened or sealed"})
 	}
 	for _, src := range s.Sources {
-		if src.State == SourceRetrying || src.State == SourceDenied {
+		if src.State == SourceRetrying || src.State == SourceDenied && !aside(src.Name) {
 			out = append(out, Problem{Level: Warn, Subject: src.Name, Text: src.Err, Since: src.Since, Source: src.Name})
 		}
 	}
@@ -159,6 +159,12 @@ func problems(s *Snapshot) []Problem {
 		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Subject, b.Subject))
 	})
 	return out
+}
+
+// aside tells the sources that few tokens may read, and that nothing but their
+// own screens needs: that they are refused is no problem.
+func aside(source string) bool {
+	return source == "pools" || source == "namespaces" || source == "variables"
 }
 
 func (p *Problem) rank() int {

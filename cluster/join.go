@@ -34,13 +34,16 @@ func (st *state) snapshot() *Snapshot {
 	s := &Snapshot{
 		Rev: st.rev, At: st.now(), Place: st.place,
 		Artifacts: st.artifacts, Vault: st.vault, EventsDropped: st.dropped, Events: st.newestFirst(),
-		Ready: st.listed|st.refused == SetAll, Known: st.listed &^ st.refused,
+		Ready: (st.listed|st.refused)&SetAll == SetAll, Known: st.listed &^ st.refused,
 	}
 	s.Nodes, s.nodes = st.nodes.all()
 	s.Allocs, s.allocs = st.allocs.all()
 	s.Deployments, _ = st.deployments.all()
 	s.Evaluations, s.evals = st.evals.all()
 	s.Services, _ = st.services.all()
+	s.Pools, _ = st.pools.all()
+	s.Namespaces, _ = st.namespaces.all()
+	s.Variables, _ = st.variables.all()
 	st.joinJobs(s)
 	st.joinGPUs(s)
 	use := useByJob(s)

@@ -16,7 +16,7 @@ func x() JobID { return JobID{"default", "x"} }
 func TestWaiting(t *testing.T) {
 	failures := []PlacementFailure{{Group: "g", Unplaced: 2}, {Group: "other", Unplaced: 1}}
 	ask := job("x", 1, func(j *Job) {
-		j.Groups = []Group{{Name: "g", Count: 3, GPUs: []GPUAsk{{"t", "nvidia/gpu", 4}, {"u", "gpu", 1}}}, {Name: "other", Count: 1}}
+		j.Groups = []Group{{Name: "g", Count: 3, GPUs: []GPUAsk{{Task: "t", Name: "nvidia/gpu", Count: 4}, {Task: "u", Name: "gpu", Count: 1}}}, {Name: "other", Count: 1}}
 	})
 	blocked := Evaluation{ID: "e2", Job: x(), Status: "blocked", Created: start(), ModifyIndex: 3}
 	account := Evaluation{ID: "e1", Job: x(), Status: "complete", Failures: failures, ModifyIndex: 2}

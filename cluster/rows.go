@@ -22,22 +22,43 @@ const (
 // Node is one Nomad client.
 type Node struct {
 	Place
-	ID          NodeID
-	Name        string
-	Pool        string
-	Datacenter  string
-	Class       string
-	Address     string // host name or IP, as the client advertises it
-	Version     string
-	Status      NodeStatus
-	StatusText  string
-	Eligible    bool
-	Draining    bool
-	Alone       bool // no scheduler knows it: its GPUs are neither held nor offered
-	CPUMHz      int
-	MemoryMB    int
-	Devices     []NodeDevice // the GPUs that the node offers to the scheduler
-	ModifyIndex uint64
+	ID         NodeID
+	Name       string
+	Pool       string
+	Datacenter string
+	Class      string
+	Address    string // host name or IP, as the client advertises it
+	Version    string
+	Status     NodeStatus
+	StatusText string
+	Eligible   bool
+	Draining   bool
+	Alone      bool // no scheduler knows it: its GPUs are neither held nor offered
+	// CPUMHz, MemoryMB and DiskMB are what the node has for allocations: its
+	// resources less what is reserved.
+	CPUMHz, MemoryMB, DiskMB int
+	Drivers                  []string     // task drivers that are found and healthy, sorted
+	Devices                  []NodeDevice // the GPUs that the node offers to the scheduler
+	ModifyIndex              uint64
+
+	// Detail is what a list of nodes does not tell; nil until it was read.
+	Detail *NodeDetail
+}
+
+// NodeDetail is what only the whole of a node tells. It is shared between
+// snapshots and never changed.
+type NodeDetail struct {
+	Meta, Attributes map[string]string // by the names that constraints use, such as "kernel.name"
+	Volumes          []string          // names of host volumes, sorted
+}
+
+// Meta is one value that the operator gave the node, such as its rack; known is
+// false until the whole node was read.
+func (n *Node) Meta(key string) (value string, known bool) {
+	if n.Detail == nil {
+		return "", false
+	}
+	return n.Detail.Meta[key], true
 }
 
 // Open reports whether the scheduler may place new work on the node.
@@ -63,6 +84,8 @@ type Job struct {
 	Version     uint64
 	Parent      string // of a dispatched or periodic child
 	Submitted   time.Time
+	Pool        string   // the node pool that it is to run in
+	Datacenters []string // patterns of those that it may run in
 	Groups      []Group
 	Kind        Kind   // meta stoker.kind
 	Model       string // meta stoker.model
@@ -95,19 +118,37 @@ func (j *Job) Desired() int {
 	return n
 }
 
-// Group is a task group as specified.
+// Group is a task group as specified: what one allocation of it needs.
 type Group struct {
 	Name  string
 	Count int
 	GPUs  []GPUAsk
+	// Constraints are those of the job, the group and its tasks.
+	Constraints []Constraint
+	CPUMHz      int // shares; Cores are beside them
+	Cores       int // whole cores of its own
+	MemoryMB    int
+	DiskMB      int
+	Ports       []int    // static ones
+	Drivers     []string // of its tasks, sorted
+	Volumes     []string // host volumes, by the name that a node has
 }
+
+// Constraint is one condition on the node, or on the device of a GPUAsk.
+type Constraint struct {
+	Left, Operator, Right string // for example "${attr.kernel.name}", "=", "linux"
+}
+
+// String is how Nomad writes a constraint that kept nodes away.
+func (c Constraint) String() string { return c.Left + " " + c.Operator + " " + c.Right }
 
 // GPUAsk is one device block: Name is Nomad's selector, for example
 // "nvidia/gpu/NVIDIA H100 80GB HBM3".
 type GPUAsk struct {
-	Task  string
-	Name  string
-	Count int
+	Task        string
+	Name        string
+	Count       int
+	Constraints []Constraint // on the device
 }
 
 // Takes reports whether the ask can be met by a GPU of this model. Nomad's
@@ -133,9 +174,14 @@ type PlacementFailure struct {
 	Evaluated int
 	Filtered  int
 	Exhausted int
+	// InPool is the number of nodes in the job's pool; Available are those that
+	// take work, by datacenter.
+	InPool    int
+	Available map[string]int
 	// Constraints and Dimensions count nodes by Nomad's own wording.
 	Constraints map[string]int
 	Dimensions  map[string]int
+	Quota       []string // limits of the namespace that were hit
 }
 
 // UnknownVersion is the version of a job, or the JobVersion of an allocation,
@@ -146,25 +192,27 @@ const UnknownVersion = math.MaxUint64
 // Alloc is one allocation.
 type Alloc struct {
 	Place
-	ID          AllocID
-	Name        string // job.group[index]
-	Job         JobID
-	JobVersion  uint64
-	Group       string
-	Node        NodeID
-	NodeName    string
-	Eval        EvalID
-	Deployment  DeploymentID
-	Desired     string // run, stop, evict
-	Client      string // pending, running, complete, failed, lost, unknown
-	ClientText  string
-	Healthy     *bool // by its deployment; nil is not yet known
-	Created     time.Time
-	Modified    time.Time
-	Tasks       []Task
-	GPUs        []gpu.UUID
-	Ports       []Port
-	ModifyIndex uint64
+	ID         AllocID
+	Name       string // job.group[index]
+	Job        JobID
+	JobVersion uint64
+	Group      string
+	Node       NodeID
+	NodeName   string
+	Eval       EvalID
+	Deployment DeploymentID
+	Desired    string // run, stop, evict
+	Client     string // pending, running, complete, failed, lost, unknown
+	ClientText string
+	Healthy    *bool // by its deployment; nil is not yet known
+	Created    time.Time
+	Modified   time.Time
+	Tasks      []Task
+	GPUs       []gpu.UUID
+	Ports      []Port
+	// CPUMHz, MemoryMB and DiskMB are what it was given of its node.
+	CPUMHz, MemoryMB, DiskMB int
+	ModifyIndex              uint64
 }
 
 // Terminal reports whether the allocation holds nothing any more.
@@ -242,7 +290,8 @@ type Deployment struct {
 	ID          DeploymentID
 	Job         JobID
 	JobVersion  uint64
-	Status      string // running, successful, failed, cancelled, paused…
+	Created     time.Time // zero where the source does not tell
+	Status      string    // running, successful, failed, cancelled, paused…
 	StatusText  string
 	Groups      []DeploymentGroup
 	ModifyIndex uint64
@@ -261,9 +310,15 @@ type Evaluation struct {
 	Place
 	ID          EvalID
 	Job         JobID
+	Type        string // of the job: service, batch, system, sysbatch
+	Priority    int
 	Status      string // pending, blocked, complete, failed, canceled
 	StatusText  string
 	TriggeredBy string
+	Node        NodeID       // that it is about, where one is
+	Deployment  DeploymentID // that it belongs to, where one is
+	Next, Prev  EvalID       // evaluations that follow it and that it follows
+	Blocked     EvalID       // the one that waits for what this one could not place
 	Created     time.Time
 	Failures    []PlacementFailure
 	ModifyIndex uint64

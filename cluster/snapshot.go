@@ -24,6 +24,9 @@ type Snapshot struct {
 	Deployments []Deployment
 	Evaluations []Evaluation
 	Services    []Service
+	Pools       []NodePool
+	Namespaces  []Namespace
+	Variables   []Variable // their names: what they hold is not read
 	Models      []Model
 	Training    []Training
 	Keys        []Key

@@ -29,6 +29,9 @@ type SourceStatus struct {
 	Err   string
 	// Retry is when it will be tried again; zero when it is not waiting.
 	Retry time.Time
+	// Expires is when the right to read it ends; zero where it does not, or
+	// where nobody told.
+	Expires time.Time
 }
 
 // Event is one line for the events screen.

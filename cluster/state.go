@@ -28,6 +28,9 @@ type state struct {
 	deployments *table[DeploymentID, Deployment]
 	evals       *table[EvalID, Evaluation]
 	services    *table[ServiceID, Service]
+	pools       *table[string, NodePool]
+	namespaces  *table[string, Namespace]
+	variables   *table[VariableID, Variable]
 	listed      Set // kinds that were read once
 	refused     Set // kinds that may not be read
 	joined      joins
@@ -89,6 +92,14 @@ func newState(place Place, now func() time.Time) *state {
 			}),
 		services: newTable(func(s *Service) ServiceID { return s.ID }, func(s *Service) uint64 { return s.ModifyIndex },
 			func(a, b *Service) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) }),
+		pools: newTable(func(p *NodePool) string { return p.Name }, func(p *NodePool) uint64 { return p.ModifyIndex },
+			func(a, b *NodePool) int { return cmp.Compare(a.Name, b.Name) }),
+		namespaces: newTable(func(n *Namespace) string { return n.Name }, func(n *Namespace) uint64 { return n.ModifyIndex },
+			func(a, b *Namespace) int { return cmp.Compare(a.Name, b.Name) }),
+		variables: newTable(func(v *Variable) VariableID { return v.ID }, func(v *Variable) uint64 { return v.ModifyIndex },
+			func(a, b *Variable) int {
+				return cmp.Or(cmp.Compare(a.ID.Namespace, b.ID.Namespace), cmp.Compare(a.ID.Path, b.ID.Path))
+			}),
 		devices:  map[gpu.UUID]*device{},
 		reported: map[reporter][]gpu.Device{},
 		models:   map[ModelKey]*modelRow{},
@@ -111,12 +122,15 @@ func (st *state) scheduler(u Update) {
 	st.applyDeployments(u)
 	st.applyJobs(u)
 	st.applyAllocs(u)
-	fold(st.nodes, u.Lists&SetNodes != 0, u.Index, u.Nodes, u.GoneNodes, st.nodeEvents)
+	st.applyNodes(u)
 	if u.Lists&SetNodes != 0 || len(u.GoneNodes) > 0 {
 		maps.DeleteFunc(st.devices, func(_ gpu.UUID, d *device) bool { return st.nodes.rows[d.node] == nil })
 	}
 	fold(st.evals, u.Lists&SetEvaluations != 0, u.Index, u.Evaluations, u.GoneEvaluations, nil)
 	fold(st.services, u.Lists&SetServices != 0, u.Index, u.Services, u.GoneServices, nil)
+	fold(st.pools, u.Lists&SetPools != 0, u.Index, u.Pools, nil, nil)
+	fold(st.namespaces, u.Lists&SetNamespaces != 0, u.Index, u.Namespaces, nil, nil)
+	fold(st.variables, u.Lists&SetVariables != 0, u.Index, u.Variables, nil, nil)
 	st.listed |= u.Lists
 	st.refused = st.refused&^u.Lists | u.Refused
 }
@@ -163,6 +177,20 @@ func fold[K comparable, V any](t *table[K, V], whole bool, idx uint64, rows []V,
 	}
 	for _, k := range gone {
 		t.drop(k, idx)
+	}
+}
+
+// applyNodes keeps the detail where a row comes without one, as in a list.
+func (st *state) applyNodes(u Update) {
+	rows := slices.Clone(u.Nodes)
+	for i := range rows {
+		if old := st.nodes.rows[rows[i].ID]; old != nil && rows[i].Detail == nil {
+			rows[i].Detail = old.Detail
+		}
+	}
+	fold(st.nodes, u.Lists&SetNodes != 0, u.Index, rows, u.GoneNodes, st.nodeEvents)
+	for id, detail := range u.Details {
+		st.nodes.amend(id, func(n *Node) { n.Detail = detail })
 	}
 }
 

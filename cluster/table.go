@@ -59,6 +59,19 @@ func (t *table[K, V]) put(row *V, listed bool) (old *V, applied bool) {
 	return old, true
 }
 
+// amend adds to a row what it was told without; its index and place stay, and
+// so does rev: nothing that is joined may depend on it.
+func (t *table[K, V]) amend(k K, add func(*V)) {
+	old := t.rows[k]
+	if old == nil {
+		return
+	}
+	now := *old
+	add(&now)
+	t.rows[k] = &now
+	t.changed[k] = struct{}{}
+}
+
 // drop forgets a row as of an index.
 func (t *table[K, V]) drop(k K, idx uint64) {
 	old := t.rows[k]

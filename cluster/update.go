@@ -1,7 +1,7 @@
 package cluster
 
 // Set names the kinds of rows that an Update lists whole.
-type Set uint8
+type Set uint16
 
 // The kinds.
 const (
@@ -11,6 +11,9 @@ const (
 	SetDeployments
 	SetEvaluations
 	SetServices
+	SetPools
+	SetNamespaces
+	SetVariables
 
 	// SetAll is what must have been listed once before a snapshot is Ready.
 	SetAll = SetNodes | SetJobs | SetAllocs | SetDeployments | SetEvaluations | SetServices
@@ -30,6 +33,12 @@ type Update struct {
 	Deployments []Deployment
 	Evaluations []Evaluation
 	Services    []Service
+	Pools       []NodePool
+	Namespaces  []Namespace
+	Variables   []Variable
+
+	// Details complete nodes that were told of before, by ID.
+	Details map[NodeID]*NodeDetail
 
 	GoneNodes       []NodeID
 	GoneJobs        []JobID

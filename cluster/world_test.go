@@ -107,7 +107,7 @@ func whole(t *testing.T, s *Snapshot) string {
 }
 
 func job(name string, idx uint64, change ...func(*Job)) Job {
-	j := Job{ID: JobID{"default", name}, Type: "service", Status: "running", ModifyIndex: idx, Groups: []Group{{Name: "g", Count: 1, GPUs: []GPUAsk{{"t", "nvidia/gpu", 1}}}}}
+	j := Job{ID: JobID{"default", name}, Type: "service", Status: "running", ModifyIndex: idx, Groups: []Group{{Name: "g", Count: 1, GPUs: []GPUAsk{{Task: "t", Name: "nvidia/gpu", Count: 1}}}}}
 	for _, c := range change {
 		c(&j)
 	}

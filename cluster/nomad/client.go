@@ -44,6 +44,7 @@ type Client struct {
 	address   string
 	now       func() time.Time
 	wait      timings
+	wholes    wholes
 }
 
 // Open makes a client for the place. It does not connect.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	"stoker/cluster"
 	"stoker/gpu"
@@ -16,21 +17,26 @@ import (
 
 type nodeJSON struct {
 	ID, Name, Datacenter, NodePool, NodeClass string
-	Address, Version                          string // stubs
-	HTTPAddr                                  string // whole nodes
-	Attributes                                map[string]string
+	Address, Version                          string            // stubs
+	HTTPAddr                                  string            // whole nodes
+	Attributes, Meta                          map[string]string // whole nodes
+	HostVolumes                               map[string]struct{}
+	Drivers                                   map[string]*struct{ Detected, Healthy bool }
 	Status, StatusDescription                 string
 	SchedulingEligibility                     string
 	Drain                                     bool
 	DrainStrategy                             *struct{}
 	ModifyIndex                               uint64
-	NodeResources                             *struct {
-		Cpu struct { //nolint:revive // Nomad's spelling
-			CpuShares int
-		}
-		Memory  struct{ MemoryMB int }
-		Devices []deviceJSON
+	NodeResources, ReservedResources          *nodeResourcesJSON
+}
+
+type nodeResourcesJSON struct {
+	Cpu struct { //nolint:revive // Nomad's spelling
+		CpuShares int
 	}
+	Memory  struct{ MemoryMB int }
+	Disk    struct{ DiskMB int }
+	Devices []deviceJSON
 }
 
 type deviceJSON struct {
@@ -55,8 +61,20 @@ func (n *nodeJSON) row(place cluster.Place) cluster.Node {
 	if host, _, err := net.SplitHostPort(n.HTTPAddr); err == nil && out.Address == "" {
 		out.Address = host
 	}
+	for name, d := range n.Drivers {
+		if d != nil && d.Detected && d.Healthy {
+			out.Drivers = append(out.Drivers, name)
+		}
+	}
+	slices.Sort(out.Drivers)
+	if n.Attributes != nil {
+		out.Detail = n.detail()
+	}
 	if r := n.NodeResources; r != nil {
-		out.CPUMHz, out.MemoryMB = r.Cpu.CpuShares, r.Memory.MemoryMB
+		out.CPUMHz, out.MemoryMB, out.DiskMB = r.Cpu.CpuShares, r.Memory.MemoryMB, r.Disk.DiskMB
+		if less := n.ReservedResources; less != nil {
+			out.CPUMHz, out.MemoryMB, out.DiskMB = out.CPUMHz-less.Cpu.CpuShares, out.MemoryMB-less.Memory.MemoryMB, out.DiskMB-less.Disk.DiskMB
+		}
 		for _, d := range r.Devices {
 			if d.Type != "gpu" {
 				continue
@@ -79,54 +97,135 @@ func (n *nodeJSON) row(place cluster.Place) cluster.Node {
 	return out
 }
 
+// detail is what only a whole node tells. The texts are shared: a thousand
+// nodes have the same few hundred.
+func (n *nodeJSON) detail() *cluster.NodeDetail {
+	d := &cluster.NodeDetail{Attributes: shared(n.Attributes), Meta: shared(n.Meta)}
+	for name := range n.HostVolumes {
+		d.Volumes = append(d.Volumes, unique.Make(name).Value())
+	}
+	slices.Sort(d.Volumes)
+	return d
+}
+
+func shared(in map[string]string) map[string]string {
+	out := make(map[string]string, len(in))
+	for k, v := range in {
+		out[unique.Make(k).Value()] = unique.Make(v).Value()
+	}
+	return out
+}
+
 type jobJSON struct {
 	ID, Namespace, ParentID, Type, Status string
+	NodePool                              string
+	Datacenters                           []string
 	Stop                                  bool
 	Priority                              int
 	Version                               uint64
 	SubmitTime                            int64
 	ModifyIndex                           uint64
 	Meta                                  map[string]string
-	TaskGroups                            []struct {
-		Name  string
-		Count int
-		Tasks []struct {
-			Name      string
-			Resources *struct {
-				Devices []struct {
-					Name  string
-					Count *uint64
-				}
+	Constraints                           []constraintJSON
+	TaskGroups                            []groupJSON
+}
+
+type groupJSON struct {
+	Name          string
+	Count         int
+	Constraints   []constraintJSON
+	EphemeralDisk *struct{ SizeMB int }
+	Networks      []networkJSON
+	Volumes       map[string]*struct{ Type, Source string }
+	Tasks         []struct {
+		Name, Driver string
+		Constraints  []constraintJSON
+		Resources    *struct {
+			CPU, Cores, MemoryMB int
+			Networks             []networkJSON
+			Devices              []struct {
+				Name        string
+				Count       *uint64
+				Constraints []constraintJSON
 			}
 		}
 	}
 }
 
+type networkJSON struct {
+	ReservedPorts []struct{ Value int }
+}
+
+type constraintJSON struct{ LTarget, RTarget, Operand string }
+
 func (j *jobJSON) row(place cluster.Place) cluster.Job {
 	out := cluster.Job{
 		Place: place, ID: cluster.JobID{Namespace: j.Namespace, Name: j.ID}, Type: j.Type, Status: j.Status, Stopped: j.Stop,
-		Priority: j.Priority, Version: j.Version, Parent: j.ParentID, Submitted: nanos(j.SubmitTime), ModifyIndex: j.ModifyIndex,
+		Priority: j.Priority, Pool: j.NodePool, Datacenters: j.Datacenters, Version: j.Version, Parent: j.ParentID, Submitted: nanos(j.SubmitTime), ModifyIndex: j.ModifyIndex,
 		Kind: cluster.Kind(j.Meta["stoker.kind"]), Model: j.Meta["stoker.model"], ModelVer: j.Meta["stoker.version"],
 	}
-	for _, tg := range j.TaskGroups {
-		g := cluster.Group{Name: tg.Name, Count: tg.Count}
-		for _, t := range tg.Tasks {
-			if t.Resources == nil {
-				continue
-			}
-			for _, d := range t.Resources.Devices {
-				ask := cluster.GPUAsk{Task: t.Name, Name: d.Name, Count: 1}
-				if d.Count != nil {
-					ask.Count = int(*d.Count)
-				}
-				if isGPU(d.Name) {
-					g.GPUs = append(g.GPUs, ask)
-				}
-			}
-		}
-		out.Groups = append(out.Groups, g)
+	for i := range j.TaskGroups {
+		out.Groups = append(out.Groups, j.TaskGroups[i].row(j.Constraints))
 	}
 	return out
+}
+
+// row is what one allocation of the group needs; of are the constraints of its job.
+func (tg *groupJSON) row(of []constraintJSON) cluster.Group {
+	g := cluster.Group{Name: tg.Name, Count: tg.Count, Constraints: constraints(constraints(nil, of), tg.Constraints), Ports: staticPorts(nil, tg.Networks)}
+	if tg.EphemeralDisk != nil {
+		g.DiskMB = tg.EphemeralDisk.SizeMB
+	}
+	for _, v := range tg.Volumes {
+		if v != nil && v.Type == "host" {
+			g.Volumes = append(g.Volumes, v.Source)
+		}
+	}
+	for _, t := range tg.Tasks {
+		g.Constraints = constraints(g.Constraints, t.Constraints)
+		if t.Driver != "" && !slices.Contains(g.Drivers, t.Driver) {
+			g.Drivers = append(g.Drivers, t.Driver)
+		}
+		r := t.Resources
+		if r == nil {
+			continue
+		}
+		g.MemoryMB, g.Cores = g.MemoryMB+r.MemoryMB, g.Cores+r.Cores
+		if r.Cores == 0 { // with cores of its own a task has no shares
+			g.CPUMHz += r.CPU
+		}
+		g.Ports = staticPorts(g.Ports, r.Networks)
+		for _, d := range r.Devices {
+			ask := cluster.GPUAsk{Task: t.Name, Name: d.Name, Count: 1, Constraints: constraints(nil, d.Constraints)}
+			if d.Count != nil {
+				ask.Count = int(*d.Count)
+			}
+			if isGPU(d.Name) {
+				g.GPUs = append(g.GPUs, ask)
+			}
+		}
+	}
+	slices.Sort(g.Drivers)
+	slices.Sort(g.Volumes)
+	return g
+}
+
+func constraints(to []cluster.Constraint, in []constraintJSON) []cluster.Constraint {
+	for _, c := range in {
+		if row := (cluster.Constraint{Left: c.LTarget, Operator: c.Operand, Right: c.RTarget}); !slices.Contains(to, row) {
+			to = append(to, row)
+		}
+	}
+	return to
+}
+
+func staticPorts(to []int, networks []networkJSON) []int {
+	for _, n := range networks {
+		for _, p := range n.ReservedPorts {
+			to = append(to, p.Value)
+		}
+	}
+	return to
 }
 
 // isGPU tells whether a device selector ("gpu", "nvidia/gpu", "nvidia/gpu/MODEL") asks for a GPU.
@@ -146,13 +245,16 @@ type allocJSON struct {
 	TaskStates                                                                    map[string]*taskJSON
 	AllocatedResources                                                            *struct {
 		Tasks map[string]*struct {
+			Cpu     struct{ CpuShares int } //nolint:revive // Nomad's spelling
+			Memory  struct{ MemoryMB int }
 			Devices []struct {
 				Type      string
 				DeviceIDs []string
 			}
 		}
 		Shared struct {
-			Ports []struct {
+			DiskMB int
+			Ports  []struct {
 				Label  string
 				Value  int
 				HostIP string
@@ -198,6 +300,7 @@ func (a *allocJSON) row(place cluster.Place) cluster.Alloc {
 			if tasks[name] == nil {
 				tasks[name] = &cluster.Task{Name: name, State: "pending"}
 			}
+			out.CPUMHz, out.MemoryMB = out.CPUMHz+t.Cpu.CpuShares, out.MemoryMB+t.Memory.MemoryMB
 			for _, d := range t.Devices {
 				if d.Type != "gpu" {
 					continue
@@ -208,6 +311,7 @@ func (a *allocJSON) row(place cluster.Place) cluster.Alloc {
 				}
 			}
 		}
+		out.DiskMB = r.Shared.DiskMB
 		for _, p := range r.Shared.Ports {
 			out.Ports = append(out.Ports, cluster.Port{Label: p.Label, Host: p.HostIP, Port: p.Value})
 		}
@@ -238,6 +342,7 @@ func (t *taskJSON) row(name string) *cluster.Task {
 type deploymentJSON struct {
 	ID, Namespace, JobID, Status, StatusDescription string
 	JobVersion, ModifyIndex                         uint64
+	CreateTime                                      int64
 	TaskGroups                                      map[string]*struct {
 		DesiredTotal, PlacedAllocs, HealthyAllocs, UnhealthyAllocs, DesiredCanaries int
 		Promoted                                                                    bool
@@ -247,7 +352,7 @@ type deploymentJSON struct {
 func (d *deploymentJSON) row(place cluster.Place) cluster.Deployment {
 	out := cluster.Deployment{
 		Place: place, ID: cluster.DeploymentID(d.ID), Job: cluster.JobID{Namespace: d.Namespace, Name: d.JobID},
-		JobVersion: d.JobVersion, Status: d.Status, StatusText: d.StatusDescription, ModifyIndex: d.ModifyIndex,
+		JobVersion: d.JobVersion, Created: nanos(d.CreateTime), Status: d.Status, StatusText: d.StatusDescription, ModifyIndex: d.ModifyIndex,
 	}
 	for name, g := range d.TaskGroups {
 		out.Groups = append(out.Groups, cluster.DeploymentGroup{
@@ -260,28 +365,34 @@ func (d *deploymentJSON) row(place cluster.Place) cluster.Deployment {
 }
 
 type metricJSON struct {
-	NodesEvaluated, NodesFiltered, NodesExhausted, CoalescedFailures int
-	ConstraintFiltered, DimensionExhausted                           map[string]int
+	NodesEvaluated, NodesFiltered, NodesInPool, NodesExhausted, CoalescedFailures int
+	NodesAvailable, ConstraintFiltered, DimensionExhausted                        map[string]int
+	QuotaExhausted                                                                []string
 }
 
 func (m *metricJSON) row(group string) cluster.PlacementFailure {
 	return cluster.PlacementFailure{
 		Group: group, Unplaced: m.CoalescedFailures + 1, Evaluated: m.NodesEvaluated, Filtered: m.NodesFiltered,
-		Exhausted: m.NodesExhausted, Constraints: m.ConstraintFiltered, Dimensions: m.DimensionExhausted,
+		Exhausted: m.NodesExhausted, InPool: m.NodesInPool, Available: m.NodesAvailable,
+		Constraints: m.ConstraintFiltered, Dimensions: m.DimensionExhausted, Quota: m.QuotaExhausted,
 	}
 }
 
 type evalJSON struct {
-	ID, Namespace, JobID, Status, StatusDescription, TriggeredBy string
-	CreateTime                                                   int64
-	ModifyIndex                                                  uint64
-	FailedTGAllocs                                               map[string]*metricJSON
+	ID, Namespace, JobID, Type, Status, StatusDescription, TriggeredBy string
+	NodeID, DeploymentID, NextEval, PreviousEval, BlockedEval          string
+	Priority                                                           int
+	CreateTime                                                         int64
+	ModifyIndex                                                        uint64
+	FailedTGAllocs                                                     map[string]*metricJSON
 }
 
 func (e *evalJSON) row(place cluster.Place) cluster.Evaluation {
 	out := cluster.Evaluation{
 		Place: place, ID: cluster.EvalID(e.ID), Job: cluster.JobID{Namespace: e.Namespace, Name: e.JobID},
-		Status: e.Status, StatusText: e.StatusDescription, TriggeredBy: e.TriggeredBy,
+		Type: e.Type, Priority: e.Priority, Status: e.Status, StatusText: e.StatusDescription, TriggeredBy: e.TriggeredBy,
+		Node: cluster.NodeID(e.NodeID), Deployment: cluster.DeploymentID(e.DeploymentID),
+		Next: cluster.EvalID(e.NextEval), Prev: cluster.EvalID(e.PreviousEval), Blocked: cluster.EvalID(e.BlockedEval),
 		Created: nanos(e.CreateTime), ModifyIndex: e.ModifyIndex,
 	}
 	for group, m := range e.FailedTGAllocs {
@@ -316,4 +427,49 @@ func nanos(ns int64) time.Time {
 // jobPath is the API path of a job, whose name may hold any character.
 func jobPath(id cluster.JobID, rest string) string {
 	return fmt.Sprintf("/v1/job/%s%s", pathEscape(id.Name), rest)
+}
+
+type poolJSON struct {
+	Name, Description      string
+	Meta                   map[string]string
+	SchedulerConfiguration *struct{ SchedulerAlgorithm string }
+	ModifyIndex            uint64
+}
+
+func (p *poolJSON) row(place cluster.Place) cluster.NodePool {
+	out := cluster.NodePool{Place: place, Name: p.Name, Description: p.Description, Meta: p.Meta, ModifyIndex: p.ModifyIndex}
+	if p.SchedulerConfiguration != nil {
+		out.Scheduler = p.SchedulerConfiguration.SchedulerAlgorithm
+	}
+	return out
+}
+
+type namespaceJSON struct {
+	Name, Description, Quota string
+	Meta                     map[string]string
+	NodePoolConfiguration    *struct{ Default string }
+	ModifyIndex              uint64
+}
+
+func (n *namespaceJSON) row(place cluster.Place) cluster.Namespace {
+	out := cluster.Namespace{Place: place, Name: n.Name, Description: n.Description, Quota: n.Quota, Meta: n.Meta, ModifyIndex: n.ModifyIndex}
+	if n.NodePoolConfiguration != nil {
+		out.Pool = n.NodePoolConfiguration.Default
+	}
+	return out
+}
+
+// variableJSON is what the list of variables tells: not what they hold.
+type variableJSON struct {
+	Namespace, Path        string
+	CreateTime, ModifyTime int64
+	Lock                   *struct{ ID string }
+	ModifyIndex            uint64
+}
+
+func (v *variableJSON) row(place cluster.Place) cluster.Variable {
+	return cluster.Variable{
+		Place: place, ID: cluster.VariableID{Namespace: v.Namespace, Path: v.Path}, Created: nanos(v.CreateTime), Modified: nanos(v.ModifyTime),
+		Locked: v.Lock != nil && v.Lock.ID != "", ModifyIndex: v.ModifyIndex,
+	}
 }

@@ -23,7 +23,7 @@ func TestNodeRow(t *testing.T) {
 	got := decoded[nodeJSON](t, "nodes.json")[0].row(place())
 	want := cluster.Node{
 		Place: place(), ID: "63a3e7e4-3e7b-c52e-efb8-54f0a5b0161c", Name: "gpu-a", Pool: "default", Datacenter: "dc1",
-		Address: "127.0.0.1", Version: "1.11.3", Status: cluster.NodeReady, Eligible: true, CPUMHz: 5198, MemoryMB: 24105,
+		Address: "127.0.0.1", Version: "1.11.3", Status: cluster.NodeReady, Eligible: true, CPUMHz: 5198, MemoryMB: 24105, DiskMB: 258019,
 		Devices: []cluster.NodeDevice{
 			{UUID: "GPU-11f96f11-7e2c-8fad-b6a0-747e8e8d5e35", Model: "NVIDIA H100 80GB HBM3", PCI: "0000:1b:00.0", Healthy: true},
 			{UUID: "GPU-951cb555-550a-87fc-846f-76e39e2d817b", Model: "NVIDIA H100 80GB HBM3", PCI: "0000:2a:00.0", Healthy: true},
@@ -39,7 +39,10 @@ func TestNodeRow(t *testing.T) {
 func TestNodeOfAnEvent(t *testing.T) {
 	var n nodeJSON
 	body := `{"ID":"n","HTTPAddr":"10.0.0.7:4646","Attributes":{"nomad.version":"1.11.3"},"Status":"ready","SchedulingEligibility":"ineligible",
-		"DrainStrategy":{"Deadline":3600000000000},"NodeResources":{"Devices":[
+		"Meta":{"rack":"r1"},"HostVolumes":{"models":{"Path":"/m"}},
+		"Drivers":{"exec":{"Detected":true,"Healthy":true},"docker":{"Detected":true,"Healthy":true},"qemu":{"Detected":false,"Healthy":false},"java":null},
+		"ReservedResources":{"Cpu":{"CpuShares":1000},"Memory":{"MemoryMB":100}},
+		"DrainStrategy":{"Deadline":3600000000000},"NodeResources":{"Cpu":{"CpuShares":4000},"Memory":{"MemoryMB":1000},"Devices":[
 			{"Vendor":"x","Type":"fpga","Name":"y","Instances":[{"ID":"F-1"}]},
 			{"Vendor":"nvidia","Type":"gpu","Name":"m","Instances":[{"ID":"GPU-2","Healthy":false,"HealthDescription":"Xid 79"}]}]}}`
 	if err := json.Unmarshal([]byte(body), &n); err != nil {
@@ -48,7 +51,8 @@ func TestNodeOfAnEvent(t *testing.T) {
 	got := n.row(place())
 	want := cluster.Node{
 		Place: place(), ID: "n", Address: "10.0.0.7", Version: "1.11.3", Status: "ready", Draining: true,
-		Devices: []cluster.NodeDevice{{UUID: "GPU-2", Model: "m", HealthText: "Xid 79"}},
+		Devices: []cluster.NodeDevice{{UUID: "GPU-2", Model: "m", HealthText: "Xid 79"}}, CPUMHz: 3000, MemoryMB: 900, Drivers: []string{"docker", "exec"},
+		Detail: &cluster.NodeDetail{Attributes: map[string]string{"nomad.version": "1.11.3"}, Meta: map[string]string{"rack": "r1"}, Volumes: []string{"models"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -64,6 +68,7 @@ func TestAllocRow(t *testing.T) {
 		Place: place(), ID: got.ID, Name: "digits.serve[0]", Job: digits(), Group: "serve",
 		Node: "63a3e7e4-3e7b-c52e-efb8-54f0a5b0161c", NodeName: "gpu-a", Desired: "run", Client: "running", ClientText: "Tasks are running",
 		Healthy: &yes, GPUs: card, Ports: []cluster.Port{{Label: "http", Host: "127.0.0.1", Port: 38700}},
+		CPUMHz: 50, MemoryMB: 20, DiskMB: 300,
 	}
 	if len(got.Tasks) != 1 || got.Tasks[0].Name != "server" || got.Tasks[0].State != "running" || got.Tasks[0].Started.IsZero() || !got.Tasks[0].Finished.IsZero() {
 		t.Fatalf("tasks %+v", got.Tasks)
@@ -130,10 +135,36 @@ func TestJobRow(t *testing.T) {
 	got.Submitted, got.ModifyIndex = time.Time{}, 0
 	want := cluster.Job{
 		Place: place(), ID: digits(), Type: "service", Status: "running", Priority: 50, Kind: cluster.KindInference, Model: "digits", ModelVer: "1.0",
-		Groups: []cluster.Group{{Name: "serve", Count: 1, GPUs: []cluster.GPUAsk{{Task: "server", Name: "nvidia/gpu", Count: 1}}}},
+		Groups: []cluster.Group{{Name: "serve", Count: 1, GPUs: []cluster.GPUAsk{{Task: "server", Name: "nvidia/gpu", Count: 1}}, CPUMHz: 50, MemoryMB: 20, Drivers: []string{"raw_exec"}}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestWhatAGroupNeeds: what keeps a node from taking an allocation is asked for
+// by the job, by the group and by its tasks.
+func TestWhatAGroupNeeds(t *testing.T) {
+	var j jobJSON
+	body := `{"ID":"j","NodePool":"train","Datacenters":["dc*"],"Constraints":[{"LTarget":"${attr.kernel.name}","RTarget":"linux","Operand":"="}],
+		"TaskGroups":[{"Name":"g","Count":2,"Constraints":[{"LTarget":"","RTarget":"true","Operand":"distinct_hosts"}],"EphemeralDisk":{"SizeMB":500},
+			"Networks":[{"ReservedPorts":[{"Label":"http","Value":8080}],"DynamicPorts":[{"Label":"x"}]}],
+			"Volumes":{"a":{"Type":"host","Source":"models"},"b":{"Type":"csi","Source":"other"}},
+			"Tasks":[
+				{"Name":"a","Driver":"exec","Constraints":[{"LTarget":"${attr.kernel.name}","RTarget":"linux","Operand":"="}],"Resources":{"CPU":100,"MemoryMB":10,"Networks":[{"ReservedPorts":[{"Value":9}]}],
+					"Devices":[{"Name":"nvidia/gpu","Count":2,"Constraints":[{"LTarget":"${device.attr.memory}","RTarget":"40 GiB","Operand":">="}]},{"Name":"intel/fpga"}]}},
+				{"Name":"b","Driver":"exec","Resources":{"CPU":100,"Cores":2,"MemoryMB":20}}]}]}`
+	if err := json.Unmarshal([]byte(body), &j); err != nil {
+		t.Fatal(err)
+	}
+	got := j.row(place())
+	want := []cluster.Group{{
+		Name: "g", Count: 2, CPUMHz: 100, Cores: 2, MemoryMB: 30, DiskMB: 500, Ports: []int{8080, 9}, Drivers: []string{"exec"}, Volumes: []string{"models"},
+		Constraints: []cluster.Constraint{{Left: "${attr.kernel.name}", Operator: "=", Right: "linux"}, {Operator: "distinct_hosts", Right: "true"}},
+		GPUs:        []cluster.GPUAsk{{Task: "a", Name: "nvidia/gpu", Count: 2, Constraints: []cluster.Constraint{{Left: "${device.attr.memory}", Operator: ">=", Right: "40 GiB"}}}},
+	}}
+	if d := cmp.Diff(want, got.Groups); d != "" || got.Pool != "train" || len(got.Datacenters) != 1 {
+		t.Error(d, got.Pool, got.Datacenters)
 	}
 }
 
@@ -143,7 +174,7 @@ func TestBlockedEvaluation(t *testing.T) {
 		if got.Status != "blocked" {
 			continue
 		}
-		want := []cluster.PlacementFailure{{Group: "work", Unplaced: 1, Evaluated: 1, Filtered: 1, Constraints: map[string]int{"missing devices": 1}}}
+		want := []cluster.PlacementFailure{{Group: "work", Unplaced: 1, Evaluated: 1, Filtered: 1, InPool: 1, Available: map[string]int{"dc1": 1}, Constraints: map[string]int{"missing devices": 1}}}
 		if d := cmp.Diff(want, got.Failures); d != "" || got.TriggeredBy != "queued-allocs" || got.Created.IsZero() {
 			t.Error(d, got)
 		}

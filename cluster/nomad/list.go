@@ -24,7 +24,9 @@ func (c *Client) listNodes(ctx context.Context, emit func(cluster.Update)) (uint
 	if err != nil {
 		return 0, err
 	}
-	emit(cluster.Update{Lists: cluster.SetNodes, Index: idx, Nodes: convert(rows, func(r *nodeJSON) cluster.Node { return r.row(c.place) })})
+	nodes := convert(rows, func(r *nodeJSON) cluster.Node { return r.row(c.place) })
+	c.wholes.list(nodes)
+	emit(cluster.Update{Lists: cluster.SetNodes, Index: idx, Nodes: nodes})
 	return idx, nil
 }
 

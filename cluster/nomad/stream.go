@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,12 +38,18 @@ type timings struct {
 	relist                time.Duration
 	list                  time.Duration
 	firstRetry, lastRetry time.Duration
+	// block is how long a blocking query may wait for a change, again the least
+	// time between two of them.
+	block, again time.Duration
+	token        time.Duration // between two looks at the token
+	detail       time.Duration // between two nodes of which all is read
 }
 
 func defaultTimings() timings {
 	return timings{
 		silent: 45 * time.Second, hello: 5 * time.Second, relist: 5 * time.Minute, list: 30 * time.Second,
 		firstRetry: 500 * time.Millisecond, lastRetry: 10 * time.Second,
+		block: 4 * time.Minute, again: time.Second, token: time.Minute, detail: 10 * time.Millisecond,
 	}
 }
 
@@ -53,30 +60,37 @@ type class struct {
 	topics     []string
 	namespaced bool
 	list       func(ctx context.Context, emit func(cluster.Update)) (index uint64, err error)
+	// more reads, beside the stream, what can wait; nil where there is nothing.
+	more func(ctx context.Context, emit func(cluster.Update))
 }
 
 func (c *Client) classes() []class {
 	return []class{
-		{"nomad", cluster.SetAll &^ cluster.SetNodes, []string{"Job", "Allocation", "Deployment", "Evaluation", "Service"}, true, c.listJobs},
-		{"nomad/nodes", cluster.SetNodes, []string{"Node"}, false, c.listNodes},
+		{"nomad", cluster.SetAll &^ cluster.SetNodes, []string{"Job", "Allocation", "Deployment", "Evaluation", "Service"}, true, c.listJobs, nil},
+		{"nomad/nodes", cluster.SetNodes, []string{"Node"}, false, c.listNodes, c.details},
 	}
 }
 
 // Run lists and then follows everything, handing on what changes, until ctx
-// ends. Its sources are called "nomad" (what lives in namespaces) and "nomad/nodes".
+// ends. Its sources are called "nomad" (what lives in namespaces), "nomad/nodes",
+// "nomad/token" while the token has an end, "pools", "namespaces" and "variables".
 // Both functions are called from several goroutines.
 func (c *Client) Run(ctx context.Context, emit func(cluster.Update), status func(cluster.SourceStatus)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, cl := range c.classes() {
 		g.Go(func() error { return c.keep(ctx, cl, emit, status) })
 	}
+	for _, w := range c.watches() {
+		g.Go(func() error { return c.watch(ctx, w, emit, status) })
+	}
+	g.Go(func() error { return c.tokenLife(ctx, status) })
 	return g.Wait()
 }
 
-// keep follows one class for ever, listing again after each break.
-func (c *Client) keep(ctx context.Context, cl class, emit func(cluster.Update), status func(cluster.SourceStatus)) error {
-	say := func(state cluster.SourceState, err error, retry time.Time) {
-		s := cluster.SourceStatus{Name: cl.source, State: state, Retry: retry}
+// sayer tells the state of one source.
+func (c *Client) sayer(source string, status func(cluster.SourceStatus)) func(cluster.SourceState, error, time.Time) {
+	return func(state cluster.SourceState, err error, retry time.Time) {
+		s := cluster.SourceStatus{Name: source, State: state, Retry: retry}
 		if err != nil {
 			s.Err = err.Error()
 		} else {
@@ -84,6 +98,23 @@ func (c *Client) keep(ctx context.Context, cl class, emit func(cluster.Update), 
 		}
 		status(s)
 	}
+}
+
+// failed tells of an error and returns how long to wait; wait grows.
+func (c *Client) failed(say func(cluster.SourceState, error, time.Time), err error, wait *time.Duration) time.Duration {
+	pause := *wait/2 + rand.N(*wait) //nolint:gosec // jitter
+	state := cluster.SourceRetrying
+	if errors.Is(err, cluster.ErrDenied) {
+		state, pause = cluster.SourceDenied, c.wait.lastRetry
+	}
+	say(state, err, c.now().Add(pause))
+	*wait = min(2**wait, c.wait.lastRetry)
+	return pause
+}
+
+// keep follows one class for ever, listing again after each break.
+func (c *Client) keep(ctx context.Context, cl class, emit func(cluster.Update), status func(cluster.SourceStatus)) error {
+	say := c.sayer(cl.source, status)
 	status(cluster.SourceStatus{Name: cl.source, State: cluster.SourceStarting})
 	wait := c.wait.firstRetry
 	for {
@@ -97,17 +128,10 @@ func (c *Client) keep(ctx context.Context, cl class, emit func(cluster.Update), 
 		if err == nil {
 			continue // time to list again
 		}
-		pause := wait/2 + rand.N(wait) //nolint:gosec // jitter
-		state := cluster.SourceRetrying
-		if errors.Is(err, cluster.ErrDenied) {
-			state, pause = cluster.SourceDenied, c.wait.lastRetry
-		}
-		say(state, err, c.now().Add(pause))
-		wait = min(2*wait, c.wait.lastRetry)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pause):
+		case <-time.After(c.failed(say, err, &wait)):
 		}
 	}
 }
@@ -127,6 +151,11 @@ func (c *Client) follow(ctx context.Context, cl class, emit func(cluster.Update)
 	alive()
 
 	ctx, stop := context.WithTimeout(ctx, c.wait.relist)
+	if cl.more != nil {
+		var beside sync.WaitGroup
+		beside.Go(func() { cl.more(ctx, emit) })
+		defer beside.Wait()
+	}
 	defer stop()
 	var heard atomic.Bool
 	got := func(u cluster.Update, anything bool) {
@@ -140,25 +169,34 @@ func (c *Client) follow(ctx context.Context, cl class, emit func(cluster.Update)
 	if errors.Is(err, cluster.ErrDenied) && cl.namespaced && c.namespace == api.AllNamespacesNamespace {
 		err = c.streamEach(ctx, cl, index, got)
 	}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, errSpaces) {
 		return true, nil
 	}
 	return heard.Load(), err
 }
 
+// errSpaces ends the streams of single namespaces when there are others.
+var errSpaces = errors.New("the namespaces changed")
+
 // streamEach follows each namespace by itself, for a token that may not read
 // all of them: Nomad refuses "*" then, while its lists leave out what is
-// denied. It ends with the first stream that breaks.
+// denied. It ends with the first stream that breaks, and when the token may see
+// other namespaces than before.
 func (c *Client) streamEach(ctx context.Context, cl class, index uint64, got func(u cluster.Update, anything bool)) error {
 	var spaces []struct{ Name string }
-	if _, err := c.get(ctx, "/v1/namespaces", nil, &spaces); err != nil {
+	since, err := c.list(ctx, "/v1/namespaces", nil, &spaces)
+	if err != nil {
 		return err
 	}
+	names := make([]string, len(spaces))
 	denied := make([]error, len(spaces))
-	g, ctx := errgroup.WithContext(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	g, gctx := errgroup.WithContext(ctx)
 	for i, space := range spaces {
+		names[i] = space.Name
 		g.Go(func() error {
-			err := c.stream(ctx, cl, space.Name, index, got)
+			err := c.stream(gctx, cl, space.Name, index, got)
 			if errors.Is(err, cluster.ErrDenied) {
 				denied[i] = err
 				return nil // the others may be allowed
@@ -166,7 +204,20 @@ func (c *Client) streamEach(ctx context.Context, cl class, index uint64, got fun
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
+	var beside sync.WaitGroup
+	changed := false
+	beside.Go(func() {
+		if changed = c.spacesChanged(gctx, since, names) == nil; changed {
+			stop()
+		}
+	})
+	err = g.Wait()
+	stop()
+	beside.Wait()
+	switch {
+	case changed:
+		return errSpaces
+	case err != nil:
 		return err
 	}
 	return cmp.Or(slices.Concat(denied, []error{c.denied("no namespace can be read")})...)
@@ -255,6 +306,7 @@ func (c *Client) update(line *eventsJSON) cluster.Update {
 		case p.Node != nil && e.Type == "NodeDeregistration":
 			u.GoneNodes = append(u.GoneNodes, cluster.NodeID(p.Node.ID))
 		case p.Node != nil:
+			c.wholes.seen(cluster.NodeID(p.Node.ID), p.Node.ModifyIndex)
 			u.Nodes = append(u.Nodes, p.Node.row(c.place))
 		case p.Service != nil && e.Type == "ServiceDeregistration":
 			u.GoneServices = append(u.GoneServices, cluster.ServiceID(p.Service.ID))

@@ -1,0 +1,214 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"stoker/cluster"
+)
+
+// watched is a list that is followed by blocking queries: the event stream does
+// not tell of it, or only to a management token.
+type watched struct {
+	source string
+	set    cluster.Set
+	list   func(ctx context.Context, since uint64) (cluster.Update, error)
+}
+
+func (c *Client) watches() []watched {
+	return []watched{
+		{"pools", cluster.SetPools, func(ctx context.Context, since uint64) (u cluster.Update, err error) {
+			var rows []poolJSON
+			u.Index, err = c.block(ctx, "/v1/node/pools", since, &rows)
+			u.Pools = convert(rows, func(r *poolJSON) cluster.NodePool { return r.row(c.place) })
+			return u, err
+		}},
+		{"namespaces", cluster.SetNamespaces, func(ctx context.Context, since uint64) (u cluster.Update, err error) {
+			var rows []namespaceJSON
+			u.Index, err = c.block(ctx, "/v1/namespaces", since, &rows)
+			u.Namespaces = convert(rows, func(r *namespaceJSON) cluster.Namespace { return r.row(c.place) })
+			return u, err
+		}},
+		{"variables", cluster.SetVariables, func(ctx context.Context, since uint64) (u cluster.Update, err error) {
+			var rows []variableJSON
+			u.Index, err = c.block(ctx, "/v1/vars", since, &rows)
+			u.Variables = convert(rows, func(r *variableJSON) cluster.Variable { return r.row(c.place) })
+			return u, err
+		}},
+	}
+}
+
+// block lists as soon as the list is newer than since, or at the latest after
+// some minutes.
+func (c *Client) block(ctx context.Context, path string, since uint64, out any) (uint64, error) {
+	params := map[string]string{}
+	if since > 0 {
+		params = map[string]string{"index": strconv.FormatUint(since, 10), "wait": c.wait.block.String()}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.wait.block+c.wait.list)
+	defer cancel()
+	return c.list(ctx, path, params, out)
+}
+
+// watch follows one list for ever.
+func (c *Client) watch(ctx context.Context, w watched, emit func(cluster.Update), status func(cluster.SourceStatus)) error {
+	say := c.sayer(w.source, status)
+	wait, since := c.wait.firstRetry, uint64(0)
+	for {
+		u, err := w.list(ctx, since)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		pause := c.wait.again // a list that changes all the time is not asked for all the time
+		switch {
+		case errors.Is(err, cluster.ErrNotFound): // this Nomad does not know it
+			status(cluster.SourceStatus{Name: w.source, State: cluster.SourceOff})
+			return nil
+		case err != nil:
+			if errors.Is(err, cluster.ErrDenied) {
+				emit(cluster.Update{Refused: w.set})
+			}
+			pause = c.failed(say, err, &wait)
+			since = 0
+		default:
+			wait = c.wait.firstRetry
+			if u.Index < since {
+				since = 0 // the servers began anew
+			} else {
+				since = u.Index
+			}
+			u.Lists = w.set
+			emit(u)
+			say(cluster.SourceLive, nil, time.Time{})
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// tokenLife tells when the token ends, as long as it does.
+func (c *Client) tokenLife(ctx context.Context, status func(cluster.SourceStatus)) error {
+	for {
+		st := cluster.SourceStatus{Name: "nomad/token", State: cluster.SourceOff}
+		var self struct{ ExpirationTime *time.Time }
+		if _, err := c.get(ctx, "/v1/acl/token/self", nil, &self); err == nil && self.ExpirationTime != nil {
+			st.State, st.AsOf, st.Expires = cluster.SourceLive, c.now(), *self.ExpirationTime
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		status(st)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(c.wait.token):
+		}
+	}
+}
+
+// spacesChanged returns when the namespaces that may be seen are no longer those named.
+func (c *Client) spacesChanged(ctx context.Context, since uint64, names []string) error {
+	known := map[string]bool{}
+	for _, n := range names {
+		known[n] = true
+	}
+	for {
+		var spaces []struct{ Name string }
+		index, err := c.block(ctx, "/v1/namespaces", since, &spaces)
+		if err != nil {
+			return err
+		}
+		changed := len(spaces) != len(names)
+		for _, s := range spaces {
+			changed = changed || !known[s.Name]
+		}
+		if changed {
+			return nil
+		}
+		since = index
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(c.wait.again):
+		}
+	}
+}
+
+// details reads the whole of nodes of which only the list told, one after the
+// other and without haste: nothing that is on the first screen waits for it.
+func (c *Client) details(ctx context.Context, emit func(cluster.Update)) {
+	todo := c.wholes.missing()
+	pace := time.NewTicker(c.wait.detail)
+	defer pace.Stop()
+	found := map[cluster.NodeID]*cluster.NodeDetail{}
+	for i, id := range todo {
+		select {
+		case <-ctx.Done():
+			return
+		case <-pace.C:
+		}
+		var whole nodeJSON
+		if _, err := c.get(ctx, "/v1/node/"+pathEscape(string(id)), nil, &whole); err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+		} else if whole.Attributes != nil {
+			found[id] = whole.detail()
+			c.wholes.seen(id, whole.ModifyIndex)
+		}
+		if len(found) == detailBatch || i == len(todo)-1 && len(found) > 0 {
+			emit(cluster.Update{Details: found})
+			found = map[cluster.NodeID]*cluster.NodeDetail{}
+		}
+	}
+}
+
+// wholes remembers of which nodes all is known, as of which index.
+type wholes struct {
+	mu     sync.Mutex
+	listed map[cluster.NodeID]uint64
+	known  map[cluster.NodeID]uint64
+}
+
+func (w *wholes) list(rows []cluster.Node) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.listed = make(map[cluster.NodeID]uint64, len(rows))
+	for i := range rows {
+		w.listed[rows[i].ID] = rows[i].ModifyIndex
+	}
+	maps.DeleteFunc(w.known, func(id cluster.NodeID, _ uint64) bool { return w.listed[id] == 0 })
+}
+
+func (w *wholes) seen(id cluster.NodeID, index uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.known == nil {
+		w.known = map[cluster.NodeID]uint64{}
+	}
+	w.known[id] = max(w.known[id], index)
+}
+
+// missing are the listed nodes that changed since all of them was known.
+func (w *wholes) missing() (ids []cluster.NodeID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, index := range w.listed {
+		if w.known[id] < index {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// detailBatch is how many details are told at once.
+const detailBatch = 50
