@@ -116,6 +116,31 @@ func BenchmarkSnapshot(b *testing.B) {
 	}
 }
 
+// BenchmarkMerge measures what a snapshot of one cluster costs beside another
+// of the same size: after samples, and after one allocation changed.
+func BenchmarkMerge(b *testing.B) {
+	for _, z := range sizes() {
+		st, u, _ := loaded(z)
+		other, _, _ := loaded(z)
+		still := other.snapshot()
+		was, sampled := st.snapshot(), st.snapshot()
+		row := u.Allocs[len(u.Allocs)/2]
+		row.ModifyIndex++
+		st.scheduler(Update{Allocs: []Alloc{row}})
+		changed := st.snapshot()
+		for name, next := range map[string]*Snapshot{"samples": sampled, "alloc": changed} {
+			b.Run("2x_"+z.name+"/"+name, func(b *testing.B) {
+				var m merger
+				turn := [2][]*Snapshot{{was, still}, {next, still}}
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					m.merge(turn[i%2])
+				}
+			})
+		}
+	}
+}
+
 // BenchmarkFold measures a second of samples of all GPUs, and one whole list.
 func BenchmarkFold(b *testing.B) {
 	for _, z := range sizes() {

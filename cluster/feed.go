@@ -2,9 +2,6 @@ package cluster
 
 import (
 	"context"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"stoker/gpu"
@@ -18,17 +15,14 @@ const publishEvery = 100 * time.Millisecond
 // owns all state; the inlets may be called from any goroutine and wait for it
 // when it is behind, so a fast source is slowed and never drops a change.
 type Feed struct {
-	place  Place
-	now    func() time.Time
-	step   time.Duration // of histories
-	held   bool          // nothing is published before Release
-	in     chan func(*state)
-	done   chan struct{}
-	latest atomic.Pointer[Snapshot]
-
-	mu    sync.Mutex
-	subs  []chan *Snapshot
-	ended bool
+	place Place
+	now   func() time.Time
+	step  time.Duration // of histories
+	held  bool          // nothing is published before Release
+	named bool          // jobs say of which cluster they are
+	in    chan func(*state)
+	done  chan struct{}
+	outlet
 }
 
 // Option changes how a Feed works.
@@ -41,6 +35,10 @@ func HistoryStep(d time.Duration) Option { return func(f *Feed) { f.step = d } }
 // need not show one without that first.
 func Held() Option { return func(f *Feed) { f.held = true } }
 
+// Named lets the jobs say of which cluster they are (JobID.Of), for a Feed whose
+// snapshots are merged with those of others.
+func Named() Option { return func(f *Feed) { f.named = true } }
+
 // NewFeed makes a Feed for one cluster. Call Run to start it.
 func NewFeed(place Place, now func() time.Time, options ...Option) *Feed {
 	f := &Feed{place: place, now: now, step: historyStep, in: make(chan func(*state), 64), done: make(chan struct{})}
@@ -51,37 +49,17 @@ func NewFeed(place Place, now func() time.Time, options ...Option) *Feed {
 	return f
 }
 
-// Latest returns the newest snapshot. It is never nil; before the first
-// publication it is empty and not Ready.
-func (f *Feed) Latest() *Snapshot { return f.latest.Load() }
-
-// Subscribe returns a channel that holds the newest snapshot: a slow reader
-// misses those in between. The first is there at once if anything was
-// published. The channel is closed when the Feed ends; stop ends the subscription.
-func (f *Feed) Subscribe() (snapshots <-chan *Snapshot, stop func()) {
-	ch := make(chan *Snapshot, 1)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if s := f.Latest(); s.Rev > 0 {
-		ch <- s
-	}
-	if f.ended {
-		close(ch)
-		return ch, func() {}
-	}
-	f.subs = append(f.subs, ch)
-	return ch, func() {
-		f.mu.Lock()
-		f.subs = slices.DeleteFunc(f.subs, func(c chan *Snapshot) bool { return c == ch })
-		f.mu.Unlock()
-	}
-}
-
 // Run folds until ctx ends.
 func (f *Feed) Run(ctx context.Context) error {
-	defer f.finish()
+	defer func() {
+		close(f.done)
+		f.finish()
+	}()
 	st := newState(f.place, f.now)
 	st.step, st.held = f.step, f.held
+	if f.named {
+		st.of = f.place
+	}
 	var last time.Time
 	var due <-chan time.Time
 	for {
@@ -102,29 +80,6 @@ func (f *Feed) Run(ctx context.Context) error {
 		}
 		last = f.now()
 		f.publish(st.snapshot())
-	}
-}
-
-func (f *Feed) finish() {
-	close(f.done)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, ch := range f.subs {
-		close(ch)
-	}
-	f.subs, f.ended = nil, true
-}
-
-func (f *Feed) publish(s *Snapshot) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.latest.Store(s)
-	for _, ch := range f.subs {
-		select {
-		case <-ch: // the reader did not take the last one: it is out of date
-		default:
-		}
-		ch <- s
 	}
 }
 
@@ -156,7 +111,11 @@ func (f *Feed) Models(rows []ModelSample) { f.put(func(st *state) { st.modelSamp
 func (f *Feed) Training(rows []TrainingSample) { f.put(func(st *state) { st.trainingSamples(rows) }) }
 
 // Artifacts is the inlet for the registry: all registered model versions.
-func (f *Feed) Artifacts(rows []Artifact) { f.put(func(st *state) { st.artifacts = rows }) }
+func (f *Feed) Artifacts(rows []Artifact) {
+	f.put(func(st *state) {
+		st.artifacts = named(st, rows, func(a *Artifact) *JobID { return &a.TrainedBy })
+	})
+}
 
 // Vault is the inlet for Vault's state.
 func (f *Feed) Vault(v secrets.State) { f.put(func(st *state) { st.vaultState(v) }) }

@@ -98,13 +98,13 @@ func plus[N float64 | uint64](sum, v *N) *N {
 }
 
 // joinKeys says which artifacts each Transit key still opens.
-func joinKeys(v *secrets.State, artifacts []Artifact) []Key {
+func joinKeys(place Place, v *secrets.State, artifacts []Artifact) []Key {
 	if v == nil {
 		return nil
 	}
 	out := make([]Key, 0, len(v.Keys))
 	for _, k := range v.Keys {
-		row := Key{Key: k}
+		row := Key{Place: place, Key: k}
 		for _, a := range artifacts {
 			if a.Key != k.Name {
 				continue
@@ -155,10 +155,17 @@ func problems(s *Snapshot) []Problem {
 			out = append(out, Problem{Level: Warn, Subject: src.Name, Text: src.Err, Since: src.Since, Source: src.Name})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Problem) int {
+	for i := range out {
+		out[i].Place = s.Place
+	}
+	worstFirst(out)
+	return out
+}
+
+func worstFirst(list []Problem) {
+	slices.SortStableFunc(list, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Subject, b.Subject))
 	})
-	return out
 }
 
 // aside tells the sources that few tokens may read, and that nothing but their

@@ -98,7 +98,7 @@ func TestFolding(t *testing.T) {
 		"other kinds go by the same rules": {
 			[]Update{
 				{Nodes: []Node{node("n1", "gpu-a", 5)}, Services: []Service{{ID: "s1", ModifyIndex: 5}, {ID: "s2", ModifyIndex: 5}}, Jobs: []Job{job("x", 5)}},
-				{Index: 6, GoneNodes: []NodeID{"n1"}, GoneServices: []ServiceID{"s1"}, GoneJobs: []JobID{{"default", "x"}}},
+				{Index: 6, GoneNodes: []NodeID{"n1"}, GoneServices: []ServiceID{"s1"}, GoneJobs: []JobID{{Namespace: "default", Name: "x"}}},
 				{Nodes: []Node{node("n1", "gpu-a", 6)}, Services: []Service{{ID: "s1", ModifyIndex: 5}}, Jobs: []Job{job("x", 6)}},
 			},
 			"service s2\n",
@@ -124,7 +124,7 @@ func TestAnyOrder(t *testing.T) {
 		{Index: 2, Allocs: []Alloc{alloc("a1", "x", 2, ended("pending"))}},
 		{Index: 3, Allocs: []Alloc{alloc("a1", "x", 3)}},
 		{Index: 4, Allocs: []Alloc{alloc("a1", "x", 4, ended("complete"))}},
-		{Index: 5, GoneJobs: []JobID{{"default", "y"}}},
+		{Index: 5, GoneJobs: []JobID{{Namespace: "default", Name: "y"}}},
 		{Index: 6, Jobs: []Job{job("y", 6, func(j *Job) { j.Version = 7 })}},
 	}
 	const want = "job y v7 run 0 start 0 fail 0 lost 0 gpus 0\nalloc a1 v0 complete\n"
@@ -162,15 +162,15 @@ func TestPurgedJobTakesItsOwn(t *testing.T) {
 	w.update(Update{
 		Jobs: []Job{job("x", 1), job("y", 1)}, Nodes: []Node{node("n1", "gpu-a", 1, "G1")},
 		Allocs:      []Alloc{alloc("a1", "x", 2, holding("G1")), alloc("a2", "y", 2)},
-		Deployments: []Deployment{{ID: "d1", Job: JobID{"default", "x"}, ModifyIndex: 2}, {ID: "d2", Job: JobID{"default", "y"}, ModifyIndex: 2}},
+		Deployments: []Deployment{{ID: "d1", Job: JobID{Namespace: "default", Name: "x"}, ModifyIndex: 2}, {ID: "d2", Job: JobID{Namespace: "default", Name: "y"}, ModifyIndex: 2}},
 	})
-	s := w.update(Update{Index: 5, GoneJobs: []JobID{{"default", "x"}}})
+	s := w.update(Update{Index: 5, GoneJobs: []JobID{{Namespace: "default", Name: "x"}}})
 	if d := cmp.Diff("node n1 ready\njob y v0 run 1 start 0 fail 0 lost 0 gpus 0\nalloc a2 v0 running\ngpu G1 on gpu-a free\n", picture(s)); d != "" || len(s.Deployments) != 1 {
 		t.Error(d, s.Deployments)
 	}
 	// It was run again meanwhile: the old purge, told once more, takes nothing of that.
 	w.update(Update{Index: 9, Jobs: []Job{job("x", 9)}, Allocs: []Alloc{alloc("a3", "x", 9)}})
-	if s = w.update(Update{Index: 5, GoneJobs: []JobID{{"default", "x"}}}); s.Job(JobID{"default", "x"}) == nil || s.Alloc("a3") == nil || s.Alloc("a1") != nil {
+	if s = w.update(Update{Index: 5, GoneJobs: []JobID{{Namespace: "default", Name: "x"}}}); s.Job(JobID{Namespace: "default", Name: "x"}) == nil || s.Alloc("a3") == nil || s.Alloc("a1") != nil {
 		t.Error(picture(s))
 	}
 }
@@ -183,7 +183,7 @@ func TestVersionOfAnEvent(t *testing.T) {
 	w := newWorld(t)
 	w.update(Update{Jobs: []Job{job("x", 1, of(1))}, Allocs: []Alloc{alloc("a1", "x", 1, version(1), eval("e1"), rollout("d1"))}})
 	s := w.update(Update{ // version 2 replaces it: one event tells of all
-		Jobs: []Job{job("x", 2, of(2))}, Deployments: []Deployment{{ID: "d2", Job: JobID{"default", "x"}, JobVersion: 2, ModifyIndex: 2}},
+		Jobs: []Job{job("x", 2, of(2))}, Deployments: []Deployment{{ID: "d2", Job: JobID{Namespace: "default", Name: "x"}, JobVersion: 2, ModifyIndex: 2}},
 		Allocs: []Alloc{
 			alloc("a1", "x", 2, unknown, eval("e1"), rollout("d1"), func(a *Alloc) { a.Desired = "stop" }),
 			alloc("a2", "x", 2, unknown, eval("e2"), rollout("d2")), alloc("a3", "x", 2, unknown, eval("e2")),

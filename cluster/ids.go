@@ -18,17 +18,28 @@ type (
 	ServiceID    string
 )
 
-// JobID is a job's identity within a Place: job names are unique per namespace only.
+// Compare orders by cluster, then region.
+func (p Place) Compare(o Place) int {
+	return cmp.Or(cmp.Compare(p.Cluster, o.Cluster), cmp.Compare(p.Region, o.Region))
+}
+
+// JobID is a job's identity: job names are unique per namespace only.
 type JobID struct {
 	Namespace string
 	Name      string
+	// Of is the cluster whose job it is, and zero in the snapshot of one
+	// cluster: only where several share a table must their jobs be told apart.
+	Of Place
 }
 
 // String is "namespace/name".
 func (id JobID) String() string { return id.Namespace + "/" + id.Name }
 
-// Compare orders by namespace, then name.
+// Compare orders by cluster, then namespace, then name.
 func (id JobID) Compare(o JobID) int {
+	if id.Of != o.Of {
+		return id.Of.Compare(o.Of)
+	}
 	return cmp.Or(cmp.Compare(id.Namespace, o.Namespace), cmp.Compare(id.Name, o.Name))
 }
 

@@ -32,7 +32,7 @@ type joins struct {
 func (st *state) snapshot() *Snapshot {
 	st.rev++
 	s := &Snapshot{
-		Rev: st.rev, At: st.now(), Place: st.place,
+		Rev: st.rev, At: st.now(), Place: st.place, of: st.of,
 		Artifacts: st.artifacts, Vault: st.vault, EventsDropped: st.dropped, Events: st.newestFirst(),
 		Ready: (st.listed|st.refused)&SetAll == SetAll, Known: st.listed &^ st.refused,
 	}
@@ -49,7 +49,7 @@ func (st *state) snapshot() *Snapshot {
 	use := useByJob(s)
 	s.Models = st.joinModels(s, use)
 	s.Training = st.joinTraining(s, use)
-	s.Keys = joinKeys(st.vault, st.artifacts)
+	s.Keys = joinKeys(st.place, st.vault, st.artifacts)
 	for _, src := range st.sources {
 		s.Sources = append(s.Sources, src)
 	}

@@ -23,14 +23,14 @@ func TestHolder(t *testing.T) {
 		a.Tasks = []Task{{Name: "side"}, {Name: "serve", GPUs: []gpu.UUID{"G2"}}}
 		a.GPUs = []gpu.UUID{"G2"}
 	})}})
-	want := &Holder{Alloc: "a1", Name: "x.g[0]", Job: JobID{"default", "x"}, Task: "serve", Kind: KindInference, Model: "digits", Since: start()}
+	want := &Holder{Alloc: "a1", Name: "x.g[0]", Job: JobID{Namespace: "default", Name: "x"}, Task: "serve", Kind: KindInference, Model: "digits", Since: start()}
 	if d := cmp.Diff(want, s.GPU("G2").Holder); d != "" {
 		t.Error(d)
 	}
-	if s.GPU("G1").Holder != nil || s.Job(JobID{"default", "x"}).GPUsHeld != 1 || s.Fleet.Held != 1 || s.Fleet.Free != 1 {
+	if s.GPU("G1").Holder != nil || s.Job(JobID{Namespace: "default", Name: "x"}).GPUsHeld != 1 || s.Fleet.Held != 1 || s.Fleet.Free != 1 {
 		t.Errorf("%s%+v", picture(s), s.Fleet)
 	}
-	if got := s.JobGPUs(JobID{"default", "x"}); len(got) != 1 || got[0].UUID != "G2" {
+	if got := s.JobGPUs(JobID{Namespace: "default", Name: "x"}); len(got) != 1 || got[0].UUID != "G2" {
 		t.Errorf("the job's GPUs: %v", got)
 	}
 	for _, client := range []string{"unknown", "pending"} { // a node out of sight still holds
@@ -44,7 +44,7 @@ func TestHolder(t *testing.T) {
 			t.Error("not held again")
 		}
 		s = w.update(Update{Allocs: []Alloc{alloc("a1", "x", s.Rev+10, ended(client), holding("G2"))}})
-		if s.GPU("G2").Holder != nil || s.Job(JobID{"default", "x"}).GPUsHeld != 0 {
+		if s.GPU("G2").Holder != nil || s.Job(JobID{Namespace: "default", Name: "x"}).GPUsHeld != 0 {
 			t.Errorf("still held after %s", client)
 		}
 	}
@@ -418,7 +418,7 @@ func TestEventsOfTheScheduler(t *testing.T) {
 	n.Status, n.Draining, n.Eligible = NodeDown, true, false
 	w.update(Update{Nodes: []Node{n}})
 	w.update(Update{Allocs: []Alloc{failed, failed}})
-	w.update(Update{Deployments: []Deployment{{ID: "d1", Job: JobID{"default", "x"}, JobVersion: 3, Status: "failed", StatusText: "progress deadline", ModifyIndex: 8}}})
+	w.update(Update{Deployments: []Deployment{{ID: "d1", Job: JobID{Namespace: "default", Name: "x"}, JobVersion: 3, Status: "failed", StatusText: "progress deadline", ModifyIndex: 8}}})
 	s = w.update(Update{Allocs: []Alloc{alloc("a2", "x", 9, ended("pending"))}})
 	var got []string
 	for _, e := range s.Events {
@@ -434,7 +434,7 @@ func TestEventsOfTheScheduler(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	if ev := s.JobEvents(JobID{"default", "x"}); len(ev) != 4 {
+	if ev := s.JobEvents(JobID{Namespace: "default", Name: "x"}); len(ev) != 4 {
 		t.Errorf("%d events of the job", len(ev))
 	}
 }

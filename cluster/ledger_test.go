@@ -35,7 +35,7 @@ func told(a Account) string {
 func TestAccounts(t *testing.T) {
 	no := math.NaN()
 	const s = time.Second
-	x, y := JobID{"default", "x"}, JobID{"default", "y"}
+	x, y := JobID{Namespace: "default", Name: "x"}, JobID{Namespace: "default", Name: "y"}
 	held := func(id, of string, begin, to time.Duration) Alloc {
 		a := alloc(id, of, 1, holding("G1"), from(after(begin)))
 		if to > 0 {
@@ -189,11 +189,11 @@ func TestNoTimeCountsTwice(t *testing.T) {
 func TestAccountsAreBounded(t *testing.T) {
 	l := newLedger()
 	for i := range accountsKept + 10 {
-		id := JobID{"default", fmt.Sprint(i)}
+		id := JobID{Namespace: "default", Name: fmt.Sprint(i)}
 		l.charge(id, &usage{at: after(time.Duration(i) * time.Second), held: 1, busy: 1, joules: 1, byCounter: 1}, 1, start())
 	}
-	if len(l.jobs) > accountsKept || l.jobs[JobID{"default", "0"}] != nil || l.jobs[JobID{"default", fmt.Sprint(accountsKept + 9)}] == nil {
-		t.Errorf("%d accounts; the oldest is there: %v", len(l.jobs), l.jobs[JobID{"default", "0"}] != nil)
+	if len(l.jobs) > accountsKept || l.jobs[JobID{Namespace: "default", Name: "0"}] != nil || l.jobs[JobID{Namespace: "default", Name: fmt.Sprint(accountsKept + 9)}] == nil {
+		t.Errorf("%d accounts; the oldest is there: %v", len(l.jobs), l.jobs[JobID{Namespace: "default", Name: "0"}] != nil)
 	}
 	if got := l.spaces["default"].CounterJoules; got != accountsKept+10 {
 		t.Errorf("the namespace forgot: %v", got)

@@ -11,7 +11,7 @@ import (
 	"stoker/secrets"
 )
 
-func x() JobID { return JobID{"default", "x"} }
+func x() JobID { return JobID{Namespace: "default", Name: "x"} }
 
 func TestWaiting(t *testing.T) {
 	failures := []PlacementFailure{{Group: "g", Unplaced: 2}, {Group: "other", Unplaced: 1}}
@@ -30,7 +30,7 @@ func TestWaiting(t *testing.T) {
 	if d := cmp.Diff(want, s.Job(x()).Waiting); d != "" {
 		t.Error(d)
 	}
-	if s.Job(JobID{"default", "y"}).Waiting != nil || s.Fleet.Pending != 10 || s.Fleet.PendingJobs != 1 {
+	if s.Job(JobID{Namespace: "default", Name: "y"}).Waiting != nil || s.Fleet.Pending != 10 || s.Fleet.PendingJobs != 1 {
 		t.Errorf("%+v", s.Fleet)
 	}
 	p := s.Problems
@@ -162,7 +162,7 @@ func TestRowsOfOneJob(t *testing.T) {
 			}))
 		}
 	}
-	u.Allocs = append(u.Allocs, Alloc{ID: "other", Job: JobID{"prod", "x"}, Name: "x.g[0]", ModifyIndex: 1})
+	u.Allocs = append(u.Allocs, Alloc{ID: "other", Job: JobID{Namespace: "prod", Name: "x"}, Name: "x.g[0]", ModifyIndex: 1})
 	u.Deployments = []Deployment{{ID: "d1", Job: x(), JobVersion: 1, ModifyIndex: 9}, {ID: "d2", Job: x(), JobVersion: 2, ModifyIndex: 5}, {ID: "d3", Job: x(), JobVersion: 2, ModifyIndex: 7}}
 	s := w.update(u)
 	var got []AllocID
@@ -172,7 +172,7 @@ func TestRowsOfOneJob(t *testing.T) {
 	if d := cmp.Diff([]AllocID{"x2", "x1", "x0"}, got); d != "" {
 		t.Error("newest first:", d)
 	}
-	if len(s.NodeAllocs("n1")) != 3 || len(s.JobAllocs(JobID{"prod", "x"})) != 1 || len(s.JobAllocs(JobID{"prod", "y"})) != 0 {
+	if len(s.NodeAllocs("n1")) != 3 || len(s.JobAllocs(JobID{Namespace: "prod", Name: "x"})) != 1 || len(s.JobAllocs(JobID{Namespace: "prod", Name: "y"})) != 0 {
 		t.Error("rows of others came along")
 	}
 	if d := s.JobDeployment(x()); d.ID != "d3" {

@@ -75,9 +75,9 @@ func write(f *Feed, who int, rng *rand.Rand) {
 			f.Scheduler(Update{Lists: SetAllocs, Index: idx, Allocs: []Alloc{alloc(fmt.Sprint("a", rng.IntN(9)), of, idx, holding(g))}})
 		case 4:
 			step, loss := float64(i), rng.Float64()
-			f.Training([]TrainingSample{{Job: JobID{"default", of}, Alloc: "a1", Step: &step, Loss: &loss}})
+			f.Training([]TrainingSample{{Job: JobID{Namespace: "default", Name: of}, Alloc: "a1", Step: &step, Loss: &loss}})
 		case 5:
-			f.Models([]ModelSample{{Key: ModelKey{Job: JobID{"default", of}}, P95: &Quantile{Seconds: rng.Float64()}}})
+			f.Models([]ModelSample{{Key: ModelKey{Job: JobID{Namespace: "default", Name: of}}, P95: &Quantile{Seconds: rng.Float64()}}})
 		case 6:
 			f.Scheduler(Update{Allocs: []Alloc{alloc(fmt.Sprint("a", rng.IntN(9)), of, idx, holding(g), ended([]string{"running", "failed"}[rng.IntN(2)]))}})
 		default:

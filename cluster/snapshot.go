@@ -8,12 +8,15 @@ import (
 	"stoker/secrets"
 )
 
-// Snapshot is everything known about one cluster at one time. It is never
-// changed after it was published; share it freely.
+// Snapshot is everything known about one cluster, or several, at one time. It is
+// never changed after it was published; share it freely.
 type Snapshot struct {
 	Rev   uint64
 	At    time.Time
 	Place Place
+	// Members are the snapshots of single clusters that this one was made of, see
+	// Merge; nil where it is of one cluster. Of finds the one of a row.
+	Members []*Snapshot
 
 	// Rows, each sorted: nodes and GPUs by node name and index, jobs by ID,
 	// allocations by job and name, the rest newest first.
@@ -34,18 +37,20 @@ type Snapshot struct {
 	Events      []Event
 	Sources     []SourceStatus
 
-	Vault         *secrets.State // nil until Vault answered
+	Vault         *secrets.State // nil until Vault answered, and of several clusters: each member has its own
 	Fleet         Fleet
 	Problems      []Problem // what needs attention, worst first
 	EventsDropped int       // events that the ring let go
 
 	// Ready says that each list of Nomad was read at least once, or was refused:
-	// before it, an empty table means "not yet" and not "none".
+	// before it, an empty table means "not yet" and not "none". Of several clusters
+	// one is enough: each member says so for itself.
 	Ready bool
 	// Known are the kinds that were read and still may be. Of the others rows
 	// are missing, or as they were when they were read last.
 	Known Set
 
+	of     Place // what its jobs say of which cluster they are
 	nodes  map[NodeID]int
 	jobs   map[JobID]int
 	allocs map[AllocID]int
@@ -255,6 +260,7 @@ type Point struct {
 
 // Key is a Transit key with what it still opens.
 type Key struct {
+	Place
 	secrets.Key
 	Artifacts []Artifact // sealed under any version of it
 	Stale     int        // of these, sealed under an older version than the latest
@@ -279,6 +285,7 @@ type Fleet struct {
 
 // Problem is one thing that somebody should look at.
 type Problem struct {
+	Place
 	Level   Level
 	Subject string
 	Text    string
@@ -297,19 +304,29 @@ type Problem struct {
 }
 
 // Node looks a node up; nil when unknown.
-func (s *Snapshot) Node(id NodeID) *Node { return at(s.Nodes, s.nodes, id) }
+func (s *Snapshot) Node(id NodeID) *Node {
+	return among(s, func(s *Snapshot) *Node { return at(s.Nodes, s.nodes, id) })
+}
 
 // Job looks a job up; nil when unknown.
-func (s *Snapshot) Job(id JobID) *Job { return at(s.Jobs, s.jobs, id) }
+func (s *Snapshot) Job(id JobID) *Job {
+	return among(s, func(s *Snapshot) *Job { return at(s.Jobs, s.jobs, id) })
+}
 
 // Alloc looks an allocation up; nil when unknown.
-func (s *Snapshot) Alloc(id AllocID) *Alloc { return at(s.Allocs, s.allocs, id) }
+func (s *Snapshot) Alloc(id AllocID) *Alloc {
+	return among(s, func(s *Snapshot) *Alloc { return at(s.Allocs, s.allocs, id) })
+}
 
 // GPU looks a device up; nil when unknown.
-func (s *Snapshot) GPU(id gpu.UUID) *GPU { return at(s.GPUs, s.gpus, id) }
+func (s *Snapshot) GPU(id gpu.UUID) *GPU {
+	return among(s, func(s *Snapshot) *GPU { return at(s.GPUs, s.gpus, id) })
+}
 
 // Evaluation looks an evaluation up; nil when unknown.
-func (s *Snapshot) Evaluation(id EvalID) *Evaluation { return at(s.Evaluations, s.evals, id) }
+func (s *Snapshot) Evaluation(id EvalID) *Evaluation {
+	return among(s, func(s *Snapshot) *Evaluation { return at(s.Evaluations, s.evals, id) })
+}
 
 func at[K comparable, V any](rows []V, index map[K]int, key K) *V {
 	if i, ok := index[key]; ok {
@@ -320,17 +337,20 @@ func at[K comparable, V any](rows []V, index map[K]int, key K) *V {
 
 // NodeGPUs returns the devices of one node, in index order. The slice is part
 // of the snapshot.
-func (s *Snapshot) NodeGPUs(id NodeID) []GPU { return within(s.GPUs, s.nodeGPUs[id]) }
+func (s *Snapshot) NodeGPUs(id NodeID) []GPU {
+	return rowsAmong(s, func(s *Snapshot) []GPU { return within(s.GPUs, s.nodeGPUs[id]) })
+}
 
 // NodeAllocs returns the live allocations on one node.
 func (s *Snapshot) NodeAllocs(id NodeID) []Alloc {
-	var out []Alloc
-	for _, i := range s.nodeAllocs[id] {
-		if a := &s.Allocs[i]; !a.Terminal() {
-			out = append(out, *a)
+	return rowsAmong(s, func(s *Snapshot) (out []Alloc) {
+		for _, i := range s.nodeAllocs[id] {
+			if a := &s.Allocs[i]; !a.Terminal() {
+				out = append(out, *a)
+			}
 		}
-	}
-	return out
+		return out
+	})
 }
 
 // JobAllocs returns a job's allocations, the newest first.
@@ -341,10 +361,14 @@ func (s *Snapshot) JobAllocs(id JobID) []Alloc {
 }
 
 // allocsOf is a job's allocations in the order of Allocs, as part of the snapshot.
-func (s *Snapshot) allocsOf(id JobID) []Alloc { return within(s.Allocs, s.jobAllocs[id]) }
+func (s *Snapshot) allocsOf(id JobID) []Alloc {
+	return rowsAmong(s, func(s *Snapshot) []Alloc { return within(s.Allocs, s.jobAllocs[id]) })
+}
 
 // JobDeployment returns the newest deployment of a job; nil when it has none.
-func (s *Snapshot) JobDeployment(id JobID) *Deployment { return at(s.Deployments, s.rollouts, id) }
+func (s *Snapshot) JobDeployment(id JobID) *Deployment {
+	return among(s, func(s *Snapshot) *Deployment { return at(s.Deployments, s.rollouts, id) })
+}
 
 // JobEvents returns the events about a job and about GPUs that it was on when
 // they happened, in the order of Events.
@@ -357,7 +381,8 @@ func (s *Snapshot) JobGPUs(id JobID) []GPU {
 	return filter(s.GPUs, func(g *GPU) bool { return g.Holder != nil && g.Holder.Job == id })
 }
 
-// Source returns the status of a source by name; nil when it never reported.
+// Source returns the status of a source by name; nil when it never reported. Of
+// several clusters it is the first one's: ask the member that is meant.
 func (s *Snapshot) Source(name string) *SourceStatus {
 	for i := range s.Sources {
 		if s.Sources[i].Name == name {

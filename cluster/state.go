@@ -17,6 +17,7 @@ const maxEvents = 1000
 // state is what the Feed's goroutine owns.
 type state struct {
 	place Place
+	of    Place // what the jobs say of which cluster they are; zero for one cluster alone
 	now   func() time.Time
 	step  time.Duration // of histories
 	held  bool          // nothing is published yet
@@ -118,6 +119,7 @@ func newState(place Place, now func() time.Time) *state {
 // scheduler applies rows of the scheduler and notes what changed as events.
 // Jobs and deployments come first: they tell the version of new allocations.
 func (st *state) scheduler(u Update) {
+	st.nameUpdate(&u)
 	st.forgetJobs(&u)
 	st.applyDeployments(u)
 	st.applyJobs(u)
@@ -367,6 +369,7 @@ func (st *state) newestFirst() []Event {
 const curveLen = 240
 
 func (st *state) modelSamples(rows []ModelSample) {
+	rows = named(st, rows, func(s *ModelSample) *JobID { return &s.Key.Job })
 	seen := map[ModelKey]bool{}
 	for _, s := range rows {
 		seen[s.Key] = true
@@ -398,6 +401,7 @@ func tail(points []float64, v float64) []float64 {
 }
 
 func (st *state) trainingSamples(rows []TrainingSample) {
+	rows = named(st, rows, func(s *TrainingSample) *JobID { return &s.Job })
 	for _, s := range rows {
 		row := st.training[s.Job]
 		if row == nil || s.Step != nil && row.sample.Step != nil && *s.Step < *row.sample.Step && s.Alloc != row.sample.Alloc {

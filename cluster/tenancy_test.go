@@ -119,7 +119,7 @@ func TestEventOfASplitDevice(t *testing.T) {
 	if got := Tenants(s.GPU("G1").Events[0].On); got != "default/x.g[0], default/y.g[0]" {
 		t.Errorf("on it were %q", got)
 	}
-	if got := len(s.JobEvents(JobID{"default", "y"})); got != 2 { // it runs, and was hit
+	if got := len(s.JobEvents(JobID{Namespace: "default", Name: "y"})); got != 2 { // it runs, and was hit
 		t.Errorf("%d events of the job", got)
 	}
 }

@@ -26,17 +26,21 @@ type Usage struct {
 // JobUsage is the usage of each job that holds a GPU or did while this stoker
 // watched, in order of jobs.
 func (s *Snapshot) JobUsage() []Usage {
-	return usageBy(s, func(id JobID) JobID { return id }, s.jobAccounts)
+	return rowsOfAll(s, func(s *Snapshot) []Usage {
+		return usageBy(s, func(id JobID) JobID { return id }, s.jobAccounts)
+	})
 }
 
 // NamespaceUsage is the same by namespace, in their order. The accounts also
 // hold what jobs used that are forgotten.
-func (s *Snapshot) NamespaceUsage() []Usage {
+func (s *Snapshot) NamespaceUsage() []Usage { return rowsOfAll(s, namespaceUsage) }
+
+func namespaceUsage(s *Snapshot) []Usage {
 	accounts := make(map[JobID]Account, len(s.spaceAccounts))
 	for name, a := range s.spaceAccounts {
-		accounts[JobID{Namespace: name}] = a
+		accounts[JobID{Namespace: name, Of: s.of}] = a
 	}
-	return usageBy(s, func(id JobID) JobID { return JobID{Namespace: id.Namespace} }, accounts)
+	return usageBy(s, func(id JobID) JobID { return JobID{Namespace: id.Namespace, Of: id.Of} }, accounts)
 }
 
 func usageBy(s *Snapshot, group func(JobID) JobID, accounts map[JobID]Account) []Usage {

@@ -107,7 +107,7 @@ func whole(t *testing.T, s *Snapshot) string {
 }
 
 func job(name string, idx uint64, change ...func(*Job)) Job {
-	j := Job{ID: JobID{"default", name}, Type: "service", Status: "running", ModifyIndex: idx, Groups: []Group{{Name: "g", Count: 1, GPUs: []GPUAsk{{Task: "t", Name: "nvidia/gpu", Count: 1}}}}}
+	j := Job{ID: JobID{Namespace: "default", Name: name}, Type: "service", Status: "running", ModifyIndex: idx, Groups: []Group{{Name: "g", Count: 1, GPUs: []GPUAsk{{Task: "t", Name: "nvidia/gpu", Count: 1}}}}}
 	for _, c := range change {
 		c(&j)
 	}
@@ -116,7 +116,7 @@ func job(name string, idx uint64, change ...func(*Job)) Job {
 
 func alloc(id string, of string, idx uint64, change ...func(*Alloc)) Alloc {
 	a := Alloc{
-		ID: AllocID(id), Name: of + ".g[0]", Job: JobID{"default", of}, Group: "g", Node: "n1", NodeName: "gpu-a", Eval: "e1",
+		ID: AllocID(id), Name: of + ".g[0]", Job: JobID{Namespace: "default", Name: of}, Group: "g", Node: "n1", NodeName: "gpu-a", Eval: "e1",
 		Desired: "run", Client: "running", Created: start(), Modified: start(), ModifyIndex: idx,
 	}
 	for _, c := range change {
