@@ -75,7 +75,9 @@ const (
 )
 
 // Run shows the program until the user quits or ctx ends; both are no error.
-func Run(ctx context.Context, cfg Config) error {
+func Run(ctx context.Context, cfg Config) error { return run(ctx, cfg) }
+
+func run(ctx context.Context, cfg Config, more ...tea.ProgramOption) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	snapshots, stop := cfg.Feed.Subscribe()
@@ -88,10 +90,12 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Local {
 		rate = localFPS
 	}
-	p := tea.NewProgram(
-		m,
-		tea.WithFPS(rate), tea.WithInput(cfg.In), tea.WithOutput(cfg.Out), tea.WithEnvironment(cfg.Env),
-	)
+	var p *tea.Program
+	m.link = newLink(cfg.Out, func(lost bool) { p.Send(linkMsg{lost}) })
+	defer m.link.close(linkLast)
+	p = tea.NewProgram(m, append([]tea.ProgramOption{
+		tea.WithFPS(rate), tea.WithInput(cfg.In), tea.WithOutput(m.link.writer()), tea.WithEnvironment(cfg.Env), tea.WithFilter(m.leaving),
+	}, more...)...)
 	// Not tea.WithContext: it ends the program without waiting for the goroutine
 	// that reads the terminal, which the caller may close next.
 	quit := context.AfterFunc(ctx, p.Quit)
@@ -111,4 +115,14 @@ func Run(ctx context.Context, cfg Config) error {
 // themeOf makes the theme that configuration and environment ask for.
 func themeOf(cfg Config) (theme.Theme, error) {
 	return theme.New(theme.Choose(cfg.Theme, cfg.Env), theme.WantsASCII(cfg.Env))
+}
+
+// leaving sees the program's end come: pictures that are on their way to a slow
+// terminal would only hold it up.
+func (m *model) leaving(_ tea.Model, msg tea.Msg) tea.Msg {
+	switch msg.(type) {
+	case tea.QuitMsg, tea.InterruptMsg:
+		m.link.leave()
+	}
+	return msg
 }

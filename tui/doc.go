@@ -10,7 +10,9 @@
 //
 // Snapshots come from the Feed one at a time: the next is asked for when the
 // last was drawn, so a slow terminal skips snapshots and is never behind. Only
-// the active screen gets them; another catches up when it is opened. Nothing
+// the active screen gets them; another catches up when it is opened. The way to
+// the terminal is a link: it never makes Update wait, and while the terminal has
+// not taken the last frame nothing new is drawn. Nothing
 // here or below reads the process's environment or streams: Config brings them,
 // so that the program can be served over a connection.
 package tui

@@ -28,6 +28,9 @@ func (m *model) header() []string {
 		left += "  " + th.Bad.Render("PRODUCTION")
 	}
 	segs = append(segs, m.otherSegs()...)
+	if rate, ok := m.slowLink(); ok {
+		segs = append(segs, ui.Seg{Text: th.Muted.Render("line ") + th.Warn.Render(rate), Drop: 1})
+	}
 	segs = append(segs, ui.Seg{Text: th.Muted.Render(m.env.Now().Format("15:04:05")), Drop: 6})
 	if m.cfg.ReadOnly {
 		segs = append(segs, ui.Seg{Text: th.Accent.Render("read-only")})
@@ -172,6 +175,15 @@ func (m *model) agents() (live, all int, any bool) {
 		}
 	}
 	return live, all, any
+}
+
+// slowLink is what the terminal takes a second, when it makes the picture late.
+func (m *model) slowLink() (rate string, ok bool) {
+	if m.link == nil {
+		return "", false
+	}
+	bytes, ok := m.link.slow()
+	return ui.Bytes(uint64(bytes)) + "/s", ok
 }
 
 // otherSegs names the sources that are in trouble; the others keep quiet.

@@ -31,3 +31,7 @@ type doneMsg struct {
 	made  cluster.JobID // the job that was submitted; zero for other changes
 	err   error
 }
+
+// linkMsg says that the terminal took all that was written: what changed since
+// may be drawn, and all of it when something was lost on the way.
+type linkMsg struct{ lost bool }

@@ -41,6 +41,10 @@ type model struct {
 	line *inputLine // nil when nothing is typed in the footer
 	acts actions
 	log  notes
+
+	link   *link  // the way to the terminal; nil draws always
+	frame  string // what was drawn last
+	urgent bool   // somebody waits for the next one: it answers a key
 }
 
 func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapshot) (*model, error) {
@@ -114,7 +118,13 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
 		m.resize()
+		m.frame = "" // it does not fit any more
 		return m, m.show()
+	case linkMsg:
+		if msg.lost {
+			return m, tea.ClearScreen
+		}
+		return m, nil
 	case tea.BackgroundColorMsg:
 		if m.theme.Name == theme.Auto && !msg.IsDark() {
 			return m, m.restyle(theme.Light)
@@ -125,8 +135,10 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tickMsg:
 		return m, tea.Batch(tick(), m.active().Update(screen.TickMsg{Now: m.env.Now()}))
 	case tea.KeyPressMsg:
+		m.urgent = true
 		return m, m.key(msg)
 	case tea.PasteMsg:
+		m.urgent = true
 		return m, m.paste(msg)
 	}
 	return m, m.message(msg)
@@ -215,9 +227,13 @@ func (m *model) restyle(name string) tea.Cmd {
 	return nil
 }
 
-// View implements tea.Model.
+// View implements tea.Model. While the terminal has not taken the last frame
+// it stays: Bubble Tea then writes nothing.
 func (m *model) View() tea.View {
-	v := tea.NewView(m.draw())
+	if m.frame == "" || m.link == nil || !m.link.behind(m.urgent) {
+		m.frame, m.urgent = m.draw(), false
+	}
+	v := tea.NewView(m.frame)
 	v.AltScreen = true
 	v.WindowTitle = "stoker " + ui.Clean(m.cfg.Context)
 	return v
