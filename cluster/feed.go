@@ -11,6 +11,20 @@ import (
 // publishEvery bounds the rate of snapshots: ten a second.
 const publishEvery = 100 * time.Millisecond
 
+// On a large fleet a snapshot takes milliseconds: from one to the next at least
+// so many times as long must go by. What the scheduler did is shown soon;
+// readings, which all GPUs give once a second, can wait a little.
+const (
+	promptShare = 20
+	calmShare   = 60
+)
+
+// change is what an inlet brings.
+type change struct {
+	apply func(*state)
+	calm  bool // it need not be seen at once
+}
+
 // Feed folds what the sources emit into Snapshots. One goroutine, that of Run,
 // owns all state; the inlets may be called from any goroutine and wait for it
 // when it is behind, so a fast source is slowed and never drops a change.
@@ -20,7 +34,7 @@ type Feed struct {
 	step  time.Duration // of histories
 	held  bool          // nothing is published before Release
 	named bool          // jobs say of which cluster they are
-	in    chan func(*state)
+	in    chan change
 	done  chan struct{}
 	outlet
 }
@@ -41,7 +55,7 @@ func Named() Option { return func(f *Feed) { f.named = true } }
 
 // NewFeed makes a Feed for one cluster. Call Run to start it.
 func NewFeed(place Place, now func() time.Time, options ...Option) *Feed {
-	f := &Feed{place: place, now: now, step: historyStep, in: make(chan func(*state), 64), done: make(chan struct{})}
+	f := &Feed{place: place, now: now, step: historyStep, in: make(chan change, 64), done: make(chan struct{})}
 	for _, o := range options {
 		o(f)
 	}
@@ -60,32 +74,56 @@ func (f *Feed) Run(ctx context.Context) error {
 	if f.named {
 		st.of = f.place
 	}
-	var last time.Time
-	var due <-chan time.Time
+	var last, due time.Time // due is zero while nothing waits to be published
+	var cost time.Duration  // of the last snapshot
+	timer := time.NewTimer(0)
+	timer.Stop()
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case change := <-f.in:
-			change(st)
-			if st.held || due != nil {
+		case c := <-f.in:
+			c.apply(st)
+			if st.held || c.calm && !due.IsZero() {
 				continue
 			}
-			if wait := publishEvery - f.now().Sub(last); wait > 0 {
-				due = time.After(wait)
+			next := last.Add(pause(cost, c.calm))
+			if !due.IsZero() && !next.Before(due) {
 				continue
 			}
-		case <-due:
-			due = nil
+			if wait := next.Sub(f.now()); wait > 0 {
+				due = next
+				timer.Reset(wait)
+				continue
+			}
+		case <-timer.C:
 		}
-		last = f.now()
-		f.publish(st.snapshot())
+		timer.Stop()
+		last, due = f.now(), time.Time{}
+		began := time.Now()
+		s := st.snapshot()
+		cost = time.Since(began)
+		f.publish(s)
 	}
 }
 
-func (f *Feed) put(change func(*state)) {
+// pause is the least time from one snapshot to the next when one costs so much.
+func pause(cost time.Duration, calm bool) time.Duration {
+	if calm {
+		return max(publishEvery, calmShare*cost)
+	}
+	return max(publishEvery, promptShare*cost)
+}
+
+func (f *Feed) put(apply func(*state)) { f.send(change{apply, false}) }
+
+// later is put for what comes all the time.
+func (f *Feed) later(apply func(*state)) { f.send(change{apply, true}) }
+
+func (f *Feed) send(c change) {
 	select {
-	case f.in <- change:
+	case f.in <- c:
 	case <-f.done:
 	}
 }
@@ -97,7 +135,7 @@ func (f *Feed) Release() { f.put(func(st *state) { st.held = false }) }
 func (f *Feed) Scheduler(u Update) { f.put(func(st *state) { st.scheduler(u) }) }
 
 // GPUs is the inlet for one node's samples.
-func (f *Feed) GPUs(b gpu.Batch) { f.put(func(st *state) { st.batch(b) }) }
+func (f *Feed) GPUs(b gpu.Batch) { f.later(func(st *state) { st.batch(b) }) }
 
 // Past is the inlet for what was before: samples of one device, oldest first.
 func (f *Feed) Past(id gpu.UUID, samples []gpu.Sample) {
@@ -105,7 +143,7 @@ func (f *Feed) Past(id gpu.UUID, samples []gpu.Sample) {
 }
 
 // Models is the inlet for model metrics: every model version that answers now.
-func (f *Feed) Models(rows []ModelSample) { f.put(func(st *state) { st.modelSamples(rows) }) }
+func (f *Feed) Models(rows []ModelSample) { f.later(func(st *state) { st.modelSamples(rows) }) }
 
 // Training is the inlet for the progress of training jobs.
 func (f *Feed) Training(rows []TrainingSample) { f.put(func(st *state) { st.trainingSamples(rows) }) }
@@ -121,7 +159,7 @@ func (f *Feed) Artifacts(rows []Artifact) {
 func (f *Feed) Vault(v secrets.State) { f.put(func(st *state) { st.vaultState(v) }) }
 
 // Source is the inlet for the health of a source.
-func (f *Feed) Source(s SourceStatus) { f.put(func(st *state) { st.source(s) }) }
+func (f *Feed) Source(s SourceStatus) { f.later(func(st *state) { st.source(s) }) }
 
 // Forget removes a source that is no longer there, such as the agent of a node that left.
 func (f *Feed) Forget(source string) { f.put(func(st *state) { delete(st.sources, source) }) }

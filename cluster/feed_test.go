@@ -157,3 +157,19 @@ func TestReadyNeedsEveryList(t *testing.T) {
 		t.Error("not ready after all lists")
 	}
 }
+
+// TestPause: a large fleet is shown less often, the more so what comes all the time.
+func TestPause(t *testing.T) {
+	for _, tc := range []struct {
+		cost         time.Duration
+		prompt, calm time.Duration
+	}{
+		{0, 100 * time.Millisecond, 100 * time.Millisecond},
+		{time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond},
+		{8 * time.Millisecond, 160 * time.Millisecond, 480 * time.Millisecond},
+	} {
+		if p, c := pause(tc.cost, false), pause(tc.cost, true); p != tc.prompt || c != tc.calm {
+			t.Errorf("%v: %v and %v", tc.cost, p, c)
+		}
+	}
+}

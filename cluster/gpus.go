@@ -19,7 +19,7 @@ type layout struct {
 // and which live allocation the scheduler gave it to.
 func (st *state) joinGPUs(s *Snapshot) {
 	j := &st.joined
-	if of := [2]int{st.nodes.rev, st.deviceRev}; j.layout.at == nil || j.layoutOf != of {
+	if of := [2]int{st.nodeRev, st.deviceRev}; j.layout.at == nil || j.layoutOf != of {
 		j.layout, j.layoutOf = st.arrangeGPUs(s.Nodes), of
 	}
 	l := &j.layout

@@ -25,7 +25,7 @@ type joins struct {
 	rolledOf int // revision of deployments
 
 	layout   layout
-	layoutOf [2]int // revisions of nodes, devices
+	layoutOf [2]int // revisions of what GPU rows show of nodes, of devices
 }
 
 // snapshot joins everything that is held into a new Snapshot.

@@ -268,7 +268,7 @@ type Port struct {
 // Task is one task of an allocation as its node reports it.
 type Task struct {
 	Name     string
-	State    string // pending, running, dead
+	State    string // pending, running, dead; empty until it is known, and then so is all below but GPUs
 	Failed   bool
 	Restarts int
 	Started  time.Time

@@ -36,6 +36,7 @@ type state struct {
 	refused     Set // kinds that may not be read
 	joined      joins
 
+	nodeRev   int // counts changes of nodes that GPU rows show
 	devices   map[gpu.UUID]*device
 	deviceRev int // counts devices that came, went or moved
 	reported  map[reporter][]gpu.Device
@@ -113,6 +114,7 @@ func newState(place Place, now func() time.Time) *state {
 		ledger:   newLedger(),
 	}
 	st.allocs.heard = st.allocMoved
+	st.nodes.heard = st.nodeMoved
 	return st
 }
 
@@ -193,6 +195,14 @@ func (st *state) applyNodes(u Update) {
 	fold(st.nodes, u.Lists&SetNodes != 0, u.Index, rows, u.GoneNodes, st.nodeEvents)
 	for id, detail := range u.Details {
 		st.nodes.amend(id, func(n *Node) { n.Detail = detail })
+	}
+}
+
+// nodeMoved counts what the rows of GPUs depend on: each allocation that a
+// client reports comes with its whole node, on which nothing else changed.
+func (st *state) nodeMoved(old, n *Node) {
+	if old == nil || n == nil || old.Status != n.Status || old.Open() != n.Open() || old.Name != n.Name || old.Alone != n.Alone || !slices.Equal(old.Devices, n.Devices) {
+		st.nodeRev++
 	}
 }
 

@@ -61,6 +61,10 @@ func allocsView() View {
 			Column{Name: "job_version", Title: "REV", Wide: true}, Column{Name: "created", Title: "CREATED"},
 			Column{Name: "modified", Title: "CHANGED", Wide: true}, Column{Name: "last_event", Title: "LAST EVENT"},
 		),
+		// What tasks went through is listed last.
+		Pending: func(s *cluster.Snapshot) bool {
+			return slices.ContainsFunc(s.Allocs, func(a cluster.Alloc) bool { return slices.ContainsFunc(a.Tasks, untold) })
+		},
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Allocs {
 				out = append(out, allocRow(s, &s.Allocs[i]))
@@ -70,10 +74,17 @@ func allocsView() View {
 	}
 }
 
+// untold says that only the task's name is known yet.
+func untold(t cluster.Task) bool { return t.State == "" }
+
 func allocRow(s *cluster.Snapshot, a *cluster.Alloc) Row {
-	restarts := 0
-	for _, t := range a.Tasks {
-		restarts += t.Restarts
+	var restarts any
+	if !slices.ContainsFunc(a.Tasks, untold) {
+		n := 0
+		for _, t := range a.Tasks {
+			n += t.Restarts
+		}
+		restarts = n
 	}
 	var uuids []string
 	if !a.Terminal() { // else others may hold them

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -45,6 +46,9 @@ type Client struct {
 	now       func() time.Time
 	wait      timings
 	wholes    wholes
+	// listed is set when everything was listed once, told when the tasks of all
+	// allocations were.
+	listed, told atomic.Bool
 }
 
 // Open makes a client for the place. It does not connect.

@@ -41,18 +41,19 @@ func (c *Client) list(ctx context.Context, path string, params map[string]string
 // listJobs emits everything that lives in namespaces, each list as it comes,
 // from several goroutines. It returns the lowest of their indexes, so that
 // streaming from there misses nothing.
+//
+// The first time, what the first screen needs comes first: jobs by name and
+// allocations without the story of their tasks, which is more than half of the
+// answer on a large fleet. tasks brings it later.
 func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) (uint64, error) {
+	first := !c.listed.Load()
 	lists := []func(context.Context) (cluster.Update, error){
 		func(ctx context.Context) (u cluster.Update, err error) {
-			u.Jobs, u.Index, err = c.jobs(ctx)
+			u.Jobs, u.Index, err = c.jobs(ctx, emit)
 			u.Lists = cluster.SetJobs
 			return u, err
 		},
-		func(ctx context.Context) (cluster.Update, error) {
-			var rows []allocJSON
-			idx, err := c.list(ctx, "/v1/allocations", map[string]string{"resources": "true"}, &rows)
-			return cluster.Update{Lists: cluster.SetAllocs, Index: idx, Allocs: convert(rows, func(r *allocJSON) cluster.Alloc { return r.row(c.place) })}, err
-		},
+		func(ctx context.Context) (cluster.Update, error) { return c.allocs(ctx, !first) },
 		func(ctx context.Context) (cluster.Update, error) {
 			var rows []deploymentJSON
 			idx, err := c.list(ctx, "/v1/deployments", nil, &rows)
@@ -82,7 +83,44 @@ func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) (uint6
 		})
 	}
 	err := g.Wait()
+	if err == nil {
+		c.listed.Store(true)
+	}
 	return slices.Min(indexes), err
+}
+
+// allocs lists all allocations, with or without what their tasks went through.
+func (c *Client) allocs(ctx context.Context, tasks bool) (cluster.Update, error) {
+	u := cluster.Update{Lists: cluster.SetAllocs}
+	params := map[string]string{"resources": "true"}
+	if !tasks {
+		params["task_states"] = "false"
+	}
+	var rows []allocJSON
+	var err error
+	u.Index, err = c.list(ctx, "/v1/allocations", params, &rows)
+	u.Allocs = convert(rows, func(r *allocJSON) cluster.Alloc { return r.row(c.place) })
+	if !tasks {
+		for i := range u.Allocs {
+			for k := range u.Allocs[i].Tasks {
+				u.Allocs[i].Tasks[k].State = "" // it is not known
+			}
+		}
+	}
+	return u, err
+}
+
+// tasks brings what the first list of allocations left out.
+func (c *Client) tasks(ctx context.Context, emit func(cluster.Update)) {
+	if c.told.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.wait.list)
+	defer cancel()
+	if u, err := c.allocs(ctx, true); err == nil {
+		emit(u)
+		c.told.Store(true)
+	}
 }
 
 func convert[J, R any](rows []J, row func(*J) R) []R {
@@ -94,19 +132,25 @@ func convert[J, R any](rows []J, row func(*J) R) []R {
 }
 
 // jobs lists all jobs and reads the specification of those that live: the
-// list alone does not say what GPUs a group asks for.
-func (c *Client) jobs(ctx context.Context) ([]cluster.Job, uint64, error) {
+// list alone does not say what GPUs a group asks for. What it does say is
+// emitted at once.
+func (c *Client) jobs(ctx context.Context, emit func(cluster.Update)) ([]cluster.Job, uint64, error) {
 	var stubs []jobJSON
 	idx, err := c.list(ctx, "/v1/jobs", map[string]string{"meta": "true"}, &stubs)
 	if err != nil {
 		return nil, 0, err
 	}
 	out := convert(stubs, func(r *jobJSON) cluster.Job { return r.row(c.place) })
+	for i := range out {
+		out[i].Version = cluster.UnknownVersion // a list does not tell it
+	}
+	if len(out) > detailFetches { // fewer are read in no time
+		emit(cluster.Update{Index: idx, Jobs: slices.Clone(out)})
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(detailFetches)
 	for i := range out {
 		if out[i].Status == "dead" {
-			out[i].Version = cluster.UnknownVersion // a list does not tell it
 			continue
 		}
 		g.Go(func() error {

@@ -158,7 +158,18 @@ func (s *server) recorded(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("X-Nomad-Index", f.index)
-	_, _ = w.Write(file(s.t, f.name))
+	body := file(s.t, f.name)
+	if r.URL.Query().Get("task_states") == "false" {
+		var rows []map[string]any
+		if err := json.Unmarshal(body, &rows); err != nil {
+			s.t.Error(err)
+		}
+		for _, row := range rows {
+			delete(row, "TaskStates")
+		}
+		body, _ = json.Marshal(rows)
+	}
+	_, _ = w.Write(body)
 }
 
 // stream begins with a greeting, then sends what the test puts into lines; it
@@ -217,16 +228,18 @@ func (s *server) next(topic string) *stream {
 }
 
 // count is how often a path was asked for.
-func (s *server) count(path string) int {
+func (s *server) count(path string) int { return len(s.asks(path)) }
+
+// asks are the queries of all requests for a path, the first first.
+func (s *server) asks(path string) (out []url.Values) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := 0
 	for _, r := range s.asked {
 		if r.path == path {
-			n++
+			out = append(out, r.query)
 		}
 	}
-	return n
+	return out
 }
 
 // last is the last request for a path.

@@ -66,7 +66,7 @@ type class struct {
 
 func (c *Client) classes() []class {
 	return []class{
-		{"nomad", cluster.SetAll &^ cluster.SetNodes, []string{"Job", "Allocation", "Deployment", "Evaluation", "Service"}, true, c.listJobs, nil},
+		{"nomad", cluster.SetAll &^ cluster.SetNodes, []string{"Job", "Allocation", "Deployment", "Evaluation", "Service"}, true, c.listJobs, c.tasks},
 		{"nomad/nodes", cluster.SetNodes, []string{"Node"}, false, c.listNodes, c.details},
 	}
 }

@@ -85,7 +85,7 @@ func (r *run) states(source string) (out []cluster.SourceState) {
 
 func TestWhatIsAsked(t *testing.T) {
 	srv := newServer(t)
-	start(t, open(t, srv.URL, "t0k"))
+	r := start(t, open(t, srv.URL, "t0k"))
 	jobs, nodes := srv.next("Job"), srv.next("Node")
 	if d := cmp.Diff([]string{"Job", "Allocation", "Deployment", "Evaluation", "Service"}, jobs.topics); d != "" {
 		t.Error(d)
@@ -101,7 +101,6 @@ func TestWhatIsAsked(t *testing.T) {
 		{"/v1/jobs", "meta=true&namespace=%2A"},
 		{"/v1/job/digits", "namespace=default"},
 		{"/v1/job/big", "namespace=default"},
-		{"/v1/allocations", "namespace=%2A&resources=true"},
 		{"/v1/deployments", "namespace=%2A"},
 		{"/v1/evaluations", "namespace=%2A"},
 		{"/v1/services", "namespace=%2A"},
@@ -111,6 +110,11 @@ func TestWhatIsAsked(t *testing.T) {
 		if got.query.Encode() != want.query || got.token != "t0k" || srv.count(want.path) != 1 {
 			t.Errorf("%s: asked %d times with %q and token %q, want once with %q", want.path, srv.count(want.path), got.query.Encode(), got.token, want.query)
 		}
+	}
+	// First without the story of tasks, which is most of the answer, then with it.
+	r.until("tasks", func(s *cluster.Snapshot) bool { return len(s.Allocs) > 0 && s.Allocs[0].Tasks[0].State != "" })
+	if got := srv.last("/v1/allocations").query.Encode(); got != "namespace=%2A&resources=true" || srv.count("/v1/allocations") != 2 || srv.asks("/v1/allocations")[0].Get("task_states") != "false" {
+		t.Errorf("allocations: %v", srv.asks("/v1/allocations"))
 	}
 	if srv.count("/v1/job/train") != 0 {
 		t.Error("the specification of a dead job was asked for")
