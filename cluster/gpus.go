@@ -106,7 +106,7 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 }
 
 func gpuRow(place Place, n *Node) GPU {
-	return GPU{Place: place, Node: n.ID, NodeName: n.Name, NodeUp: n.Status == NodeReady, NodeOpen: n.Open(), Alone: n.Alone}
+	return GPU{Place: place, Node: n.ID, NodeName: n.Name, Pool: n.Pool, NodeUp: n.Status == NodeReady, NodeOpen: n.Open(), Alone: n.Alone}
 }
 
 // owners says which node offers each device. A machine that was set up anew

@@ -76,6 +76,7 @@ type GPU struct {
 	Place
 	Node     NodeID
 	NodeName string
+	Pool     string // the node's pool
 	NodeUp   bool
 	NodeOpen bool // the node takes new work
 	Alone    bool // its node has no scheduler: nobody holds or offers it

@@ -96,7 +96,7 @@ func TestExpressionsFilterLists(t *testing.T) {
 func TestAnExpressionThatDoesNotCompileKeepsTheFilter(t *testing.T) {
 	r := newRig(t, fixture.Lab())
 	r.press("3", "/", `"gpu-c"`, "enter", "/", `"nonsense > 1"`)
-	r.sees("unknown name nonsense")
+	r.sees("no field nonsense")
 	r.sees("fields: cluster, region, node")
 	r.press("enter") // the field stays, with its error
 	r.sees("/nonsense > 1")
@@ -104,5 +104,5 @@ func TestAnExpressionThatDoesNotCompileKeepsTheFilter(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	r.press("esc", ":", `"gpus util_percnt < 5"`, "enter")
-	r.sees("unknown name util_percnt")
+	r.sees("no field util_percnt: did you mean util_percent?")
 }

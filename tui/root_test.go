@@ -150,7 +150,7 @@ func TestGolden(t *testing.T) {
 		{"nothing", fixture.Lab(), []string{"2", "d", `"gpu-a"`, "enter", "!"}, nil},
 		{"filter", fixture.Lab(), []string{"2", "/", `"gpu !-b"`}, nil},
 		{"filtered", fixture.Lab(), []string{"2", "/", `"gpu !-b"`, "enter"}, nil},
-		{"expression", fixture.Lab(), []string{"3", "/", `"gpu-c"`, "enter", "/", `"util_percent < 5 && held"`}, nil},
+		{"expression", fixture.Lab(), []string{"3", "/", `"gpu-c"`, "enter", "/", `"util < 5 && hold"`}, nil},
 		{"form", fixture.Lab(), []string{"S", "enter"}, []func(*Config){func(c *Config) { c.Packs = pack.Library{}.List }}},
 		{"command", fixture.Lab(), []string{":", `"no"`}, nil},
 	} {

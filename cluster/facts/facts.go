@@ -22,6 +22,9 @@ type View struct {
 	// Pending says that a row still lacks what a source is about to bring.
 	Pending func(s *cluster.Snapshot) bool
 	Rows    func(s *cluster.Snapshot) []Row
+	// each gives the rows one by one to be read by columns, in the order of Rows;
+	// nil where they are cheap to make.
+	each func(s *cluster.Snapshot, yield func(Cells) bool)
 }
 
 // Column is one value of a row. Without a Title it is for programs only.
@@ -42,6 +45,35 @@ func Find(name string) (*View, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Each gives the rows one by one, to be read by columns, until yield says no.
+func (v *View) Each(s *cluster.Snapshot, yield func(Cells) bool) {
+	if v.each != nil {
+		v.each(s, yield)
+		return
+	}
+	for _, r := range v.Rows(s) {
+		if !yield(func(column int) any { return r[column] }) {
+			return
+		}
+	}
+}
+
+// Select makes the rows that a filter keeps.
+func (v *View) Select(s *cluster.Snapshot, f *Filter) []Row {
+	rows := []Row{}
+	v.Each(s, func(cells Cells) bool {
+		if f.KeepCells(cells) {
+			row := make(Row, len(v.Columns))
+			for i := range row {
+				row[i] = cells(i)
+			}
+			rows = append(rows, row)
+		}
+		return true
+	})
+	return rows
 }
 
 // Map is the row by column name.

@@ -1,143 +1,185 @@
 package facts
 
 import (
-	"errors"
+	"bytes"
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/expr-lang/expr"
-	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/types"
 	"github.com/expr-lang/expr/vm"
 )
 
-// Filter keeps the rows of one view that an expression or plain words select.
+// Filter keeps the rows of one view that an expression or words select. It keeps
+// its working memory from row to row: one goroutine may use it at a time.
 type Filter struct {
-	view    *View
+	terms []term // when program is nil
+	cols  int
+	text  []byte // of the row at hand, in lower case
+
 	program *vm.Program
-	words   []string
+	named   []named
+	env     map[string]any // the values of what is named, in the row at hand
+	vm      vm.VM
 }
 
-// CompileFilter reads input as an expression over the view's column names when
-// IsExpression says so: it holds an operator other than those of arithmetic,
-// which alone never make a yes or no; else as words that must all occur in the row; "!word" must not.
+// term is a word that must be in a row, or with not must not; with a column, it must be all
+// that the column holds.
+type term struct {
+	text   string // in lower case
+	not    bool
+	column int // -1: anywhere
+}
+
+// named is a name in an expression with the column that it stands for.
+type named struct {
+	name   string
+	column int
+}
+
+// Cells reads one row by the numbers of the view's columns. What is not asked
+// for is not computed.
+type Cells func(column int) any
+
+// CompileFilter reads what to keep of a view's rows: an expression over its
+// names, or words, which must all occur in the row; "!word" must not, and
+// "name=word" must be all that the column holds.
+//
+// It is an expression when it holds an operator and compiles to a yes or no. One
+// that does not compile is words, unless an operator is in it that no word
+// holds, such as "<" or "&&": that is a *FilterError.
 func CompileFilter(input string, v *View) (*Filter, error) {
-	input = strings.TrimSpace(input)
-	f := &Filter{view: v}
-	if !IsExpression(input) {
-		f.words = strings.Fields(strings.ToLower(input))
-		return f, nil
-	}
-	env := types.Map{} // any type, since each value may be unknown
-	for _, c := range v.Columns {
-		env[c.Name] = types.Any
-	}
-	program, err := expr.Compile(input, expr.Env(env), expr.AsBool(), expr.Function(mustKnow, known), expr.Patch(comparisons{}))
-	if err != nil {
-		var names []string
-		for _, c := range v.Columns {
-			names = append(names, c.Name)
+	f := &Filter{cols: len(v.Columns)}
+	sure, maybe := v.operators(input)
+	if sure || maybe {
+		err := f.compile(input, v)
+		if err == nil {
+			return f, nil
 		}
-		return nil, &FilterError{Input: input, Err: err, Fields: names}
+		if sure {
+			return nil, err
+		}
 	}
-	f.program = program
+	at := 0
+	for _, text := range strings.Fields(input) {
+		at += strings.Index(input[at:], text)
+		w, err := v.term(text)
+		if err != nil {
+			err.Input, err.At, err.Fields = input, len([]rune(input[:at])), v.columnNames()
+			return nil, err
+		}
+		f.terms = append(f.terms, w)
+		at += len(text)
+	}
 	return f, nil
 }
 
-// IsExpression says whether a filter is an expression or words. Words may begin
-// with "!" and hold "-" or, as jobs and versions
-// do, "/" and "+", so none of these alone makes one.
-func IsExpression(input string) bool {
-	for _, w := range strings.Fields(input) {
-		if strings.ContainsAny(strings.TrimPrefix(w, "!"), "<>=!&|()\"'") {
-			return true
-		}
-		switch w {
-		case "in", "not", "and", "or", "contains", "matches", "startsWith", "endsWith":
-			return true
-		}
+// term reads one word: text, !text, name=text or !name=text.
+func (v *View) term(text string) (term, *FilterError) {
+	w := term{column: -1}
+	text, w.not = trimNot(text)
+	w.text = strings.ToLower(text)
+	name, value, assigned := strings.Cut(text, "=")
+	if !assigned {
+		return w, nil
 	}
-	return false
+	column, known := v.Field(name)
+	switch {
+	case name == "" || value == "":
+		return w, &FilterError{Err: fmt.Errorf("%s is no condition: write name=word, or name == \"text\"", text)}
+	case !known:
+		return w, &FilterError{Err: fmt.Errorf("no field %s%s", name, v.meant(name))}
+	}
+	w.column, w.text = column, strings.ToLower(value)
+	return w, nil
 }
 
-// mustKnow is a function that no expression can name.
-const mustKnow = "must know"
-
-var errUnknown = errors.New("unknown value")
-
-func known(params ...any) (any, error) {
-	if params[0] == nil {
-		return nil, errUnknown
+// trimNot takes the "!" off that says that a word must not be there.
+func trimNot(text string) (word string, not bool) {
+	if len(text) > 1 && text[0] == '!' && text[1] != '=' {
+		return text[1:], true
 	}
-	return params[0], nil
+	return text, false
 }
 
-// comparisons makes comparing an unknown column an error. The language fails
-// by itself for "<" and the like, but has unknown differ from everything, so
-// that != and "not in" would select what nobody knows.
-type comparisons struct{}
-
-// Visit is called for each node of an expression.
-func (comparisons) Visit(n *ast.Node) {
-	comparing := []string{"==", "!=", "in", "contains", "matches", "startsWith", "endsWith"}
-	b, ok := (*n).(*ast.BinaryNode)
-	if !ok || !slices.Contains(comparing, b.Operator) || isNil(b.Left) || isNil(b.Right) {
-		return
-	}
-	for _, side := range []*ast.Node{&b.Left, &b.Right} {
-		if column, ok := (*side).(*ast.IdentifierNode); ok {
-			ast.Patch(side, &ast.CallNode{Callee: &ast.IdentifierNode{Value: mustKnow}, Arguments: []ast.Node{column}})
+// Words says that the filter is nothing but words: they can be looked for in the
+// text that is shown of a row, too.
+func (f *Filter) Words() bool {
+	for _, w := range f.terms {
+		if w.column >= 0 {
+			return false
 		}
 	}
+	return f.program == nil
 }
-
-func isNil(n ast.Node) bool { _, ok := n.(*ast.NilNode); return ok }
-
-// FilterError is an expression that does not compile.
-type FilterError struct {
-	Input  string
-	Err    error
-	Fields []string // what could have been named
-}
-
-func (e *FilterError) Error() string { return fmt.Sprintf("filter %q: %v", e.Input, e.Err) }
-func (e *FilterError) Unwrap() error { return e.Err }
-
-// Hint lists the fields.
-func (e *FilterError) Hint() string { return "fields: " + strings.Join(e.Fields, ", ") }
 
 // Keep reports whether the row is selected. An unknown value compares with
-// nothing, so an expression about it does not select the row.
+// nothing, so an expression that hangs on it does not select the row.
 func (f *Filter) Keep(r Row) bool {
-	if f.program != nil {
-		out, err := expr.Run(f.program, f.view.Map(r))
-		selected, ok := out.(bool)
-		return err == nil && ok && selected
+	return f.KeepCells(func(column int) any { return r[column] })
+}
+
+// KeepCells is Keep for a row that is read column by column.
+func (f *Filter) KeepCells(cells Cells) bool {
+	if f.program == nil {
+		return f.hasWords(cells)
 	}
-	if len(f.words) == 0 {
-		return true
+	for _, n := range f.named {
+		f.env[n.name] = cells(n.column)
 	}
-	text := strings.ToLower(words(r))
-	for _, w := range f.words {
-		want := true
-		if strings.HasPrefix(w, "!") && len(w) > 1 {
-			w, want = w[1:], false
+	out, err := f.vm.Run(f.program, f.env)
+	selected, ok := out.(bool)
+	return err == nil && ok && selected
+}
+
+func (f *Filter) hasWords(cells Cells) bool {
+	read := false
+	var one [64]byte
+	for _, w := range f.terms {
+		var has bool
+		if w.column >= 0 {
+			v := cells(w.column)
+			if v == nil { // neither this nor anything else
+				return false
+			}
+			has = strings.EqualFold(string(appendText(one[:0], v)), w.text)
+		} else {
+			if !read {
+				read = true
+				f.read(cells)
+			}
+			has = bytes.Contains(f.text, []byte(w.text))
 		}
-		if strings.Contains(text, w) != want {
+		if has == w.not {
 			return false
 		}
 	}
 	return true
 }
 
-// words is the text of what is known of a row.
-func words(r Row) string {
-	var b strings.Builder
-	for _, v := range r {
-		if v != nil {
-			fmt.Fprintln(&b, v)
+// read notes what is known of a row.
+func (f *Filter) read(cells Cells) {
+	f.text = f.text[:0]
+	for i := range f.cols {
+		if v := cells(i); v != nil {
+			f.text = append(appendText(f.text, v), '\n')
 		}
 	}
-	return b.String()
+	f.text = bytes.ToLower(f.text)
+}
+
+// appendText appends a value as fmt prints it; the common kinds cost less here.
+func appendText(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case string:
+		return append(b, v...)
+	case bool:
+		return strconv.AppendBool(b, v)
+	case int:
+		return strconv.AppendInt(b, int64(v), 10)
+	case uint64:
+		return strconv.AppendUint(b, v, 10)
+	case float64:
+		return strconv.AppendFloat(b, v, 'g', -1, 64)
+	}
+	return fmt.Append(b, v)
 }

@@ -2,25 +2,51 @@ package facts
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"stoker/cluster"
+	"stoker/gpu"
 )
 
-func TestIsExpression(t *testing.T) {
-	for input, want := range map[string]bool{
-		"": false, "gpu-a": false, "!gpu-a": false, "gpu-a !idle held": false, "chat.g[0]": false, "10.0.0.1": false, "model:v2": false,
-		"default/chat": false, "!default/chat": false, "v1+cu12": false, "50%": false, "12-3": false, "!": false,
-		"inference": false, "notebook": false, "android order contains-x": false,
-		"util_percent > 5": true, "util_percent<5": true, "a == b": true, "a=b": true, "node != nil": true, "a && b": true, "a || b": true,
-		"(a)": true, "len(node) > 3": true, `"word"`: true, "'word'": true, "!!a": true, "a!=b": true, "!(waiting)": true,
-		"not waiting": true, "a and b": true, "a or b": true, "node in []": true,
-		"node contains x": true, "node matches x": true, "node startsWith x": true, "node endsWith x": true,
+// TestWhatIsAnExpression: by its operators and whether it compiles; all else is words.
+func TestWhatIsAnExpression(t *testing.T) {
+	const (
+		words = "words"
+		expr  = "expression"
+		wrong = "error"
+	)
+	gpus, _ := Find("gpus")
+	for input, want := range map[string]string{
+		"": words, "gpu-a": words, "!gpu-a": words, "held": words, "!held": words, "gpu-a !idle held": words, "chat.g[0]": words, "10.0.0.1": words,
+		"model:v2": words, "default/chat": words, "!default/chat": words, "v1+cu12": words, "50%": words, "12-3": words, "!": words, "util-5": words,
+		"notebook": words, "android order contains-x": words, "index/2": words, "index + 2": words, "util": words, "node index": words,
+		"not found": words, "held and waiting": words, "out of memory (OOM)": words, "a | b": words, "it's": words, `"word"`: words, "len(node)": words,
+		"x contains y": words, "(gpu-a)": words, "why?": words, "not": words, "in": words, "!!gpu": words, "(": words, ")": words,
+		"held && idle": expr, "held and not idle": expr, "not held": expr, "!(held)": expr, "(held)": expr, "util_percent > 5": expr, "util<5": expr,
+		"node != nil": expr, "len(node) > 3": expr, "node in []": expr, `node contains "x"`: expr, "true && held": expr, `ns == "prod"`: expr,
+		`util < 5 && held && node_pool == "train"`: expr, "held ? idle : free": expr, "mem > 40 * GiB": expr,
+		"node=gpu-a": "condition", "!node=gpu-a": "condition", "ns=prod chat": "condition",
+		"utl < 5": wrong, "util <": wrong, "util < 5 &&": wrong, "util < 5 and": wrong, "util = 5": wrong, "a == b": wrong, "a && b": wrong, "a || b": wrong,
+		"node contains": wrong, "node contains x": wrong, "node not in": wrong, "node==gpu-a": wrong, "util > 5 ? 1 : 2": wrong, "noode=gpu-a": wrong, "node=": wrong,
+		"=": wrong, "held && 5": wrong, "util < '": wrong, "must know(util) > 1": wrong, "both of(held, idle) && held": wrong,
 	} {
-		if got := IsExpression(input); got != want {
-			t.Errorf("IsExpression(%q) = %v", input, got)
+		got := wrong
+		if f, err := CompileFilter(input, gpus); err == nil {
+			got = "condition"
+			if f.program != nil {
+				got = expr
+			} else if f.Words() {
+				got = words
+			}
+		}
+		if got != want {
+			t.Errorf("%q is %s, want %s", input, got, want)
 		}
 	}
 }
@@ -88,6 +114,30 @@ func TestFilter(t *testing.T) {
 		{"gpus", "uuid", "as_of == nil", []string{"GPU-3"}},
 		{"gpus", "uuid", "(util_percent ?? 0) != 40", []string{"GPU-2", "GPU-3"}},
 		{"gpus", "uuid", "held_by == nil || util_percent < 5", []string{"GPU-2", "GPU-3"}},
+		// What is unknown on one side does not matter when the other decides.
+		{"gpus", "uuid", "util_percent < 5 || held_by == nil", []string{"GPU-2", "GPU-3"}},
+		{"gpus", "uuid", "not (util_percent < 5 and held)", []string{"GPU-1", "GPU-3"}},
+		{"gpus", "uuid", "util_percent < 5 or util_percent >= 5", []string{"GPU-1", "GPU-2"}},
+		{"gpus", "uuid", "(util_percent < 5) == false", []string{"GPU-1"}},
+		{"gpus", "uuid", "(util_percent < 5) != true", []string{"GPU-1"}},
+		{"gpus", "uuid", "len(held_by) > 1", []string{"GPU-1", "GPU-2"}},
+		{"gpus", "uuid", "not (len(held_by) > 100)", []string{"GPU-1", "GPU-2"}},
+		// Shorter names and what a GPU is.
+		{"gpus", "uuid", `util < 5 && held && node_pool == "gpu"`, []string{"GPU-2"}},
+		{"gpus", "uuid", `util < 5 && held && node_pool == "train"`, []string{}},
+		{"gpus", "uuid", `ns == "default" && mem > 40 * GiB && temp >= 61`, []string{"GPU-2"}},
+		{"gpus", "uuid", "free && !held", []string{"GPU-3"}},
+		{"gpus", "uuid", "not failed and not idle and not rogue", []string{"GPU-1", "GPU-2", "GPU-3"}},
+		{"nodes", "node", `node_pool == "gpu" and util >= 20`, []string{"gpu-a"}},
+		{"models", "job", `util == 40 and ns == "default"`, []string{"chat"}},
+		// A column by its name.
+		{"gpus", "uuid", "ns=default", []string{"GPU-1", "GPU-2"}},
+		{"gpus", "uuid", "!ns=default", []string{}}, // of GPU-3 it is unknown
+		{"gpus", "uuid", "node=GPU-A index=1", []string{"GPU-2"}},
+		{"gpus", "uuid", "held=true !util=0", []string{"GPU-1"}},
+		{"jobs", "job", "ns=default chat", []string{"chat"}},
+		{"jobs", "job", "job=cha", []string{}},
+		{"jobs", "job", "chat ns=default llm", []string{"chat"}},
 	} {
 		if d := cmp.Diff(c.want, kept(t, c.view, c.column, c.input)); d != "" {
 			t.Errorf("%s %q: %s", c.view, c.input, d)
@@ -95,28 +145,139 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// TestFilterErrors: an error says where it is and what was meant.
 func TestFilterErrors(t *testing.T) {
-	v, _ := Find("nodes")
-	for name, input := range map[string]string{
-		"unknown field": "utilisation > 5", "half": "gpus >", "a single =": "gpus = 2",
-		"a word among operators": "gpu-a && gpu-b", "what filters use themselves": "must know(gpus)",
+	v, _ := Find("gpus")
+	for _, c := range []struct {
+		input, text string
+		at          int
+	}{
+		{"utl < 5", "no field utl: did you mean util?", 0},
+		{"held && utilisation > 5", "no field utilisation", 8},
+		{"held && tensor_pct > 5", "no field tensor_pct: did you mean tensor_percent?", 8},
+		{"util <", "something is missing at the end", 6},
+		{"util < 5 && ", "something is missing at the end", 12},
+		{"util = 5", "= is no condition: write name=word, or name == \"text\"", 5},
+		{"util = 5 && held", "compare with ==", 5},
+		{"held && node == gpu-a", `no field gpu: a text stands in quotes, "gpu-a"`, 16},
+		{"gpu-a && gpu-b", "no field gpu", 0},
+		{"gpu ns=", "ns= is no condition: write name=word, or name == \"text\"", 4},
+		{"äöü nodee=gpu", "no field nodee: did you mean node?", 4},
+		{`"ä" == nodee`, "no field nodee: did you mean node?", 7},
+		{"known(util) > 5", "no field known", 0},
+		{"util + 5 > 'x' + ", "something is missing at the end", 17},
 	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := CompileFilter(input, v)
+		_, err := CompileFilter(c.input, v)
+		var bad *FilterError
+		if !errors.As(err, &bad) {
+			t.Errorf("%q: want a FilterError, got %v", c.input, err)
+			continue
+		}
+		if bad.Err.Error() != c.text || bad.At != c.at {
+			t.Errorf("%q: %q at %d, want %q at %d", c.input, bad.Err, bad.At, c.text, c.at)
+		}
+		if !strings.Contains(err.Error(), strconv.Quote(c.input)) || !strings.HasPrefix(bad.Hint(), "fields: cluster, region, node, ") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v, hint %s", err, bad.Hint())
+		}
+	}
+}
+
+func TestShortNames(t *testing.T) {
+	gpus, _ := Find("gpus")
+	for name, want := range map[string]string{
+		"util": "util_percent", "util_percent": "util_percent", "mem": "memory_used_bytes", "memory_used": "memory_used_bytes", "temp": "temperature_celsius",
+		"power": "power_watts", "ns": "held_by_namespace", "namespace": "held_by_namespace", "pool": "node_pool", "pcie_tx": "pcie_tx_bytes_per_second",
+		"held": "held", "energy": "energy_joules", "utl": "", "": "",
+	} {
+		i, ok := gpus.Field(name)
+		if ok != (want != "") || ok && gpus.Columns[i].Name != want {
+			t.Errorf("%q: %v %d", name, ok, i)
+		}
+	}
+	names := gpus.Names()
+	if names[0] != "cluster" || !slices.Contains(names, "util") || slices.Contains(names[len(gpus.Columns):], "util_percent") {
+		t.Errorf("%v", names)
+	}
+	for _, v := range Views() { // a short name never hides a column
+		for i, c := range v.Columns {
+			if at, _ := v.Field(c.Name); at != i {
+				t.Errorf("%s of %s is column %d and not %d", c.Name, v.Name, at, i)
+			}
+		}
+	}
+}
+
+// TestCellsAreTheRow: read by column or as a whole, it is the same.
+func TestCellsAreTheRow(t *testing.T) {
+	s := filled(t)
+	for _, v := range Views() {
+		all, _ := CompileFilter("", &v)
+		want := v.Rows(s)
+		if want == nil {
+			want = []Row{}
+		}
+		if d := cmp.Diff(want, v.Select(s, all)); d != "" {
+			t.Errorf("%s: %s", v.Name, d)
+		}
+	}
+}
+
+// FuzzFilter: whatever is typed, it is read or refused, and words stay words.
+func FuzzFilter(f *testing.F) {
+	for _, seed := range []string{"gpu-a", "!gpu-a", "util < 5 && held", `node == "x"`, "ns=prod", "(", "a in [1, 2]", "{", "#", "let x = 1; x > 0", "util?.x > 1", "any([1], # > index)", "\x00", "ä=ö", "!=", "\xff == 1"} {
+		f.Add(seed)
+	}
+	gpus, _ := Find("gpus")
+	row := make(Row, len(gpus.Columns))
+	for i := range row {
+		row[i] = []any{"a", 1, 0.5, true, nil, uint64(7)}[i%6]
+	}
+	f.Fuzz(func(t *testing.T, input string) {
+		filter, err := CompileFilter(input, gpus)
+		if err != nil {
 			var bad *FilterError
-			if !errors.As(err, &bad) {
-				t.Fatalf("want a FilterError, got %v", err)
+			if !errors.As(err, &bad) || bad.At < 0 || bad.At > len([]rune(input)) || strings.Contains(bad.Err.Error(), "\n") {
+				t.Fatalf("%q: %v", input, err)
 			}
-			if bad.Unwrap() == nil || !strings.Contains(err.Error(), input) {
-				t.Errorf("the error does not tell the filter: %v", err)
+			return
+		}
+		_ = filter.Keep(row)
+		if !strings.ContainsAny(input, "<>=!&|()\"'?") && !strings.Contains(input, " ") && !filter.Words() {
+			t.Fatalf("%q is a word", input)
+		}
+	})
+}
+
+// BenchmarkFilter keeps some of 8,000 GPUs.
+func BenchmarkFilter(b *testing.B) {
+	s := &cluster.Snapshot{}
+	for i := range 8000 {
+		g := cluster.GPU{NodeName: fmt.Sprintf("gpu-%d", i/8), Pool: "train", NodeUp: true, NodeOpen: true, Claims: true, Known: true, Schedulable: true}
+		g.UUID, g.Index, g.Model = gpu.UUID(fmt.Sprintf("GPU-%032d", i)), i%8, "NVIDIA H100 80GB HBM3"
+		if i%5 > 0 { // of the others nobody knows
+			g.Sample = &gpu.Sample{UUID: g.UUID, UtilPercent: p(float64(i % 100))}
+		}
+		if i%3 > 0 {
+			g.Holder = &cluster.Holder{Job: id("chat"), Name: "chat.g[0]"}
+		}
+		s.GPUs = append(s.GPUs, g)
+	}
+	v, _ := Find("gpus")
+	for name, input := range map[string]string{"expression": `util < 5 && held && node_pool == "train"`, "unknown": "util < 0", "condition": "pool=none", "words": "h100 !chat gpu-12"} {
+		b.Run(name, func(b *testing.B) {
+			f, err := CompileFilter(input, v)
+			if err != nil {
+				b.Fatal(err)
 			}
-			var names []string
-			for _, c := range v.Columns {
-				names = append(names, c.Name)
-			}
-			if d := cmp.Diff("fields: "+strings.Join(names, ", "), bad.Hint()); d != "" {
-				t.Error(d)
+			b.ReportAllocs()
+			for b.Loop() {
+				v.Each(s, func(c Cells) bool { f.KeepCells(c); return true })
 			}
 		})
 	}
+	b.Run("whole rows", func(b *testing.B) {
+		for b.Loop() {
+			v.Rows(s)
+		}
+	})
 }

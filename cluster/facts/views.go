@@ -49,11 +49,37 @@ func columns(middle ...Column) []Column {
 	return append(append(placeColumns(), middle...), sourceColumns()...)
 }
 
+// How many columns there are before and behind those of a view's own.
+const headColumns, tailColumns = 2, 2
+
+func headValue(p cluster.Place, column int) any {
+	if column == 0 {
+		return p.Cluster
+	}
+	return word(p.Region)
+}
+
+func tailValue(source string, asOf time.Time, column int) any {
+	if column == 0 {
+		return word(source)
+	}
+	return moment(asOf)
+}
+
+// moment is a time, unknown when it never was: a comparison must not take that
+// for long ago.
+func moment(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}
+
 func line(p cluster.Place, source string, asOf time.Time, middle ...any) Row {
 	row := append(append(Row{p.Cluster, word(p.Region)}, middle...), word(source), asOf)
 	for i, v := range row {
-		if t, ok := v.(time.Time); ok && t.IsZero() {
-			row[i] = nil // it never was, which a comparison must not take for long ago
+		if t, ok := v.(time.Time); ok {
+			row[i] = moment(t)
 		}
 	}
 	return row

@@ -102,7 +102,7 @@ func (a *App) get(ctx context.Context, conn ConnectOptions, name string, o getOp
 	if v.Name == "history" && s.Past != nil {
 		snap = a.past(ctx, s, v, f, snap)
 	}
-	if err := write(a.Out, o.format, v.Columns, selected(v, f, snap), a.Now()); err != nil {
+	if err := write(a.Out, o.format, v.Columns, v.Select(snap, f), a.Now()); err != nil {
 		return err
 	}
 	late := v.Missing(snap)
@@ -124,7 +124,7 @@ const mostPasts = 64
 func (a *App) past(ctx context.Context, s *Session, v *facts.View, f *facts.Filter, snap *cluster.Snapshot) *cluster.Snapshot {
 	ids := map[gpu.UUID]bool{}
 	column := slices.IndexFunc(v.Columns, func(c facts.Column) bool { return c.Name == "uuid" })
-	for _, row := range selected(v, f, snap) {
+	for _, row := range v.Select(snap, f) {
 		if id, ok := row[column].(string); ok && len(ids) < mostPasts {
 			ids[gpu.UUID(id)] = true
 		}
@@ -179,23 +179,13 @@ func (a *App) Once(ctx context.Context, s *Session, o OnceOptions) error {
 		return err
 	}
 	snap, ok := s.Wait(ctx, settleFor+o.Patience, o.Ready)
-	if err := write(a.Out, o.Format, v.Columns, selected(v, f, snap), a.Now()); err != nil {
+	if err := write(a.Out, o.Format, v.Columns, v.Select(snap, f), a.Now()); err != nil {
 		return err
 	}
 	if !ok {
 		return &partial{errors.New("no reading came in time" + facts.Failures(snap))}
 	}
 	return nil
-}
-
-func selected(v *facts.View, f *facts.Filter, s *cluster.Snapshot) []facts.Row {
-	rows := []facts.Row{}
-	for _, r := range v.Rows(s) {
-		if f.Keep(r) {
-			rows = append(rows, r)
-		}
-	}
-	return rows
 }
 
 // watchEvery bounds how often a watch prints: a person or a log reads it.
@@ -213,7 +203,7 @@ func (a *App) watch(ctx context.Context, s *Session, v *facts.View, f *facts.Fil
 	defer tick.Stop()
 	for {
 		if latest != nil {
-			rows := changed(selected(v, f, latest), seen, reading(v.Columns, format))
+			rows := changed(v.Select(latest, f), seen, reading(v.Columns, format))
 			latest = nil
 			if len(rows) > 0 {
 				if err := a.writeChanged(v, rows, format, head); err != nil {

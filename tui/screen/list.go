@@ -28,6 +28,7 @@ type List[R any, K comparable] struct {
 	filter  string // as it was typed
 	view    *facts.View
 	fact    func(*cluster.Snapshot, *R) facts.Row // nil where there is no view
+	cells   func(*R) facts.Cells                  // the same by columns; nil: fact is cheap enough
 	w, h    int
 }
 
@@ -49,9 +50,16 @@ func (l List[R, K]) Facts(view string, row func(*cluster.Snapshot, *R) facts.Row
 	return l
 }
 
+// Cells lets expressions read a row by columns, where there are thousands of
+// rows and all of one is much.
+func (l List[R, K]) Cells(cells func(*R) facts.Cells) List[R, K] {
+	l.cells = cells
+	return l
+}
+
 // SetFilter implements Filterer.
 func (l *List[R, K]) SetFilter(text string) error {
-	if l.fact == nil || !facts.IsExpression(text) {
+	if l.fact == nil {
 		l.filter = text
 		l.Table.SetFilter(ui.ParseFilter(text))
 		return nil
@@ -61,7 +69,16 @@ func (l *List[R, K]) SetFilter(text string) error {
 		return err
 	}
 	l.filter = text
-	l.SetKeep(func(r *R) bool { return f.Keep(l.fact(l.Snap, r)) })
+	if f.Words() {
+		l.Table.SetFilter(ui.ParseFilter(text))
+		return nil
+	}
+	l.SetKeep(func(r *R) bool {
+		if l.cells != nil {
+			return f.KeepCells(l.cells(r))
+		}
+		return f.Keep(l.fact(l.Snap, r))
+	})
 	return nil
 }
 

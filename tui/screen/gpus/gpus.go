@@ -32,7 +32,7 @@ func New(e *screen.Env) *Model {
 
 func newList(e *screen.Env, cols []ui.Column[row], summary func(*cluster.Snapshot) string) screen.List[cluster.GPU, gpu.UUID] {
 	return screen.NewList(e, "GPUs", summary, func(g *cluster.GPU) gpu.UUID { return g.UUID }, cols).
-		Facts("gpus", func(_ *cluster.Snapshot, g *cluster.GPU) facts.Row { return facts.GPURow(g) })
+		Facts("gpus", func(_ *cluster.Snapshot, g *cluster.GPU) facts.Row { return facts.GPURow(g) }).Cells(facts.GPUCells)
 }
 
 // SetSize implements screen.Screen.
