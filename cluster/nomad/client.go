@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,11 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/goccy/go-json"
 	"github.com/hashicorp/nomad/api"
 
 	"stoker/cluster"
@@ -125,15 +128,35 @@ func (c *Client) noNomad(err error) error {
 	}
 }
 
-// get decodes one answer into out and returns the index it was taken at.
+// get decodes one answer into out and returns the index it was taken at. The
+// library would decode with the standard one: on a large cluster that takes
+// longer than all else that is done before the first screen.
 func (c *Client) get(ctx context.Context, path string, params map[string]string, out any) (uint64, error) {
-	q := (&api.QueryOptions{Params: params, Namespace: c.namespace}).WithContext(ctx)
-	meta, err := c.api.Raw().Query(path, out, q)
+	return c.getIn(ctx, c.namespace, path, params, out)
+}
+
+func (c *Client) getIn(ctx context.Context, namespace, path string, params map[string]string, out any) (uint64, error) {
+	var index atomic.Uint64
+	q := (&api.QueryOptions{Params: params, Namespace: namespace}).WithContext(context.WithValue(ctx, indexKey{}, &index))
+	body, err := c.api.Raw().Response(path, q)
 	if err != nil {
 		return 0, c.fault(err)
 	}
-	return meta.LastIndex, nil
+	defer body.Close()
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(body); err != nil {
+		return 0, c.fault(err)
+	}
+	if err := json.Unmarshal(text.Bytes(), out); err != nil {
+		return 0, c.fault(err)
+	}
+	return index.Load(), nil
 }
+
+// indexKey is under what a request's context holds where the index of the
+// answer is to be noted: the library does not hand on the headers of one that
+// it does not decode.
+type indexKey struct{}
 
 func (c *Client) query(ctx context.Context, namespace string) *api.QueryOptions {
 	return (&api.QueryOptions{Namespace: namespace}).WithContext(ctx)
@@ -257,7 +280,15 @@ func (a *authorise) send(req *http.Request, token secrets.Secret) (*http.Respons
 	if t := token.Reveal(); t != "" {
 		req.Header.Set("X-Nomad-Token", t)
 	}
-	return a.next.RoundTrip(req)
+	if ip := net.ParseIP(req.URL.Hostname()); ip.IsLoopback() {
+		req.Header.Set("Accept-Encoding", "identity") // packing takes longer than the way is
+	}
+	resp, err := a.next.RoundTrip(req)
+	if index, asked := req.Context().Value(indexKey{}).(*atomic.Uint64); asked && err == nil {
+		n, _ := strconv.ParseUint(resp.Header.Get("X-Nomad-Index"), 10, 64) // 0 where it does not say
+		index.Store(n)
+	}
+	return resp, err
 }
 
 func (a *authorise) current(ctx context.Context, again bool) (secrets.Secret, error) {

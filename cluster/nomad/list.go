@@ -155,8 +155,8 @@ func (c *Client) jobs(ctx context.Context, emit func(cluster.Update)) ([]cluster
 		}
 		g.Go(func() error {
 			var full jobJSON
-			_, err := c.api.Raw().Query(jobPath(out[i].ID, ""), &full, c.query(ctx, out[i].ID.Namespace))
-			if err = c.fault(err); errors.Is(err, cluster.ErrNotFound) {
+			_, err := c.getIn(ctx, out[i].ID.Namespace, jobPath(out[i].ID, ""), nil, &full)
+			if errors.Is(err, cluster.ErrNotFound) {
 				return nil // purged between the two questions
 			}
 			if err == nil {
@@ -186,8 +186,8 @@ func (c *Client) services(ctx context.Context) ([]cluster.Service, uint64, error
 		for _, s := range space.Services {
 			g.Go(func() error {
 				var rows []serviceJSON
-				_, err := c.api.Raw().Query("/v1/service/"+pathEscape(s.ServiceName), &rows, c.query(ctx, space.Namespace))
-				if err = c.fault(err); errors.Is(err, cluster.ErrNotFound) {
+				_, err := c.getIn(ctx, space.Namespace, "/v1/service/"+pathEscape(s.ServiceName), nil, &rows)
+				if errors.Is(err, cluster.ErrNotFound) {
 					return nil
 				}
 				mu.Lock()

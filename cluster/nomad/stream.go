@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/goccy/go-json"
 	"github.com/hashicorp/nomad/api"
 	"golang.org/x/sync/errgroup"
 
@@ -276,10 +276,13 @@ type eventsJSON struct {
 // read decodes one line after the other: a batch of events or an empty heartbeat.
 func (c *Client) read(body io.Reader, got func(u cluster.Update, anything bool)) error {
 	r := bufio.NewReaderSize(body, 64<<10)
-	dec := json.NewDecoder(r)
 	for {
+		text, err := r.ReadBytes('\n')
+		if len(text) == 0 && err != nil { // else what came before it counts
+			return err
+		}
 		var line eventsJSON
-		if err := dec.Decode(&line); err != nil {
+		if err := json.Unmarshal(text, &line); err != nil {
 			return err
 		}
 		got(c.update(&line), len(line.Events) > 0)

@@ -2,10 +2,11 @@ package stream
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/goccy/go-json"
 
 	"stoker/gpu"
 )
