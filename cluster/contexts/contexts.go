@@ -206,12 +206,31 @@ var ErrAddress = errors.New("no URL")
 // ErrUnknown is returned by Resolve for a name that no context has.
 var ErrUnknown = errors.New("no such context")
 
-// Resolve picks a context: by name, else STOKER_CONTEXT, else the file's
+// ErrSeveral is returned by Resolve for a name that stands for several contexts.
+var ErrSeveral = errors.New("several clusters are named")
+
+// Every is the name that stands for every named context.
+const Every = "all"
+
+// Resolve picks one context: by name, else STOKER_CONTEXT, else the file's
 // current one unless NOMAD_ADDR is set, else what the environment says.
 func Resolve(sys System, name string) (Context, error) {
-	all, current, err := All(sys)
+	list, err := ResolveAll(sys, name)
 	if err != nil {
 		return Context{}, err
+	}
+	if len(list) > 1 {
+		return Context{}, fmt.Errorf("%w: %s", ErrSeveral, names(list))
+	}
+	return list[0], nil
+}
+
+// ResolveAll is Resolve for names with commas between them, or Every: the
+// contexts in the order in which they are named, each once.
+func ResolveAll(sys System, name string) ([]Context, error) {
+	all, current, err := All(sys)
+	if err != nil {
+		return nil, err
 	}
 	if name == "" {
 		name = sys.Getenv("STOKER_CONTEXT")
@@ -219,18 +238,41 @@ func Resolve(sys System, name string) (Context, error) {
 	if name == "" && sys.Getenv("NOMAD_ADDR") == "" {
 		name = current
 	}
-	var c Context
+	picked := []Context{{Name: "default", Configured: sys.Getenv("NOMAD_ADDR") != ""}}
 	if name != "" {
+		if picked, err = pick(all, name); err != nil {
+			return nil, err
+		}
+	}
+	for i := range picked {
+		picked[i].fill(sys)
+		if err := picked[i].check(sys); err != nil {
+			return nil, err
+		}
+	}
+	return picked, nil
+}
+
+// pick finds contexts by what was typed: a name, else names with commas between them.
+func pick(all []Context, typed string) ([]Context, error) {
+	if i := slices.IndexFunc(all, func(c Context) bool { return c.Name == typed }); i >= 0 {
+		return []Context{all[i]}, nil
+	}
+	if typed == Every && len(all) > 0 {
+		return all, nil
+	}
+	var picked []Context
+	for name := range strings.SplitSeq(typed, ",") {
+		name = strings.TrimSpace(name)
 		i := slices.IndexFunc(all, func(c Context) bool { return c.Name == name })
 		if i < 0 {
-			return Context{}, fmt.Errorf("%w: %q (known: %s)", ErrUnknown, name, names(all))
+			return nil, fmt.Errorf("%w: %q (known: %s)", ErrUnknown, name, names(all))
 		}
-		c = all[i]
-	} else {
-		c = Context{Name: "default", Configured: sys.Getenv("NOMAD_ADDR") != ""}
+		if !slices.ContainsFunc(picked, func(c Context) bool { return c.Name == name }) {
+			picked = append(picked, all[i])
+		}
 	}
-	c.fill(sys)
-	return c, c.check(sys)
+	return picked, nil
 }
 
 // check finds an address that is none, and says where it comes from.

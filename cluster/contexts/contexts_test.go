@@ -462,3 +462,41 @@ func TestAgentsTLS(t *testing.T) {
 		t.Errorf("a certificate without its key: %v", err)
 	}
 }
+
+func TestSeveralContexts(t *testing.T) {
+	m := newMachine(t)
+	m.config("contexts:\n  eu: { nomad: { address: \"http://eu:1\" } }\n  us: { nomad: { address: \"http://us:1\" }, production: true }\n  \"a,b\": { nomad: { address: \"http://ab:1\" } }\n")
+	m.lab("lab", "name: lab\nnomad: { address: \"http://lab:1\" }\n")
+	for typed, want := range map[string]string{
+		"us":         "us",
+		"us,eu":      "us eu",
+		"eu, us,eu":  "eu us",
+		"a,b":        "a,b",
+		"all":        "a,b eu lab us",
+		"lab,us":     "lab us",
+		"us,nowhere": `no such context: "nowhere" (known: a,b, eu, lab, us)`,
+		"us,":        `no such context: "" (known: a,b, eu, lab, us)`,
+	} {
+		list, err := contexts.ResolveAll(m.sys(), typed)
+		var got []string
+		for _, c := range list {
+			got = append(got, c.Name)
+			if c.Vault.Transit != "transit" || !c.Named {
+				t.Errorf("%s: context %s is not filled in: %+v", typed, c.Name, c)
+			}
+		}
+		text := strings.Join(got, " ")
+		if err != nil {
+			text = err.Error()
+		}
+		if text != want {
+			t.Errorf("%s: %s, want %s", typed, text, want)
+		}
+	}
+	if _, err := contexts.Resolve(m.sys(), "us,eu"); !errors.Is(err, contexts.ErrSeveral) {
+		t.Errorf("one of several: %v", err)
+	}
+	if list, err := contexts.ResolveAll(newMachine(t, "STOKER_CONTEXT=all").sys(), ""); err == nil {
+		t.Errorf("all of none: %v", list)
+	}
+}

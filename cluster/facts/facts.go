@@ -91,8 +91,38 @@ func (v *View) wants(source string) bool {
 	})
 }
 
-// Settled says that every source of the view either answered or failed.
+// Beside is the view of a snapshot: where several clusters share the table,
+// people see of which each row is.
+func (v *View) Beside(s *cluster.Snapshot) *View {
+	if s.Members == nil {
+		return v
+	}
+	out := *v
+	out.Columns = slices.Clone(v.Columns)
+	for i := range out.Columns {
+		switch out.Columns[i].Name {
+		case "cluster":
+			out.Columns[i].Wide = false
+		case "region":
+			out.Columns[i].Wide = !slices.ContainsFunc(s.Members, func(m *cluster.Snapshot) bool { return s.Label(m.Place) != m.Place.Cluster })
+		}
+	}
+	return &out
+}
+
+// Settled says that every source of the view either answered or failed. Of
+// several clusters only those are asked whose lists were read: who waits for
+// the others does so before.
 func (v *View) Settled(s *cluster.Snapshot) bool {
+	for _, one := range s.Each() {
+		if (s.Members == nil || one.Ready) && !v.settled(one) {
+			return false
+		}
+	}
+	return v.Pending == nil || !v.Pending(s)
+}
+
+func (v *View) settled(s *cluster.Snapshot) bool {
 	// Those of single nodes, and those that say that they begin before anybody asks.
 	silent := []string{"agent", "dcgm", "prometheus"}
 	for _, n := range v.Needs {
@@ -107,13 +137,52 @@ func (v *View) Settled(s *cluster.Snapshot) bool {
 			return false
 		}
 	}
-	return v.Pending == nil || !v.Pending(s)
+	return true
 }
 
 // Missing says which sources of the view did not answer; nil when all did. The
 // error is a Fault when the source that the view is of could not be read at all,
 // so that there is nothing to show: its first.
 func (v *View) Missing(s *cluster.Snapshot) error {
+	if s.Members != nil {
+		return v.missingOf(s)
+	}
+	late := v.late(s)
+	if len(late) == 0 {
+		return nil
+	}
+	text := strings.Join(late, "; ")
+	sealed := v.sealed(s)
+	if kind := v.unread(s, sealed); kind != nil && len(v.Rows(s)) == 0 {
+		f := &cluster.Fault{Kind: kind, Text: text}
+		if s.Vault != nil && v.Needs[0] == "vault" {
+			f.Advice = s.Vault.Hint
+		}
+		return f
+	}
+	return errors.New(text)
+}
+
+// missingOf is Missing of several clusters: each that lacks something is named.
+func (v *View) missingOf(s *cluster.Snapshot) error {
+	var late []string
+	for _, m := range s.Members {
+		list := v.late(m)
+		if len(list) == 0 && !m.Ready {
+			list = []string{"no answer yet"}
+		}
+		if len(list) > 0 {
+			late = append(late, s.Label(m.Place)+": "+strings.Join(list, "; "))
+		}
+	}
+	if len(late) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(late, "; "))
+}
+
+// late are the sources of the view that did not answer, with what they say.
+func (v *View) late(s *cluster.Snapshot) []string {
 	var late []string
 	for _, src := range s.Sources {
 		if !v.wants(src.Name) {
@@ -124,22 +193,14 @@ func (v *View) Missing(s *cluster.Snapshot) error {
 			late = append(late, Failure(src))
 		}
 	}
-	sealed := s.Vault != nil && s.Vault.Sealed && v.wants("vault")
-	if sealed {
+	if v.sealed(s) {
 		late = append(late, "vault: sealed, its keys cannot be read")
 	}
-	if len(late) == 0 {
-		return nil
-	}
-	text := strings.Join(late, "; ")
-	if kind := v.unread(s, sealed); kind != nil && len(v.Rows(s)) == 0 {
-		f := &cluster.Fault{Kind: kind, Text: text}
-		if s.Vault != nil && v.Needs[0] == "vault" {
-			f.Advice = s.Vault.Hint
-		}
-		return f
-	}
-	return errors.New(text)
+	return late
+}
+
+func (v *View) sealed(s *cluster.Snapshot) bool {
+	return s.Vault != nil && s.Vault.Sealed && v.wants("vault")
 }
 
 // unread is why the first source of the view was never read, nil when it was or may be.

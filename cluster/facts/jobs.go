@@ -46,7 +46,7 @@ func JobRow(s *cluster.Snapshot, j *cluster.Job) Row {
 	if j.Groups != nil && j.Type != "system" && j.Type != "sysbatch" { // those run once a node
 		desired = j.Desired()
 	}
-	return line(j.Place, "nomad", nomadAsOf(s, "nomad"), j.ID.Namespace, j.ID.Name, j.Type, word(string(j.Kind)), word(j.Model), word(j.ModelVer),
+	return line(j.Place, "nomad", nomadAsOf(s, j.Place, "nomad"), j.ID.Namespace, j.ID.Name, j.Type, word(string(j.Kind)), word(j.Model), word(j.ModelVer),
 		status, desired, j.Running, j.Starting, j.Failed, j.GPUsHeld, j.Waiting != nil, since, wanted, deployment, j.Priority, j.Version, j.Submitted)
 }
 
@@ -92,7 +92,7 @@ func allocRow(s *cluster.Snapshot, a *cluster.Alloc) Row {
 			uuids = append(uuids, string(g))
 		}
 	}
-	return line(a.Place, "nomad", nomadAsOf(s, "nomad"), a.Job.Namespace, a.Name, string(a.ID), a.Job.Name, a.Group, word(a.NodeName),
+	return line(a.Place, "nomad", nomadAsOf(s, a.Place, "nomad"), a.Job.Namespace, a.Name, string(a.ID), a.Job.Name, a.Group, word(a.NodeName),
 		a.Desired, a.Client, num(a.Healthy), len(uuids), list(uuids), restarts, a.JobVersion, a.Created, a.Modified, word(a.Said()))
 }
 
@@ -213,6 +213,7 @@ func keysView() View {
 
 // KeyRow is the row of one Transit key in the view keys.
 func KeyRow(s *cluster.Snapshot, k *cluster.Key) Row {
+	s = s.Of(k.Place)
 	var latest time.Time
 	for _, v := range k.Versions {
 		if v.Version == k.Latest {
@@ -231,7 +232,7 @@ func KeyRow(s *cluster.Snapshot, k *cluster.Key) Row {
 	if reg := s.Source("registry"); reg != nil && !reg.AsOf.IsZero() {
 		artifacts, stale = len(k.Artifacts), k.Stale
 	}
-	return line(s.Place, "vault", asOf, k.Name, k.Type, k.Derived, k.Latest, k.MinDecryption, latest,
+	return line(k.Place, "vault", asOf, k.Name, k.Type, k.Derived, k.Latest, k.MinDecryption, latest,
 		k.Exportable, k.DeletionAllowed, artifacts, stale, list(used))
 }
 

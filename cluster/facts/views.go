@@ -85,9 +85,9 @@ func line(p cluster.Place, source string, asOf time.Time, middle ...any) Row {
 	return row
 }
 
-// nomadAsOf is when a class of Nomad's rows was last known to be true.
-func nomadAsOf(s *cluster.Snapshot, source string) time.Time {
-	if st := s.Source(source); st != nil {
+// nomadAsOf is when a class of Nomad's rows of a cluster was last known to be true.
+func nomadAsOf(s *cluster.Snapshot, of cluster.Place, source string) time.Time {
+	if st := s.Of(of).Source(source); st != nil {
 		return st.AsOf
 	}
 	return time.Time{}
@@ -156,13 +156,13 @@ func NodeRow(s *cluster.Snapshot, n *cluster.Node) Row {
 		}
 	}
 	var heldOf, freeOf, allocs any // unknown while allocations are not known
-	if s.Known&cluster.SetAllocs != 0 {
+	if s.Of(n.Place).Known&cluster.SetAllocs != 0 {
 		heldOf, freeOf, allocs = held, free, len(s.NodeAllocs(n.ID))
 	}
 	var mean any
 	if reporting > 0 {
 		mean = util / float64(reporting)
 	}
-	return line(n.Place, "nomad", nomadAsOf(s, "nomad/nodes"), n.Name, string(n.ID), n.Pool, string(n.Status), n.Eligible, n.Draining,
+	return line(n.Place, "nomad", nomadAsOf(s, n.Place, "nomad/nodes"), n.Name, string(n.ID), n.Pool, string(n.Status), n.Eligible, n.Draining,
 		list(models), len(n.Devices), heldOf, freeOf, failed, mean, num(power), num(temp), allocs, n.CPUMHz, n.MemoryMB, word(n.Address), word(n.Version))
 }

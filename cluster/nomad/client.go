@@ -43,6 +43,7 @@ type TLS struct {
 // Client talks to one region of one Nomad.
 type Client struct {
 	api       *api.Client
+	transport *http.Transport
 	place     cluster.Place
 	namespace string
 	address   string
@@ -94,8 +95,11 @@ func Open(place cluster.Place, cfg Config, now func() time.Time) (*Client, error
 	if ns == "" {
 		ns = api.AllNamespacesNamespace
 	}
-	return &Client{api: c, place: place, namespace: ns, address: cfg.Address, now: now, wait: defaultTimings()}, nil
+	return &Client{api: c, transport: transport, place: place, namespace: ns, address: cfg.Address, now: now, wait: defaultTimings()}, nil
 }
+
+// Close lets idle connections go; whoever uses the client must have ended.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // Ping asks for the leader: the cheapest question that shows whether Nomad
 // answers, and that it is one.

@@ -82,6 +82,10 @@ type Request struct {
 type Plan struct {
 	Request
 	Title string // "stop job default/digits"
+	// Of is the cluster that it is about, and Cluster what that is called;
+	// empty where there is one only.
+	Of      cluster.Place
+	Cluster string
 	// NodeName is the name of Request.Node.
 	NodeName string
 	Touches  []Touch // one line each

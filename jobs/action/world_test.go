@@ -111,6 +111,11 @@ func alloc(id, of, on string, held ...gpu.UUID) cluster.Alloc {
 // and the last closed and empty, and on the first a model of three, a notebook, the agent and what ended.
 func snapshot(t *testing.T, change ...func(*cluster.Update)) *cluster.Snapshot {
 	t.Helper()
+	return snapshotOf(t, cluster.NewFeed(cluster.Place{Cluster: "lab", Region: "global"}, now), change...)
+}
+
+func snapshotOf(t *testing.T, feed *cluster.Feed, change ...func(*cluster.Update)) *cluster.Snapshot {
+	t.Helper()
 	node := func(name string) cluster.Node {
 		return cluster.Node{ID: cluster.NodeID(name + "-0000-0000"), Name: name, Status: cluster.NodeReady, Eligible: true, ModifyIndex: 1}
 	}
@@ -137,7 +142,6 @@ func snapshot(t *testing.T, change ...func(*cluster.Update)) *cluster.Snapshot {
 	leaving := alloc("note2", "note", "gpu-a") // is being stopped
 	leaving.Desired = "stop"
 	u.Allocs = append(u.Allocs, leaving)
-	feed := cluster.NewFeed(cluster.Place{Cluster: "lab", Region: "global"}, now)
 	snapshots, _ := feed.Subscribe()
 	ctx, cancel := context.WithCancel(context.Background())
 	var run sync.WaitGroup

@@ -73,6 +73,8 @@ type Client struct {
 	api  *api.Client // carries the token
 	anon *api.Client // never carries one: health
 
+	transport *http.Transport
+
 	mu    sync.Mutex // guards the fields below and the order of SetToken
 	token secrets.Secret
 	asked bool // the source was asked at least once
@@ -85,7 +87,7 @@ func Open(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg}
+	c := &Client{cfg: cfg, transport: transport}
 	if c.api, err = newAPI(cfg, transport); err != nil {
 		return nil, err
 	}
@@ -95,6 +97,9 @@ func Open(cfg Config) (*Client, error) {
 	}
 	return c, nil
 }
+
+// Close lets idle connections go; whoever uses the client must have ended.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 func withDefaults(cfg Config) Config {
 	if cfg.Address == "" {

@@ -7,11 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stoker/cluster"
 	"stoker/cluster/contexts"
-	"stoker/cluster/facts"
-	"stoker/gpu"
-	"stoker/jobs/action"
 	"stoker/jobs/pack"
 )
 
@@ -38,93 +34,15 @@ type App struct {
 
 // ConnectOptions are the global flags that concern the cluster.
 type ConnectOptions struct {
-	Context  string
+	Context  string // a name, names with commas between them, or contexts.Every
 	ReadOnly bool
+	Several  bool // the command can show several clusters; otherwise Connect refuses them
 }
 
 // ScreenOptions are the global flags that concern the screen.
 type ScreenOptions struct {
 	Theme string
 	Start string // screen to open first
-}
-
-// Session is one cluster in use: its feed is running until Close.
-type Session struct {
-	Context contexts.Context
-	Feed    *cluster.Feed
-	Actions *action.Runner
-	Packs   *pack.Library
-	Local   bool // this machine alone: no scheduler behind it
-	Logs    func(ctx context.Context, req cluster.LogRequest, emit func(cluster.LogLine)) error
-	// Rotate makes a new version of a Transit key, with its audit line; nil without a Vault.
-	Rotate func(ctx context.Context, key string) error
-	// Kill ends a process of this machine, which is on some devices; force does
-	// not ask it. nil where the processes are another machine's.
-	Kill func(ctx context.Context, p gpu.Process, on []gpu.UUID, force bool) error
-	// Past loads what a GPU did before this program watched it; nil where nobody knows.
-	Past  func(ctx context.Context, id gpu.UUID) error
-	Ping  func(ctx context.Context) error // whether Nomad answers, as an error with a kind
-	Close func()
-}
-
-// Wait returns the first snapshot for which done holds, or the latest when
-// patience ends; ok says which.
-func (s *Session) Wait(ctx context.Context, patience time.Duration, done func(*cluster.Snapshot) bool) (snap *cluster.Snapshot, ok bool) {
-	ch, stop := s.Feed.Subscribe()
-	defer stop()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	snap = s.Feed.Latest()
-	for !done(snap) {
-		select {
-		case next, open := <-ch:
-			if !open {
-				return snap, false
-			}
-			snap = next
-		case <-timer.C:
-			return snap, false
-		case <-ctx.Done():
-			return snap, false
-		}
-	}
-	return snap, true
-}
-
-// readyFor is how long line mode waits for the lists of Nomad, and settleFor
-// how long after that for slower sources.
-const (
-	readyFor  = 20 * time.Second
-	settleFor = 4 * time.Second
-)
-
-// ready connects and waits for the first complete lists.
-func (a *App) ready(ctx context.Context, o ConnectOptions) (*Session, *cluster.Snapshot, error) {
-	s, err := a.Connect(ctx, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	snap, err := s.ready(ctx)
-	if err != nil {
-		s.Close()
-		return nil, nil, err
-	}
-	return s, snap, nil
-}
-
-// ready waits for the first complete lists of Nomad.
-func (s *Session) ready(ctx context.Context) (*cluster.Snapshot, error) {
-	if err := s.Ping(ctx); err != nil {
-		return nil, err
-	}
-	snap, ok := s.Wait(ctx, readyFor, func(s *cluster.Snapshot) bool { return s.Ready })
-	if !ok {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, &cluster.Fault{Kind: cluster.ErrUnreachable, Text: "nomad answers, but its lists could not be read" + facts.Failures(snap)}
-	}
-	return snap, facts.Refused(snap)
 }
 
 // Root builds the whole command tree.
@@ -164,7 +82,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done, 1
 		return usage("%v", err).hint(cmd.CommandPath() + " --help")
 	})
 	flags := root.PersistentFlags()
-	flags.StringVar(&conn.Context, "context", "", "named cluster from the config file or a lab")
+	flags.StringVar(&conn.Context, "context", "", "named cluster from the config file or a lab; several with commas between them, or all, are shown together")
 	flags.BoolVar(&conn.ReadOnly, "read-only", false, "refuse every change")
 	root.Flags().StringVar(&screen.Theme, "theme", "", "auto, dark, light, colour-blind, 16 or none")
 	root.Flags().StringVar(&screen.Start, "screen", "", "screen to open first, for example gpus")
@@ -181,6 +99,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done, 1
 // openScreen starts the screen. A cluster that was named may be down: the
 // screen says so and waits. One that nobody named must answer.
 func (a *App) openScreen(ctx context.Context, conn ConnectOptions, o ScreenOptions) error {
+	conn.Several = true
 	s, err := a.Connect(ctx, conn)
 	if err != nil {
 		return err

@@ -82,11 +82,13 @@ func (a *App) get(ctx context.Context, conn ConnectOptions, name string, o getOp
 	if err != nil {
 		return err
 	}
+	conn.Several = true
 	s, err := a.Connect(ctx, conn)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	v = v.Beside(s.Feed.Latest())
 	settled := v.Settled
 	_, noNomad := s.ready(ctx)
 	if noNomad != nil {
@@ -144,7 +146,7 @@ func (a *App) past(ctx context.Context, s *Session, v *facts.View, f *facts.Filt
 // answered says that no source is still waited for, of those that there are
 // without Nomad.
 func answered(s *cluster.Snapshot) bool {
-	return s.Source("nomad") != nil && !slices.ContainsFunc(s.Sources, func(src cluster.SourceStatus) bool { return src.State == cluster.SourceStarting })
+	return !slices.ContainsFunc(s.Each(), func(s *cluster.Snapshot) bool { return s.Source("nomad") == nil }) && !slices.ContainsFunc(s.Sources, func(src cluster.SourceStatus) bool { return src.State == cluster.SourceStarting })
 }
 
 // OnceOptions say what Once prints.

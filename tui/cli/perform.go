@@ -55,7 +55,7 @@ func (a *App) perform(ctx context.Context, s *Session, snap *cluster.Snapshot, r
 	if err := s.Actions.Allowed(p.ID); err != nil {
 		return action.Result{}, &cluster.Fault{Kind: cluster.ErrDenied, Text: p.Title + ": " + err.Error(), Err: err}
 	}
-	if err := a.ask(ctx, &p, c, s.Actions.Production); err != nil {
+	if err := a.ask(ctx, &p, c, s.Context.Production); err != nil {
 		return action.Result{}, err
 	}
 	doCtx, cancel := context.WithTimeout(ctx, changeTimeout*time.Duration(max(1, len(p.Touches))))

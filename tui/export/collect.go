@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,34 @@ const staleAfter = time.Minute
 // collector exports the latest snapshot. It is unchecked (it describes
 // nothing), since which series exist depends on what is known.
 type collector struct {
+	e    *Exporter
+	same *kit // of one cluster
+
+	mu    sync.Mutex
+	sites map[cluster.Place]*kit // of several
+}
+
+func newCollector(e *Exporter) *collector {
+	return &collector{e: e, same: newKit(e, nil), sites: map[cluster.Place]*kit{}}
+}
+
+// kitOf describes the series of one cluster: of several, each says of which it is.
+func (c *collector) kitOf(s, one *cluster.Snapshot) *kit {
+	if s.Members == nil {
+		return c.same
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.sites[one.Place]
+	if k == nil {
+		k = newKit(c.e, prometheus.Labels{"cluster": one.Place.Cluster, "region": one.Place.Region})
+		c.sites[one.Place] = k
+	}
+	return k
+}
+
+// kit is what the series of a cluster are made with.
+type kit struct {
 	e *Exporter
 
 	build, taken, up      *prometheus.Desc
@@ -34,14 +63,14 @@ type family struct {
 	value func(*cluster.Usage) *float64 // nil: unknown, no series
 }
 
-func newCollector(e *Exporter) *collector {
+func newKit(e *Exporter, of prometheus.Labels) *kit {
 	d := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("stoker_"+name, help, labels, nil)
+		return prometheus.NewDesc("stoker_"+name, help, labels, of)
 	}
 	gpuDesc := func(name, help string, more ...string) *prometheus.Desc {
 		return d("gpu_"+name, help, append([]string{"uuid", "gpu", "node"}, more...)...)
 	}
-	return &collector{
+	return &kit{
 		e:        e,
 		build:    d("export_build_info", "What was built; always 1.", "version", "goversion"),
 		taken:    d("export_snapshot_timestamp_seconds", "When what is exported was put together."),
@@ -101,8 +130,15 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 // Collect sends what is true now.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.e.Latest()
-	g := prometheus.GaugeValue
-	send(ch, c.build, g, 1, c.e.Version, runtime.Version())
+	send(ch, c.same.build, prometheus.GaugeValue, 1, c.e.Version, runtime.Version())
+	for _, one := range s.Each() {
+		c.kitOf(s, one).collect(ch, one)
+	}
+}
+
+// collect sends what is true of one cluster.
+func (c *kit) collect(ch chan<- prometheus.Metric, s *cluster.Snapshot) {
+	const g = prometheus.GaugeValue
 	if s.Rev > 0 {
 		send(ch, c.taken, g, float64(s.At.UnixNano())/1e9)
 	}
@@ -125,7 +161,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func (c *collector) nodes(ch chan<- prometheus.Metric, s *cluster.Snapshot) {
+func (c *kit) nodes(ch chan<- prometheus.Metric, s *cluster.Snapshot) {
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
 		send(ch, c.node, prometheus.GaugeValue, 1, string(n.ID), n.Name, n.Pool, n.Datacenter, n.Class, n.Version)
@@ -134,7 +170,7 @@ func (c *collector) nodes(ch chan<- prometheus.Metric, s *cluster.Snapshot) {
 	}
 }
 
-func (c *collector) gpus(ch chan<- prometheus.Metric, s *cluster.Snapshot) {
+func (c *kit) gpus(ch chan<- prometheus.Metric, s *cluster.Snapshot) {
 	const g = prometheus.GaugeValue
 	states := map[string]int{"held": 0, "free": 0, "idle": 0, "rogue": 0, "failed": 0, "closed": 0, "down": 0, "split": 0}
 	for i := range s.GPUs {

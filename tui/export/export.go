@@ -3,6 +3,7 @@ package export
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,7 +12,7 @@ import (
 	"stoker/cluster"
 )
 
-// Exporter serves one cluster.
+// Exporter serves one cluster, or several: then each series says of which it is.
 type Exporter struct {
 	Latest  func() *cluster.Snapshot
 	Now     func() time.Time
@@ -30,18 +31,35 @@ func (e *Exporter) Handler() http.Handler {
 	return mux
 }
 
-// health answers 200 only while it is known who holds the GPUs.
+// health answers 200 only while it is known who holds the GPUs, in each cluster.
 func (e *Exporter) health(w http.ResponseWriter, _ *http.Request) {
 	s := e.Latest()
-	if s.Known&cluster.SetAllocs == 0 || !e.current(s, "nomad") {
-		why := "nomad does not answer"
-		if src := s.Source("nomad"); src != nil && src.State == cluster.SourceDenied {
-			why = "nomad refuses the token"
+	var ill []string
+	for _, one := range s.Each() {
+		why := e.unwell(one)
+		if why != "" && s.Members != nil {
+			why = s.Label(one.Place) + ": " + why
 		}
-		http.Error(w, why, http.StatusServiceUnavailable)
+		if why != "" {
+			ill = append(ill, why)
+		}
+	}
+	if len(ill) > 0 {
+		http.Error(w, strings.Join(ill, "; "), http.StatusServiceUnavailable)
 		return
 	}
 	fmt.Fprintln(w, "ok")
+}
+
+// unwell says why it is not known who holds a cluster's GPUs; empty when it is.
+func (e *Exporter) unwell(s *cluster.Snapshot) string {
+	if s.Known&cluster.SetAllocs != 0 && e.current(s, "nomad") {
+		return ""
+	}
+	if src := s.Source("nomad"); src != nil && src.State == cluster.SourceDenied {
+		return "nomad refuses the token"
+	}
+	return "nomad does not answer"
 }
 
 // current says that a source of Nomad's rows answers, or did a moment ago.

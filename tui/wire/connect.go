@@ -35,51 +35,94 @@ func Packs(sys contexts.System) *pack.Library {
 }
 
 // Connect opens a session: it starts all sources and returns at once. The
-// redactor learns each token that the session reads.
+// redactor learns each token that the session reads. A name that stands for
+// several contexts opens one session of all of them, where the caller can have that.
 func Connect(ctx context.Context, sys contexts.System, redactor *secrets.Redactor, o cli.ConnectOptions) (*cli.Session, error) {
-	c, err := contexts.Resolve(sys, o.Context)
+	list, err := contexts.ResolveAll(sys, o.Context)
 	if err != nil {
 		return nil, err
 	}
+	w := &wiring{sys: sys, redactor: redactor, readOnly: o.ReadOnly}
+	if len(list) > 1 {
+		if !o.Several {
+			return nil, cli.OneOnly(list)
+		}
+		return w.several(ctx, list)
+	}
+	one, err := w.one(ctx, list[0])
+	if err != nil {
+		return nil, err
+	}
+	return one.Session, nil
+}
+
+// wiring is what every session is made with.
+type wiring struct {
+	sys      contexts.System
+	redactor *secrets.Redactor
+	readOnly bool
+}
+
+// opened is a session of one cluster, with the parts that several are joined by.
+type opened struct {
+	*cli.Session
+	place  cluster.Place
+	feed   *cluster.Feed
+	runner *action.Runner
+}
+
+// one opens a session of one cluster.
+func (w *wiring) one(ctx context.Context, c contexts.Context, options ...cluster.Option) (*opened, error) {
+	c.ReadOnly = c.ReadOnly || w.readOnly
 	place := cluster.Place{Cluster: c.Name, Region: c.Nomad.Region}
 	if place.Region == "" {
 		place.Region = "global"
 	}
-	nc, err := OpenNomad(place, c, redactor)
+	nc, err := OpenNomad(place, c, w.redactor)
 	if err != nil {
 		return nil, err
 	}
-	audit := auditFile(sys, c.Name, redactor)
+	audit := auditFile(w.sys, c.Name, w.redactor)
 	calls := &lastCall{}
-	vc, err := OpenVault(c, redactor, calls.note)
+	vc, err := OpenVault(c, w.redactor, calls.note)
 	if err != nil {
 		return nil, err
 	}
-	feed := cluster.NewFeed(place, time.Now)
+	feed := cluster.NewFeed(place, time.Now, options...)
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return feed.Run(gctx) })
-	past := startSources(gctx, g, feed, c, redactor, nc, vc)
-	return &cli.Session{
+	past := startSources(gctx, g, feed, c, w.redactor, nc, vc)
+	runner := &action.Runner{Scheduler: nc, Audit: audit, ReadOnly: c.ReadOnly, Production: c.Production, Now: time.Now}
+	return &opened{place: place, feed: feed, runner: runner, Session: &cli.Session{
 		Context: c,
 		Feed:    feed,
-		Actions: &action.Runner{Scheduler: nc, Audit: audit, ReadOnly: o.ReadOnly || c.ReadOnly, Production: c.Production, Now: time.Now},
-		Packs:   Packs(sys),
+		Actions: runner,
+		Packs:   Packs(w.sys),
 		Logs:    nc.Logs,
 		Past:    past,
 		Rotate:  rotate(vc, audit, calls),
 		Ping:    func(ctx context.Context) error { return ping(ctx, nc, c) },
-		Close: func() {
+		Close: sync.OnceFunc(func() {
 			cancel()
-			done := make(chan struct{})
-			go func() { _ = g.Wait(); close(done) }()
-			select {
-			case <-done:
-			case <-time.After(closeFor):
+			patiently(func() { _ = g.Wait() })
+			nc.Close()
+			if vc != nil {
+				vc.Close()
 			}
 			_ = audit.Close()
-		},
-	}, nil
+		}),
+	}}, nil
+}
+
+// patiently waits until wait returns, but not for ever.
+func patiently(wait func()) {
+	done := make(chan struct{})
+	go func() { wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(closeFor):
+	}
 }
 
 // auditFile is where changes made in a context are noted.

@@ -33,7 +33,7 @@ clients must send.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			name, _ := cmd.Flags().GetString("context")
 			token := exportToken(cmd.Context(), redactor, tokenFile, app.Err)
-			return runExport(cmd.Context(), app, cli.ConnectOptions{Context: name, ReadOnly: true}, listen, token)
+			return runExport(cmd.Context(), app, cli.ConnectOptions{Context: name, ReadOnly: true, Several: true}, listen, token)
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9461", "address to serve on")

@@ -34,7 +34,7 @@ func showScreens(ctx context.Context, s *cli.Session, o cli.ScreenOptions, runs 
 func screenConfig(s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder, redact func(string) string) tui.Config {
 	cfg := tui.Config{
 		Context: s.Context.Name, Namespace: s.Context.Nomad.Namespace, Production: s.Context.Production,
-		ReadOnly: s.Actions.ReadOnly, Feed: s.Feed, Runner: s.Actions, Logs: logSource(s.Logs),
+		ReadOnly: s.Context.ReadOnly, Feed: s.Feed, Runner: s.Actions, Logs: logSource(s.Logs),
 		PackVars: s.Context.PackVars, Local: s.Local, Runs: runs,
 		Past:  s.Past,
 		Theme: o.Theme, Start: screen.Name(o.Start), Now: time.Now, Redact: redact,

@@ -146,7 +146,7 @@ func top(ctx context.Context, sys contexts.System, app *cli.App, redactor *secre
 	audit := auditFile(sys, "local", redactor)
 	defer func() { _ = audit.Close() }()
 	s := &cli.Session{
-		Context: contexts.Context{Name: "local", Configured: true}, Feed: feed, Local: true,
+		Context: contexts.Context{Name: "local", Configured: true, ReadOnly: o.readOnly}, Feed: feed, Local: true,
 		Actions: &action.Runner{ReadOnly: o.readOnly, Now: time.Now},
 		Ping:    func(context.Context) error { return nil },
 		Logs: func(context.Context, cluster.LogRequest, func(cluster.LogLine)) error {

@@ -1,0 +1,164 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"stoker/cluster"
+	"stoker/cluster/contexts"
+	"stoker/gpu"
+	"stoker/jobs/action"
+	"stoker/tui/cli"
+)
+
+// union is a session of several clusters: what one can answer alone goes to
+// the one that it is about.
+type union struct {
+	feed    *cluster.Union
+	members []*opened
+}
+
+// several opens a session of each context, and makes one of them. Nobody waits
+// for a cluster that does not answer.
+func (w *wiring) several(ctx context.Context, list []contexts.Context) (*cli.Session, error) {
+	u := &union{}
+	var feeds []*cluster.Feed
+	for _, c := range list {
+		one, err := w.one(ctx, c, cluster.Named())
+		if err != nil {
+			u.close()
+			return nil, err
+		}
+		u.members, feeds = append(u.members, one), append(feeds, one.feed)
+	}
+	u.feed = cluster.NewUnion(time.Now, feeds...)
+	ctx, cancel := context.WithCancel(ctx)
+	var run sync.WaitGroup
+	run.Go(func() { _ = u.feed.Run(ctx) })
+	return &cli.Session{
+		Context: together(list, u.members),
+		Feed:    u.feed,
+		Members: u.sessions,
+		Actions: &action.Router{Of: u.runner, Each: u.runners},
+		Logs:    u.logs,
+		Past:    u.past,
+		Ping:    u.ping,
+		Close: sync.OnceFunc(func() {
+			cancel()
+			u.close()
+			run.Wait()
+		}),
+	}, nil
+}
+
+// together is what several contexts have in common.
+func together(list []contexts.Context, members []*opened) contexts.Context {
+	out := contexts.Context{Named: true, Configured: true, ReadOnly: true, Nomad: contexts.Nomad{Namespace: list[0].Nomad.Namespace}}
+	var names []string
+	for i, c := range list {
+		names = append(names, c.Name)
+		out.Production = out.Production || c.Production
+		out.ReadOnly = out.ReadOnly && members[i].Context.ReadOnly
+		if c.Nomad.Namespace != out.Nomad.Namespace {
+			out.Nomad.Namespace = ""
+		}
+	}
+	out.Name = strings.Join(names, ",")
+	return out
+}
+
+func (u *union) close() {
+	var all sync.WaitGroup
+	for _, m := range u.members {
+		all.Go(m.Close)
+	}
+	all.Wait()
+}
+
+func (u *union) sessions() []*cli.Session {
+	var out []*cli.Session
+	for _, m := range u.members {
+		out = append(out, m.Session)
+	}
+	return out
+}
+
+func (u *union) runners() []*action.Runner {
+	var out []*action.Runner
+	for _, m := range u.members {
+		out = append(out, m.runner)
+	}
+	return out
+}
+
+func (u *union) of(p cluster.Place) *opened {
+	for _, m := range u.members {
+		if m.place == p {
+			return m
+		}
+	}
+	return nil
+}
+
+func (u *union) runner(p cluster.Place) *action.Runner {
+	if m := u.of(p); m != nil {
+		return m.runner
+	}
+	return nil
+}
+
+func (u *union) logs(ctx context.Context, req cluster.LogRequest, emit func(cluster.LogLine)) error {
+	if a := u.feed.Latest().Alloc(req.Alloc); a != nil {
+		if m := u.of(a.Place); m != nil {
+			return m.Logs(ctx, req, emit)
+		}
+	}
+	return &cluster.Fault{Kind: cluster.ErrNotFound, Text: "there is no allocation " + req.Alloc.Short()}
+}
+
+// past loads the past of a GPU into the snapshots of its cluster, and waits
+// until those hold it: the next of the union's then do, too.
+func (u *union) past(ctx context.Context, id gpu.UUID) error {
+	g := u.feed.Latest().GPU(id)
+	if g == nil {
+		return nil
+	}
+	m := u.of(g.Place)
+	if m == nil || m.Past == nil {
+		return nil
+	}
+	rev := m.feed.Latest().Rev
+	if err := m.Past(ctx, id); err != nil {
+		return fmt.Errorf("%s: %w", m.Context.Name, err)
+	}
+	_, _ = m.Wait(ctx, closeFor, func(s *cluster.Snapshot) bool { return s.Rev > rev+1 })
+	return nil
+}
+
+// ping is the error of the first that fails, where none answers.
+func (u *union) ping(ctx context.Context) error {
+	errs := make(chan error, len(u.members))
+	for _, m := range u.members {
+		go func() {
+			err := m.Ping(ctx)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", m.Context.Name, err)
+			}
+			errs <- err
+		}()
+	}
+	var first error
+	for range u.members {
+		err := <-errs
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
