@@ -117,6 +117,33 @@ func TestOnlyWhatIsTrue(t *testing.T) {
 	}
 }
 
+// TestSeveralClusters: each series says of which cluster it is, none comes twice,
+// and whoever is gone is so alone.
+func TestSeveralClusters(t *testing.T) {
+	h := exporter(fixture.Several()).Handler()
+	code, page := get(t, h, "/metrics", "")
+	for _, want := range []string{
+		`stoker_job_gpus_held{cluster="eu",job="llm-chat",namespace="prod",region="global"} 2`,
+		`stoker_job_gpus_held{cluster="lab",job="llm-chat",namespace="prod",region="global"} 3`,
+		`stoker_source_up{cluster="eu",region="global",source="nomad"} 1`,
+		`stoker_gpus{cluster="eu",region="global",state="free"} 3`,
+	} {
+		if code != http.StatusOK || !strings.Contains(page, "\n"+want+"\n") {
+			t.Errorf("%d: no %s", code, want)
+		}
+	}
+	if code, text := get(t, h, "/healthz", ""); code != http.StatusOK {
+		t.Errorf("%d: %s", code, text)
+	}
+	h = exporter(fixture.NeverThere()).Handler()
+	if _, page = get(t, h, "/metrics", ""); !strings.Contains(page, `stoker_job_gpus_held{cluster="lab"`) || strings.Contains(page, `stoker_job_gpus_held{cluster="eu"`) {
+		t.Error("the lab is not there alone")
+	}
+	if code, text := get(t, h, "/healthz", ""); code != http.StatusServiceUnavailable || text != "eu: nomad does not answer\n" {
+		t.Errorf("%d: %q", code, text)
+	}
+}
+
 // TestALateNomadCountsForAWhile: a break of a few seconds makes no gap.
 func TestALateNomadCountsForAWhile(t *testing.T) {
 	s := *fixture.Lost()
