@@ -149,6 +149,8 @@ func (m *model) message(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case screen.OpenMsg:
 		return m.open(msg.Screen, msg.Target)
+	case screen.PressMsg:
+		return m.dispatch(msg.ID)
 	case screen.NoteMsg:
 		m.note(msg.Level, msg.Text)
 	case screen.AskMsg:

@@ -90,11 +90,14 @@ func (m *model) leave() (tea.Cmd, bool) {
 	return nil, false
 }
 
-// back is esc: it gives up a plan, clears the filter of what is on top, closes
-// that or goes back.
+// back is esc: it gives up a plan, takes away marks, clears the filter of what
+// is on top, closes that or goes back.
 func (m *model) back() tea.Cmd {
 	if m.acts.giveUp() {
 		m.log.clear()
+		return nil
+	}
+	if c, ok := m.active().Screen.(interface{ Clear() bool }); ok && c.Clear() {
 		return nil
 	}
 	if m.clearFilter() {
@@ -182,6 +185,12 @@ func (m *model) dispatch(id keys.ID) tea.Cmd {
 		m.over = newHelp(m)
 	case keys.Messages:
 		m.over = newMessages(m)
+	case keys.Columns:
+		if tab, ok := m.active().Screen.(screen.Tabular); ok {
+			m.over = newChooser(m.env, tab)
+		} else {
+			m.note(cluster.Info, "there are no columns to choose here")
+		}
 	case keys.Command:
 		m.line = newInput(command, "")
 	case keys.Filter:

@@ -170,7 +170,7 @@ func writeTable(w io.Writer, columns []facts.Column, rows []facts.Row, wide, wit
 	lines := make([][]string, len(rows))
 	for i, r := range rows {
 		for _, j := range index {
-			lines[i] = append(lines[i], bound(columns, r, j)+cellText(columns[j].Name, r[j], now))
+			lines[i] = append(lines[i], bound(columns, r, j)+ui.Value(columns[j].Name, r[j], now))
 		}
 	}
 	if withHead {
@@ -234,71 +234,9 @@ func printTable(w io.Writer, head []string, right []bool, lines [][]string) erro
 // isNumber aligns a column to the right when what it holds is numbers or ages.
 func isNumber(rows []facts.Row, i int) bool {
 	for _, r := range rows {
-		switch r[i].(type) {
-		case nil:
-			continue
-		case int, uint64, float64, time.Time:
-			return true
+		if r[i] != nil {
+			return ui.IsNumber(r[i])
 		}
-		return false
 	}
 	return false
-}
-
-// cellText writes a value for a person; the unit follows from the column's name.
-func cellText(name string, v any, now time.Time) string {
-	switch v := v.(type) {
-	case nil:
-		return ui.None
-	case string:
-		return v
-	case bool:
-		if v {
-			return "yes"
-		}
-		return "no"
-	case time.Time:
-		return ui.Age(v, now)
-	case uint64:
-		switch {
-		case !strings.HasSuffix(name, "_bytes"):
-		case v > 0 && v < 1<<30/10: // as GiB it would read as nothing
-			return ui.Bytes(v)
-		default:
-			return fmt.Sprintf("%.1f GiB", float64(v)/(1<<30))
-		}
-		return fmt.Sprint(v)
-	case float64:
-		return numberText(name, v)
-	}
-	return fmt.Sprint(v)
-}
-
-func numberText(name string, v float64) string {
-	unit := func(suffix string) bool { return strings.HasSuffix(name, suffix) }
-	switch {
-	case unit("_percent"):
-		return fmt.Sprintf("%.0f %%", v)
-	case unit("_watts"):
-		return fmt.Sprintf("%.0f W", v)
-	case unit("_celsius"):
-		return fmt.Sprintf("%.0f °C", v)
-	case unit("_mhz"):
-		return fmt.Sprintf("%.0f", v)
-	case unit("_ratio"):
-		return fmt.Sprintf("%.1f %%", 100*v)
-	case unit("_joules"):
-		return ui.Energy(&v)
-	case unit("_gpu_seconds"):
-		return ui.GPUHours(&v)
-	case unit("_seconds") && v < 1:
-		return fmt.Sprintf("%.1f ms", 1000*v)
-	case unit("_seconds"):
-		return fmt.Sprintf("%.2f s", v)
-	case unit("_per_second"):
-		return fmt.Sprintf("%.1f", v)
-	case v == math.Trunc(v) && math.Abs(v) < 1e15:
-		return fmt.Sprintf("%.0f", v)
-	}
-	return fmt.Sprintf("%.4f", v)
 }

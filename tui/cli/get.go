@@ -261,7 +261,7 @@ func reading(columns []facts.Column, format string) func(facts.Row) string {
 			if at, ok := r[i].(time.Time); ok {
 				fmt.Fprintln(&b, at)
 			} else {
-				fmt.Fprintln(&b, bound(columns, r, i)+cellText(columns[i].Name, r[i], time.Time{}))
+				fmt.Fprintln(&b, bound(columns, r, i)+ui.Value(columns[i].Name, r[i], time.Time{}))
 			}
 		}
 		return b.String()

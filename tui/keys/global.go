@@ -58,6 +58,9 @@ const (
 	Sort     ID = "sort"
 	Reverse  ID = "reverse"
 	Pane     ID = "pane"
+	Mark     ID = "mark"
+	MarkAll  ID = "mark all"
+	Columns  ID = "columns"
 )
 
 func list() []Binding {
@@ -65,18 +68,25 @@ func list() []Binding {
 		{Up, List, []string{"k", "up", "ctrl+p"}, "up", "up"},
 		{Down, List, []string{"j", "down", "ctrl+n"}, "down", "down"},
 		{PageUp, List, []string{"pgup", "ctrl+b", "ctrl+u"}, "page up", "a page up"},
-		{PageDown, List, []string{"pgdown", "ctrl+f", "ctrl+d", "space"}, "page down", "a page down"},
+		{PageDown, List, []string{"pgdown", "ctrl+f", "ctrl+d"}, "page down", "a page down"},
 		{Top, List, []string{"g", "home"}, "top", "to the first row"},
 		{Bottom, List, []string{"G", "end"}, "bottom", "to the last row"},
 		{Open, List, []string{"enter"}, "open", "details of the selected row"},
 		{Sort, List, []string{"o"}, "order", "order by the next column"},
 		{Reverse, List, []string{"O"}, "reverse", "reverse the order"},
+		{Mark, List, []string{"space"}, "mark", "mark the row, or not: what one does then is done to all marked rows"},
+		{MarkAll, List, []string{"*", "ctrl+space"}, "mark all", "mark all rows that are shown, or none"},
+		{Columns, List, []string{"C"}, "columns", "choose the columns, and the one that rows are in order of"},
 		{Pane, List, []string{"tab"}, "other pane", "to the next part of the screen"},
 	}
 }
 
 // The actions of overlays.
 const (
+	Toggle    ID = "toggle"
+	MoveUp    ID = "move up"
+	MoveDown  ID = "move down"
+	Restore   ID = "restore"
 	Yes       ID = "yes"
 	No        ID = "no"
 	Turn      ID = "turn"
@@ -100,6 +110,16 @@ func overlays() []Binding {
 		{Cancel, Confirm, []string{"esc"}, "cancel", "leave it"},
 		{ScrollUp, Confirm, []string{"up", "pgup"}, "up", "scroll"},
 		{ScrollDn, Confirm, []string{"down", "pgdown"}, "down", "scroll"},
+
+		{Up, Choose, []string{"k", "up", "ctrl+p"}, "up", "up"},
+		{Down, Choose, []string{"j", "down", "ctrl+n"}, "down", "down"},
+		{Toggle, Choose, []string{"space", "x"}, "show or hide", "show the column, or hide it"},
+		{MoveUp, Choose, []string{"K", "shift+up"}, "move up", "move the column to the left"},
+		{MoveDown, Choose, []string{"J", "shift+down"}, "move down", "move the column to the right"},
+		{Sort, Choose, []string{"o"}, "order", "put the rows in order by this column; again: the other way around"},
+		{Restore, Choose, []string{"r"}, "as it was", "show the columns that are there unless one chooses"},
+		{Accept, Choose, []string{"enter"}, "take", "take the choice"},
+		{Cancel, Choose, []string{"esc", "q", "C"}, "cancel", "leave it as it was"},
 
 		{Accept, Input, []string{"enter"}, "accept", "accept"},
 		{Cancel, Input, []string{"esc"}, "cancel", "leave it"},

@@ -3,6 +3,8 @@ package screen
 import (
 	"strings"
 
+	tea "charm.land/bubbletea/v2"
+
 	"stoker/cluster"
 	"stoker/cluster/facts"
 	"stoker/tui/keys"
@@ -14,10 +16,12 @@ import (
 //
 //	func (m *Model) SetSnapshot(s *cluster.Snapshot) { m.Fill(s, s.Nodes) }
 //	func (m *Model) Update(msg tea.Msg) tea.Cmd {
-//		k, ok := m.Keys(msg) // moves, sorts and redraws by itself
+//		k, ok := m.Keys(msg) // moves, sorts, marks and redraws by itself
 //		if !ok { return nil }
 //		switch row := m.Selected(); k { … }
 //	}
+//
+// It is Filterer, Tabular and Pointed.
 type List[R any, K comparable] struct {
 	*ui.Table[R, K]
 	Env  *Env
@@ -26,10 +30,30 @@ type List[R any, K comparable] struct {
 	things  string
 	summary func(*cluster.Snapshot) string
 	filter  string // as it was typed
-	view    *facts.View
-	fact    func(*cluster.Snapshot, *R) facts.Row // nil where there is no view
-	cells   func(*R) facts.Cells                  // the same by columns; nil: fact is cheap enough
+	facts   *factual[R]
+	covered func() bool // something lies over the list; nil: nothing ever does
+	at      int         // the line in which the table begins
 	w, h    int
+}
+
+// factual reads the facts of rows.
+type factual[R any] struct {
+	view  *facts.View
+	make  func(*cluster.Snapshot, *R) facts.Row
+	cells func(*R) facts.Cells // the same by columns; nil: make is cheap enough
+	snap  *cluster.Snapshot
+	last  *R // several columns of one row are asked for, one after the other
+	row   facts.Row
+}
+
+func (f *factual[R]) of(r *R) facts.Cells {
+	if f.cells != nil {
+		return f.cells(r)
+	}
+	if f.last != r {
+		f.last, f.row = r, f.make(f.snap, r)
+	}
+	return func(column int) any { return f.row[column] }
 }
 
 // NewList makes a List. things is the plural for an empty table; summary is
@@ -37,34 +61,87 @@ type List[R any, K comparable] struct {
 func NewList[R any, K comparable](e *Env, things string, summary func(*cluster.Snapshot) string, key func(*R) K, cols []ui.Column[R]) List[R, K] {
 	return List[R, K]{
 		Table: ui.NewTable(e.Theme, key, cols), Env: e, Snap: &cluster.Snapshot{},
-		things: things, summary: summary,
+		things: things, summary: summary, at: 2,
 	}
 }
 
-// Facts lets the list be filtered by expressions over the columns of a view of
-// line mode; row makes the view's row.
+// Facts says of which view of line mode the rows are, and how the view's row is
+// made. The list can then be filtered by expressions over its columns, and each
+// that it has no drawing for can be shown all the same.
 func (l List[R, K]) Facts(view string, row func(*cluster.Snapshot, *R) facts.Row) List[R, K] {
-	if v, ok := facts.Find(view); ok {
-		l.view, l.fact = v, row
+	v, ok := facts.Find(view)
+	if !ok {
+		return l
+	}
+	f := &factual[R]{view: v, make: row, snap: l.Snap}
+	l.facts = f
+	drawn := map[string]bool{}
+	for _, c := range l.Table.Columns() {
+		drawn[c.Name] = true
+	}
+	for i, c := range v.Columns {
+		if !drawn[c.Name] {
+			l.AddColumns(plain(l.Env, f, i))
+		}
 	}
 	return l
 }
 
-// Cells lets expressions read a row by columns, where there are thousands of
-// rows and all of one is much.
+// Cells lets single columns of a row be read, where there are thousands of rows
+// and all of one is much.
 func (l List[R, K]) Cells(cells func(*R) facts.Cells) List[R, K] {
-	l.cells = cells
+	l.facts.cells = cells
 	return l
 }
+
+// plain is a column of a view that no screen draws in its own way.
+func plain[R any](e *Env, f *factual[R], i int) ui.Column[R] {
+	c := f.view.Columns[i]
+	title := c.Title
+	if title == "" {
+		title = strings.ToUpper(strings.ReplaceAll(c.Name, "_", " "))
+	}
+	return ui.Column[R]{
+		Name: c.Name, Title: title, Min: ui.Width(title), Max: max(ui.Width(title), 40), Align: ui.Auto, Extra: true,
+		Cell: func(r *R) ui.Cell { return FactCell(e, c.Name, f.of(r)(i)) },
+		By:   func(r *R) ui.Key { return ui.ByValue(f.of(r)(i)) },
+	}
+}
+
+// FactCell draws a value of a row of facts as line mode prints it.
+func FactCell(e *Env, name string, v any) ui.Cell {
+	if v == nil {
+		return ui.In(e.Theme.Faint, ui.None)
+	}
+	c := ui.Txt(ui.Value(name, v, e.Now()))
+	c.Number = ui.IsNumber(v)
+	return c
+}
+
+// Under says how to tell that something lies over the list, such as details:
+// the list then has no filter, and no mouse.
+func (l List[R, K]) Under(covered func() bool) List[R, K] {
+	l.covered = covered
+	return l
+}
+
+// Same says how to tell that a row is as it was; see ui.Table.SetSame.
+func (l List[R, K]) Same(same func(old, now *R) bool) List[R, K] {
+	l.SetSame(same)
+	return l
+}
+
+// Covered says that something lies over the list.
+func (l *List[R, K]) Covered() bool { return l.covered != nil && l.covered() }
 
 // SetFilter implements Filterer.
 func (l *List[R, K]) SetFilter(text string) error {
-	if l.fact == nil {
+	if l.facts == nil {
 		l.filter = text
 		l.Table.SetFilter(ui.ParseFilter(text))
 		return nil
 	}
-	f, err := facts.CompileFilter(text, l.view)
+	f, err := facts.CompileFilter(text, l.facts.view)
 	if err != nil {
 		return err
 	}
@@ -73,23 +150,18 @@ func (l *List[R, K]) SetFilter(text string) error {
 		l.Table.SetFilter(ui.ParseFilter(text))
 		return nil
 	}
-	l.SetKeep(func(r *R) bool {
-		if l.cells != nil {
-			return f.KeepCells(l.cells(r))
-		}
-		return f.Keep(l.fact(l.Snap, r))
-	})
+	l.SetKeep(func(r *R) bool { return f.KeepCells(l.facts.of(r)) })
 	return nil
 }
 
 // Fields are names that an expression may hold, those that people see in line
 // mode; there are more. It is nil where there is no view.
 func (l *List[R, K]) Fields() []string {
-	if l.fact == nil {
+	if l.facts == nil {
 		return nil
 	}
 	var names []string
-	for _, c := range l.view.Columns {
+	for _, c := range l.facts.view.Columns {
 		if c.Title != "" && !c.Wide {
 			names = append(names, c.Name)
 		}
@@ -97,8 +169,55 @@ func (l *List[R, K]) Fields() []string {
 	return names
 }
 
-// Filter implements Filterer.
-func (l *List[R, K]) Filter() (text string, ok bool) { return l.filter, true }
+// Filter implements Filterer: under something there is nothing to filter.
+func (l *List[R, K]) Filter() (text string, ok bool) {
+	if l.Covered() {
+		return "", false
+	}
+	return l.filter, true
+}
+
+// Columns implements Tabular.
+func (l *List[R, K]) Columns() []TableColumn {
+	all := l.Table.Columns()
+	out := make([]TableColumn, len(all))
+	for i, c := range all {
+		out[i] = TableColumn(c)
+	}
+	return out
+}
+
+// Rows implements Tabular. Where there is no view there are none.
+func (l *List[R, K]) Rows() (view *facts.View, rows []facts.Row) {
+	if l.facts == nil {
+		return nil, nil
+	}
+	l.Each(func(r *R) { rows = append(rows, l.facts.make(l.Snap, r)) })
+	return l.facts.view, rows
+}
+
+// Click implements Pointed.
+func (l *List[R, K]) Click(x, y int, twice bool) tea.Cmd {
+	switch {
+	case l.Covered():
+	case y == l.at:
+		l.OrderAt(x)
+	case l.Point(y-l.at) && twice:
+		return Press(keys.Open)
+	}
+	return nil
+}
+
+// Wheel implements Pointed.
+func (l *List[R, K]) Wheel(n int) {
+	if !l.Covered() {
+		l.Scroll(n)
+	}
+}
+
+// TableAt says in which line of the screen the table begins, where that is not
+// under the summary and a blank line.
+func (l *List[R, K]) TableAt(line int) { l.at = line }
 
 // SetSize implements Screen.
 func (l *List[R, K]) SetSize(w, h int) {
@@ -109,25 +228,37 @@ func (l *List[R, K]) SetSize(w, h int) {
 // Fill shows new rows.
 func (l *List[R, K]) Fill(s *cluster.Snapshot, rows []R) {
 	l.Snap = s
+	if l.facts != nil {
+		l.facts.snap, l.facts.last = s, nil
+	}
 	l.SetRows(rows)
 }
 
 // Counts implements Filterer.
 func (l *List[R, K]) Counts() (shown, all int) { return l.Shown(), l.All() }
 
-// Keys takes a message: it moves and sorts for keys of the list, redraws ages
-// at a tick, and returns the key that is left for the screen.
+// Keys takes a message: it moves, sorts and marks for keys of the list, redraws
+// ages at a tick, and returns the key that is left for the screen.
 func (l *List[R, K]) Keys(msg any) (keys.ID, bool) {
 	switch msg := msg.(type) {
 	case TickMsg:
 		l.Redraw()
 	case KeyMsg:
-		if !Move(l.Table, msg.ID) {
+		switch {
+		case Move(l.Table, msg.ID):
+		case msg.ID == keys.Mark:
+			l.Mark()
+		case msg.ID == keys.MarkAll:
+			l.MarkAll()
+		default:
 			return msg.ID, true
 		}
 	}
 	return "", false
 }
+
+// Clear takes away what esc takes away first: the marks; false when there are none.
+func (l *List[R, K]) Clear() bool { return !l.Covered() && l.Unmark() }
 
 // View implements Screen: summary, a blank line, the table.
 func (l *List[R, K]) View() string {
@@ -138,7 +269,7 @@ func (l *List[R, K]) View() string {
 	if l.All() > 0 || l.Snap.Ready && refusal(l.Snap, l.things) == nil {
 		summary = l.summary(l.Snap)
 	}
-	lines := append(make([]string, 0, l.h), ui.Fit("  "+summary, l.w), ui.Spaces(l.w))
+	lines := append(make([]string, 0, l.h), ui.Sides("  "+summary, l.marks(), l.w), ui.Spaces(l.w))
 	lines = append(lines, l.ViewLines(true)...)
 	if l.Shown() == 0 {
 		for i, text := range ui.Wrap(l.emptyText(), max(l.w-4, 1)) {
@@ -148,6 +279,20 @@ func (l *List[R, K]) View() string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// marks says how many rows are marked.
+func (l *List[R, K]) marks() string {
+	rows, hidden := l.Marked()
+	if len(rows) == 0 {
+		return ""
+	}
+	th := l.Env.Theme
+	text := th.G.Mark + " " + ui.Int(len(rows)) + " marked"
+	if hidden > 0 {
+		text += ", " + ui.Int(hidden) + " of them hidden"
+	}
+	return " " + th.Accent.Render(text) + "  "
 }
 
 func (l *List[R, K]) emptyText() string {

@@ -105,6 +105,9 @@ type Target struct {
 // KeyMsg is a key that the table of keys knows in this screen's scopes.
 type KeyMsg struct{ ID keys.ID }
 
+// PressMsg asks the root to do what a key does.
+type PressMsg struct{ ID keys.ID }
+
 // TickMsg comes once a second: ages move on.
 type TickMsg struct{ Now time.Time }
 
@@ -151,6 +154,9 @@ type PromptMsg struct {
 	Check   func(string) error // shown under the input while it fails; may be nil
 	Then    func(string) tea.Cmd
 }
+
+// Press does what a key does.
+func Press(id keys.ID) tea.Cmd { return send(PressMsg{id}) }
 
 // Open jumps to another screen.
 func Open(name Name, t Target) tea.Cmd { return send(OpenMsg{name, t}) }

@@ -8,9 +8,10 @@ import (
 
 // Tabular is a screen whose top is one table of a facts.View: what the command
 // bar, saved views, hotkeys and the export know of it. All names are those of
-// the view's columns, as line mode and filters use them.
+// the view's columns, as line mode and filters use them; what only a screen can
+// draw, such as a trend, has a name of its own that the view does not know.
 type Tabular interface {
-	// Columns are all that the table can show, in their order.
+	// Columns are all that the table can show: first what is shown, in order.
 	Columns() []TableColumn
 	// ShowColumns shows these and no others, in this order; none means those
 	// that are shown unless somebody chose. An unknown name is an error that
@@ -21,7 +22,7 @@ type Tabular interface {
 	// OrderBy orders the rows; an unknown name is an error and changes nothing.
 	OrderBy(column string, descending bool) error
 	// Rows are those that the filter keeps, in the order shown, with every
-	// column of the view.
+	// column of the view; without a view there are none.
 	Rows() (view *facts.View, rows []facts.Row)
 }
 

@@ -94,18 +94,8 @@ func ShortModel(model string) string {
 	return strings.Join(keep, " ")
 }
 
-// Known compares numbers that may be unknown: these come first when rising.
-func Known(a, b *float64) int {
-	switch {
-	case a == nil && b == nil:
-		return 0
-	case a == nil:
-		return -1
-	case b == nil:
-		return 1
-	}
-	return cmp.Compare(*a, *b)
-}
+// ByJob orders by a job's namespace, then by its name.
+func ByJob(id cluster.JobID) ui.Key { return ui.ByText(id.Namespace + "\x00" + id.Name) }
 
 // Adder adds numbers that may be unknown.
 type Adder struct {

@@ -7,6 +7,7 @@ type Glyphs struct {
 	OK, Warn, Bad, Unknown, Off, Busy string // states
 	Free, Failed                      string // a GPU without work, one that must not get any
 	Arrow, Enter, Select, Ellipsis    string
+	Mark                              string // a row that is marked
 	Up, Down                          string // sort order
 	H, V, TL, TR, BL, BR              string // frames
 	Full, Part, Empty                 string // meters
@@ -21,7 +22,7 @@ func Unicode() Glyphs {
 	return Glyphs{
 		OK: "●", Warn: "▲", Bad: "✖", Unknown: "?", Off: "○", Busy: "◐",
 		Free: "·", Failed: "✖",
-		Arrow: "▸", Enter: "⏎", Select: "▌", Ellipsis: "…", Up: "▴", Down: "▾",
+		Arrow: "▸", Enter: "⏎", Select: "▌", Mark: "◆", Ellipsis: "…", Up: "▴", Down: "▾",
 		H: "─", V: "│", TL: "╭", TR: "╮", BL: "╰", BR: "╯",
 		Full: "█", Part: "▒", Empty: "░", None: "–", Block: "█", Degree: "°C",
 		Spark: [8]string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"},
@@ -33,7 +34,7 @@ func ASCII() Glyphs {
 	return Glyphs{
 		OK: "*", Warn: "!", Bad: "X", Unknown: "?", Off: "o", Busy: "~",
 		Free: ".", Failed: "X",
-		Arrow: ">", Enter: "enter", Select: ">", Ellipsis: "~", Up: "^", Down: "v",
+		Arrow: ">", Enter: "enter", Select: ">", Mark: "+", Ellipsis: "~", Up: "^", Down: "v",
 		H: "-", V: "|", TL: "+", TR: "+", BL: "+", BR: "+",
 		Full: "#", Part: "=", Empty: ".", None: "-", Block: "_", Degree: "C",
 		Spark: [8]string{"_", "_", ".", "-", "-", "=", "+", "#"},

@@ -13,6 +13,7 @@ type Align int
 const (
 	Left Align = iota
 	Right
+	Auto // of a column: right when it shows numbers, else left
 )
 
 // Width is the number of cells that s takes; escape sequences take none.

@@ -1,85 +1,86 @@
 package ui
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"stoker/tui/theme"
 )
 
-// Cell is what a row shows in one column.
-type Cell struct {
-	// Text is plain and clean; it decides width and filter, and is what a selected row shows.
-	Text  string
-	Style theme.Style
-	// Styled, when set, is Text with styles inside: the same cells, drawn
-	// instead of Style wherever it fits.
-	Styled string
-}
-
-// Txt is a plain cell of text that may come from a remote machine.
-func Txt(s string) Cell { return Cell{Text: Clean(s)} }
-
-// In is Txt in a style.
-func In(st theme.Style, s string) Cell { return Cell{Text: Clean(s), Style: st} }
-
-// Column describes one column of rows of type R.
-type Column[R any] struct {
-	Title string
-	// Min and Max bound the width in cells. Between them a column is as wide
-	// as its widest content so far: it grows when it must, and does not
-	// shrink, so columns do not jump. A Max below Min means Min.
-	Min, Max int
-	// Ahead lets a column take all that it needs before others grow.
-	Ahead bool
-	Align Align
-	// Drop says in which order columns go when the screen is narrow: the
-	// highest number first, 0 never.
-	Drop int
-	Cell func(r *R) Cell
-	// Compare makes the column sortable; ties keep the given order.
-	Compare func(a, b *R) int
-	// Desc begins with the largest when sorted: right for numbers.
-	Desc bool
-}
-
 const (
 	gap    = 2 // cells between columns
-	gutter = 2 // cells before the first, for the mark of the selection
+	gutter = 2 // cells before the first, for the marks of the selection
 	sample = 256
 )
 
-// Table shows rows of type R, each with an identity of type K. The selection
-// follows the identity through every change. Rows are drawn when they are first
-// seen after a change, and kept.
+// Table shows rows of type R, each with an identity of type K. Selection and
+// marks follow the identity through every change. Only rows that are seen are
+// drawn, and drawn rows are kept until something changes; what a filter says of
+// a row, and what it is put in order by, is kept for as long as the row is the same.
 type Table[R any, K comparable] struct {
 	th    *theme.Theme
 	key   func(*R) K
+	same  func(old, now *R) bool // nil: any row may have changed
 	cols  []Column[R]
 	w, h  int
 	rows  []R
+	memo  []memo // beside rows
+	spare []memo
 	order []int // indexes into rows: filtered and sorted
 	cur   int   // index into order
 	top   int
 	sel   K
 	has   bool // sel was set
-	sort  int  // column, or -1 for the given order
+	marks map[K]bool
+	sort  int // column, or -1 for the given order
 	rev   bool
 	f     Filter
-	keep  func(*R) bool // beside f; nil keeps all
+	keep  func(*R) bool // in place of f; nil keeps all
+	in    func(*R) bool // beside both; nil keeps all
 	dim   bool
 
+	judged, keyed int // which filter and which order memos are of, from 1 on
+
+	chosen  []int // columns that somebody chose; nil is those that are there unless one does
+	offered []int // columns that there would be with room enough
 	visible []int // columns shown
 	widths  []int
-	grown   []int // widest content so far, per column
+	right   []bool // of each column
+	grown   []int  // widest content so far, of each column
 	head    string
 	lines   map[int][2]string // row -> plain state, selected state
 }
 
+// memo is what is known of one row.
+type memo struct {
+	judged, keyed  int // 0 is never
+	kept, measured bool
+	key            Key
+	rank           int // from 1 on, in the order of the last time
+}
+
 // NewTable makes an empty table.
 func NewTable[R any, K comparable](th *theme.Theme, key func(*R) K, cols []Column[R]) *Table[R, K] {
-	return &Table[R, K]{th: th, key: key, cols: cols, sort: -1, grown: make([]int, len(cols)), lines: map[int][2]string{}}
+	t := &Table[R, K]{th: th, key: key, sort: -1, lines: map[int][2]string{}, marks: map[K]bool{}, judged: 1, keyed: 1}
+	t.AddColumns(cols...)
+	return t
 }
+
+// AddColumns adds columns after those that there are.
+func (t *Table[R, K]) AddColumns(cols ...Column[R]) {
+	for _, c := range cols {
+		t.cols = append(t.cols, c)
+		t.grown = append(t.grown, 0)
+		t.right = append(t.right, c.Align == Right)
+	}
+	t.offer()
+}
+
+// SetSame says how to tell that a row with the same identity is as it was: then
+// what was worked out of it stands. It must not say so of a row of which a
+// filter could say something else, or an order.
+func (t *Table[R, K]) SetSame(same func(old, now *R) bool) { t.same = same }
 
 // SetSize sets the cells that View fills, heading included, and draws all rows
 // anew; call it after a change of theme, too.
@@ -91,8 +92,46 @@ func (t *Table[R, K]) SetSize(w, h int) {
 
 // SetRows replaces the rows. They are read later, too, and must not change.
 func (t *Table[R, K]) SetRows(rows []R) {
+	t.remember(rows)
 	t.rows = rows
+	t.forgetMarks()
+	t.offer()
 	t.arrange()
+}
+
+// remember takes the memos of rows that are as they were over to the new ones.
+func (t *Table[R, K]) remember(rows []R) {
+	memos := append(t.spare[:0], make([]memo, len(rows))...)
+	if t.same != nil {
+		var index map[K]int
+		shift := 0 // rows mostly stand where they stood, or a few further down
+		for i := range rows {
+			k := t.key(&rows[i])
+			j := i + shift
+			if j < 0 || j >= len(t.rows) || t.key(&t.rows[j]) != k {
+				if index == nil {
+					index = t.index()
+				}
+				at, ok := index[k]
+				if !ok {
+					continue
+				}
+				j, shift = at, at-i
+			}
+			if t.same(&t.rows[j], &rows[i]) {
+				memos[i] = t.memo[j]
+			}
+		}
+	}
+	t.spare, t.memo = t.memo, memos
+}
+
+func (t *Table[R, K]) index() map[K]int {
+	out := make(map[K]int, len(t.rows))
+	for i := range t.rows {
+		out[t.key(&t.rows[i])] = i
+	}
+	return out
 }
 
 // Redraw draws the rows anew, for ages that moved on.
@@ -109,12 +148,21 @@ func (t *Table[R, K]) SetDim(dim bool) {
 // SetFilter keeps the rows whose text matches.
 func (t *Table[R, K]) SetFilter(f Filter) {
 	t.f, t.keep = f, nil
+	t.judged++
 	t.arrange()
 }
 
 // SetKeep keeps the rows that keep says, in place of a filter by text.
 func (t *Table[R, K]) SetKeep(keep func(*R) bool) {
 	t.f, t.keep = Filter{}, keep
+	t.judged++
+	t.arrange()
+}
+
+// Narrow shows only the rows that in says, to whatever filter there is; nil
+// shows all again. It is asked for each row each time, so it must be quick.
+func (t *Table[R, K]) Narrow(in func(*R) bool) {
+	t.in = in
 	t.arrange()
 }
 
@@ -123,6 +171,13 @@ func (t *Table[R, K]) Shown() int { return len(t.order) }
 
 // All is the number of rows before the filter.
 func (t *Table[R, K]) All() int { return len(t.rows) }
+
+// Each calls do for each row shown, in order.
+func (t *Table[R, K]) Each(do func(*R)) {
+	for _, i := range t.order {
+		do(&t.rows[i])
+	}
+}
 
 // Selected is the row under the cursor; nil when there are none.
 func (t *Table[R, K]) Selected() *R {
@@ -151,6 +206,24 @@ func (t *Table[R, K]) Top() bool { return t.moveTo(0) }
 // Bottom goes to the last row.
 func (t *Table[R, K]) Bottom() bool { return t.moveTo(len(t.order) - 1) }
 
+// Scroll moves what is seen by n lines; the cursor stays in sight.
+func (t *Table[R, K]) Scroll(n int) {
+	page := t.Page()
+	t.top = max(min(t.top+n, len(t.order)-page), 0)
+	t.moveTo(min(max(t.cur, t.top), t.top+page-1))
+}
+
+// Point puts the cursor on the row that is drawn in a line, counted from the
+// heading, which is 0; false where there is no row.
+func (t *Table[R, K]) Point(line int) bool {
+	i := t.top + line - 1
+	if line < 1 || line >= t.h || i >= len(t.order) {
+		return false
+	}
+	t.moveTo(i)
+	return true
+}
+
 // Part is "6 of 20" when not all rows fit, else empty.
 func (t *Table[R, K]) Part() string {
 	if fit := max(t.h-1, 0); fit < len(t.order) {
@@ -162,26 +235,155 @@ func (t *Table[R, K]) Part() string {
 // Page is the number of rows that fit.
 func (t *Table[R, K]) Page() int { return max(t.h-1, 1) }
 
-// NextSort sorts by the next sortable column, and at last by none.
+// Mark marks the row under the cursor, or takes its mark away, and goes on to
+// the next row.
+func (t *Table[R, K]) Mark() {
+	r := t.Selected()
+	if r == nil {
+		return
+	}
+	k := t.key(r)
+	if t.marks[k] {
+		delete(t.marks, k)
+	} else {
+		t.marks[k] = true
+	}
+	delete(t.lines, t.order[t.cur])
+	t.Move(1)
+}
+
+// MarkAll marks all rows shown or, when they all are, none.
+func (t *Table[R, K]) MarkAll() {
+	missing := slices.DeleteFunc(slices.Clone(t.order), func(i int) bool { return t.marks[t.key(&t.rows[i])] })
+	for _, i := range missing {
+		t.marks[t.key(&t.rows[i])] = true
+	}
+	if len(missing) == 0 {
+		clear(t.marks)
+	}
+	clear(t.lines)
+}
+
+// Unmark takes all marks away and says whether there were any.
+func (t *Table[R, K]) Unmark() bool {
+	had := len(t.marks) > 0
+	clear(t.marks)
+	clear(t.lines)
+	return had
+}
+
+// Marked are the rows with a mark in the order given to SetRows, those that a
+// filter hides included; hidden is how many these are.
+func (t *Table[R, K]) Marked() (rows []*R, hidden int) {
+	if len(t.marks) == 0 {
+		return nil, 0
+	}
+	seen := 0
+	for _, i := range t.order {
+		if t.marks[t.key(&t.rows[i])] {
+			seen++
+		}
+	}
+	for i := range t.rows {
+		if r := &t.rows[i]; t.marks[t.key(r)] {
+			rows = append(rows, r)
+		}
+	}
+	return rows, len(rows) - seen
+}
+
+// forgetMarks takes the marks of rows away that are not there any more.
+func (t *Table[R, K]) forgetMarks() {
+	if len(t.marks) == 0 {
+		return
+	}
+	left := make(map[K]bool, len(t.marks))
+	for i := range t.rows {
+		if k := t.key(&t.rows[i]); t.marks[k] {
+			left[k] = true
+		}
+	}
+	t.marks = left
+}
+
+// NextSort sorts by the next sortable column that is shown, and at last by none.
 func (t *Table[R, K]) NextSort() {
-	for t.sort++; t.sort < len(t.cols); t.sort++ {
-		if t.cols[t.sort].Compare != nil && slices.Contains(t.visible, t.sort) {
+	next := -1
+	for _, c := range t.visible[1+slices.Index(t.visible, t.sort):] {
+		if t.cols[c].By != nil {
+			next = c
 			break
 		}
 	}
-	if t.sort >= len(t.cols) {
-		t.sort = -1
+	t.sortBy(next, next >= 0 && t.cols[next].Desc)
+}
+
+// Reverse turns the sort order around.
+func (t *Table[R, K]) Reverse() { t.sortBy(t.sort, !t.rev) }
+
+// Order is the name of the column that rows are sorted by; empty is the given order.
+func (t *Table[R, K]) Order() (name string, desc bool) {
+	if t.sort < 0 {
+		return "", t.rev
 	}
-	t.rev = t.sort >= 0 && t.cols[t.sort].Desc
+	return t.cols[t.sort].Name, t.rev
+}
+
+// OrderBy sorts by a column; an empty name puts rows in the given order.
+func (t *Table[R, K]) OrderBy(name string, desc bool) error {
+	if name == "" {
+		t.sortBy(-1, desc)
+		return nil
+	}
+	c, err := t.find(name)
+	if err == nil && t.cols[c].By == nil {
+		err = fmt.Errorf("rows have no order by %s", name)
+	}
+	if err == nil {
+		t.sortBy(c, desc)
+	}
+	return err
+}
+
+// OrderAt sorts by the column whose heading is at a cell, as it is best begun
+// with; a second time turns the order around.
+func (t *Table[R, K]) OrderAt(x int) {
+	at := gutter
+	for i, c := range t.visible {
+		if at += t.widths[i] + gap; x < at {
+			switch {
+			case t.cols[c].By == nil:
+			case c == t.sort:
+				t.Reverse()
+			default:
+				t.sortBy(c, t.cols[c].Desc)
+			}
+			return
+		}
+	}
+}
+
+func (t *Table[R, K]) sortBy(c int, desc bool) {
+	if c != t.sort {
+		t.keyed++
+	}
+	t.sort, t.rev = c, desc
 	t.arrange()
 	t.heading()
 }
 
-// Reverse turns the sort order around.
-func (t *Table[R, K]) Reverse() {
-	t.rev = !t.rev
-	t.arrange()
-	t.heading()
+// find is the column of a name.
+func (t *Table[R, K]) find(name string) (int, error) {
+	var names []string
+	for i := range t.cols {
+		if t.cols[i].Name == name && name != "" {
+			return i, nil
+		}
+		if t.cols[i].Name != "" {
+			names = append(names, t.cols[i].Name)
+		}
+	}
+	return 0, fmt.Errorf("there is no column %q; there are %s", Clean(name), strings.Join(names, ", "))
 }
 
 func (t *Table[R, K]) moveTo(i int) bool {
@@ -200,18 +402,12 @@ func (t *Table[R, K]) arrange() {
 	clear(t.lines)
 	t.order = t.order[:0]
 	for i := range t.rows {
-		if r := &t.rows[i]; (t.keep == nil || t.keep(r)) && (t.f.Empty() || t.f.Match(t.text(r))) {
+		if t.keeps(i) {
 			t.order = append(t.order, i)
 		}
 	}
 	if t.sort >= 0 {
-		less := t.cols[t.sort].Compare
-		slices.SortStableFunc(t.order, func(a, b int) int {
-			if t.rev {
-				a, b = b, a
-			}
-			return less(&t.rows[a], &t.rows[b])
-		})
+		t.sorted()
 	} else if t.rev {
 		slices.Reverse(t.order)
 	}
@@ -224,9 +420,73 @@ func (t *Table[R, K]) arrange() {
 	t.scroll()
 }
 
+// keeps says whether a row is shown.
+func (t *Table[R, K]) keeps(i int) bool {
+	r := &t.rows[i]
+	if t.in != nil && !t.in(r) {
+		return false
+	}
+	if t.keep == nil && t.f.Empty() {
+		return true
+	}
+	m := &t.memo[i]
+	if m.judged != t.judged {
+		m.judged = t.judged
+		m.kept = t.keep == nil && t.f.Match(t.text(r)) || t.keep != nil && t.keep(r)
+	}
+	return m.kept
+}
+
+// sorted puts the rows in order. Those that are as they were still are in order
+// among themselves: only the others are sorted, and merged in.
+func (t *Table[R, K]) sorted() {
+	by := t.cols[t.sort].By
+	order := func(a, b int) int {
+		if c := t.memo[a].key.compare(t.memo[b].key, t.rev); c != 0 {
+			return c
+		}
+		return a - b
+	}
+	settled, fresh := make([]int, len(t.rows)), make([]int, 0, len(t.order))
+	for _, i := range t.order {
+		m := &t.memo[i]
+		if m.keyed != t.keyed {
+			m.keyed, m.key, m.rank = t.keyed, by(&t.rows[i]), 0
+		}
+		if m.rank > 0 && m.rank <= len(settled) && settled[m.rank-1] == 0 {
+			settled[m.rank-1] = i + 1
+		} else {
+			fresh = append(fresh, i)
+		}
+	}
+	settled = slices.DeleteFunc(settled, func(i int) bool { return i == 0 })
+	for k := range settled {
+		settled[k]--
+	}
+	slices.SortFunc(fresh, order)
+	if !slices.IsSortedFunc(settled, order) {
+		slices.SortFunc(settled, order)
+	}
+	t.order = t.order[:0]
+	for len(settled) > 0 && len(fresh) > 0 {
+		from := &settled
+		if order(fresh[0], settled[0]) < 0 {
+			from = &fresh
+		}
+		t.order, *from = append(t.order, (*from)[0]), (*from)[1:]
+	}
+	t.order = append(append(t.order, settled...), fresh...)
+	for rank, i := range t.order {
+		t.memo[i].rank = rank + 1
+	}
+}
+
 func (t *Table[R, K]) follow() bool {
 	if !t.has {
 		return false
+	}
+	if r := t.Selected(); r != nil && t.key(r) == t.sel {
+		return true
 	}
 	for i, r := range t.order {
 		if t.key(&t.rows[r]) == t.sel {
@@ -242,85 +502,12 @@ func (t *Table[R, K]) follow() bool {
 func (t *Table[R, K]) text(r *R) string {
 	var b strings.Builder
 	for i := range t.cols {
-		b.WriteString(t.cols[i].Cell(r).Text)
-		b.WriteByte(' ')
+		if !t.cols[i].Extra {
+			b.WriteString(t.cols[i].Cell(r).Text)
+			b.WriteByte(' ')
+		}
 	}
 	return b.String()
-}
-
-// grow notes the widest content, of the first rows only: it need not be exact.
-func (t *Table[R, K]) grow() (grew bool) {
-	for c := range t.cols {
-		col := &t.cols[c]
-		if col.Max <= col.Min {
-			continue
-		}
-		for i := range t.rows[:min(len(t.rows), sample)] {
-			if w := min(Width(col.Cell(&t.rows[i]).Text), col.Max); w > t.grown[c] {
-				t.grown[c], grew = w, true
-			}
-		}
-	}
-	return grew
-}
-
-// layout decides which columns are shown and how wide.
-func (t *Table[R, K]) layout() {
-	clear(t.lines)
-	t.visible = t.visible[:0]
-	total := gutter - gap
-	for i := range t.cols {
-		t.visible = append(t.visible, i)
-		total += t.cols[i].Min + gap
-	}
-	for total > t.w && len(t.visible) > 1 {
-		worst := 0
-		for i, c := range t.visible {
-			if t.cols[c].Drop >= t.cols[t.visible[worst]].Drop {
-				worst = i
-			}
-		}
-		if t.cols[t.visible[worst]].Drop == 0 {
-			break
-		}
-		total -= t.cols[t.visible[worst]].Min + gap
-		t.visible = slices.Delete(t.visible, worst, worst+1)
-	}
-	t.widths = t.widths[:0]
-	for _, c := range t.visible {
-		t.widths = append(t.widths, t.cols[c].Min)
-	}
-	for _, ahead := range []bool{true, false} {
-		for grew := true; grew && total < t.w; {
-			grew = false
-			for i, c := range t.visible {
-				if total < t.w && t.cols[c].Ahead == ahead && t.widths[i] < min(t.grown[c], t.cols[c].Max) {
-					t.widths[i]++
-					total++
-					grew = true
-				}
-			}
-		}
-	}
-	t.heading()
-}
-
-func (t *Table[R, K]) heading() {
-	var b strings.Builder
-	b.WriteString(Spaces(gutter))
-	for i, c := range t.visible {
-		col := &t.cols[c]
-		b.WriteString(FitAlign(col.Title, t.widths[i], col.Align))
-		switch {
-		case c == t.sort && t.rev:
-			b.WriteString(t.th.G.Down + " ")
-		case c == t.sort:
-			b.WriteString(t.th.G.Up + " ")
-		default:
-			b.WriteString(Spaces(gap))
-		}
-	}
-	t.head = t.th.Muted.Render(Fit(strings.TrimRight(b.String(), " "), t.w))
 }
 
 func (t *Table[R, K]) scroll() {
@@ -328,63 +515,4 @@ func (t *Table[R, K]) scroll() {
 	t.top = min(t.top, t.cur)
 	t.top = max(t.top, t.cur-page+1)
 	t.top = max(min(t.top, len(t.order)-page), 0)
-}
-
-// line draws one row, or takes it from the last time.
-func (t *Table[R, K]) line(i int, selected bool) string {
-	r := t.order[i]
-	if l, ok := t.lines[r]; ok {
-		return l[state(selected)]
-	}
-	var styled, plain strings.Builder
-	styled.WriteString(Spaces(gutter))
-	plain.WriteString(t.th.G.Select + " ")
-	for j, c := range t.visible {
-		col, w := &t.cols[c], t.widths[j]
-		cell := col.Cell(&t.rows[r])
-		text := FitAlign(cell.Text, w, col.Align)
-		plain.WriteString(text)
-		if cell.Styled != "" && Width(cell.Text) <= w {
-			styled.WriteString(FitAlign(cell.Styled, w, col.Align))
-		} else {
-			styled.WriteString(cell.Style.Render(text))
-		}
-		if j < len(t.visible)-1 {
-			styled.WriteString(Spaces(gap))
-			plain.WriteString(Spaces(gap))
-		}
-	}
-	sel := Fit(plain.String(), t.w)
-	l := [2]string{Fit(styled.String(), t.w), t.th.Selected.Render(sel)}
-	if t.dim {
-		l[0] = t.th.Faint.Render(Spaces(gutter) + strings.TrimPrefix(sel, t.th.G.Select+" "))
-	}
-	t.lines[r] = l
-	return l[state(selected)]
-}
-
-func state(selected bool) int {
-	if selected {
-		return 1
-	}
-	return 0
-}
-
-// View is exactly the size given to SetSize.
-func (t *Table[R, K]) View() string { return strings.Join(t.ViewLines(true), "\n") }
-
-// ViewLines is View as lines; without focus no row is marked.
-func (t *Table[R, K]) ViewLines(focus bool) []string {
-	if t.h <= 0 {
-		return nil
-	}
-	out := make([]string, 0, t.h)
-	out = append(out, t.head)
-	for i := t.top; i < len(t.order) && len(out) < t.h; i++ {
-		out = append(out, t.line(i, focus && i == t.cur))
-	}
-	for len(out) < t.h {
-		out = append(out, Spaces(t.w))
-	}
-	return out
 }

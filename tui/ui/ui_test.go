@@ -263,7 +263,7 @@ func items(n int) []item {
 func table(t testing.TB) *Table[item, int] {
 	tb := NewTable(dark(t), func(i *item) int { return i.id }, []Column[item]{
 		{Title: "NAME", Min: 6, Max: 20, Cell: func(i *item) Cell { return Txt(i.name) }},
-		{Title: "N", Min: 4, Align: Right, Drop: 1, Desc: true, Cell: func(i *item) Cell { return Txt(fmt.Sprint(i.n)) }, Compare: func(a, b *item) int { return a.n - b.n }},
+		{Title: "N", Min: 4, Align: Right, Drop: 1, Desc: true, Cell: func(i *item) Cell { return Txt(fmt.Sprint(i.n)) }, By: func(i *item) Key { return By(i.n) }},
 	})
 	tb.SetSize(30, 6)
 	return tb

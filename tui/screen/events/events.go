@@ -1,7 +1,6 @@
 package events
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -99,21 +98,21 @@ func columns(e *screen.Env) []ui.Column[cluster.Event] {
 	type E = cluster.Event
 	th := e.Theme
 	return []ui.Column[E]{
-		{Title: "", Min: 1, Cell: func(ev *E) ui.Cell {
+		{Name: "level", Title: "", Min: 1, Cell: func(ev *E) ui.Cell {
 			g, st := screen.Mark(th, ev.Level)
 			return ui.In(st, g)
-		}, Compare: func(a, b *E) int { return cmp.Compare(a.Level, b.Level) }, Desc: true},
-		{Title: "AGE", Min: 4, Align: ui.Right, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ui.Age(ev.At, e.Now())) }},
-		{Title: "TIME", Min: 8, Drop: 2, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ev.At.In(e.Now().Location()).Format("15:04:05")) }},
-		{Title: "KIND", Min: 10, Drop: 1, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ev.Kind) }, Compare: func(a, b *E) int { return cmp.Compare(a.Kind, b.Kind) }},
-		{Title: "SUBJECT", Min: 14, Max: 32, Ahead: true, Cell: func(ev *E) ui.Cell { return ui.Txt(ev.Subject) }, Compare: func(a, b *E) int { return cmp.Compare(a.Subject, b.Subject) }},
-		{Title: "WHAT HAPPENED", Min: 28, Max: 110, Ahead: true, Cell: func(ev *E) ui.Cell {
+		}, By: func(r *E) ui.Key { return ui.By(r.Level) }, Desc: true},
+		{Name: "time", Title: "AGE", Min: 4, Align: ui.Right, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ui.Age(ev.At, e.Now())) }},
+		{Name: "clock", Title: "TIME", Min: 8, Drop: 2, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ev.At.In(e.Now().Location()).Format("15:04:05")) }},
+		{Name: "kind", Title: "KIND", Min: 10, Drop: 1, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ev.Kind) }, By: func(r *E) ui.Key { return ui.ByText(r.Kind) }},
+		{Name: "subject", Title: "SUBJECT", Min: 14, Max: 32, Ahead: true, Cell: func(ev *E) ui.Cell { return ui.Txt(ev.Subject) }, By: func(r *E) ui.Key { return ui.ByText(r.Subject) }},
+		{Name: "text", Title: "WHAT HAPPENED", Min: 28, Max: 110, Ahead: true, Cell: func(ev *E) ui.Cell {
 			_, st := screen.Mark(th, ev.Level)
 			if ev.Level == cluster.Info {
 				st = th.Text
 			}
 			return ui.In(st, ev.Text)
 		}},
-		{Title: "WHO WAS ON IT", Min: 24, Max: 60, Drop: 3, Cell: func(ev *E) ui.Cell { return ui.Txt(cluster.Tenants(ev.On)) }},
+		{Name: "hit", Title: "WHO WAS ON IT", Min: 24, Max: 60, Drop: 3, Cell: func(ev *E) ui.Cell { return ui.Txt(cluster.Tenants(ev.On)) }},
 	}
 }

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -267,14 +266,14 @@ func nodeColumns(e *screen.Env, cells int) []ui.Column[nodeRow] {
 	}
 	type R = nodeRow
 	return []ui.Column[R]{
-		{Title: "NODE", Min: 10, Max: 24, Cell: func(r *R) ui.Cell { return ui.Txt(r.node.Name) }, Compare: func(a, b *R) int { return cmp.Compare(a.node.Name, b.node.Name) }},
-		{Title: "MODEL", Min: 9, Max: 18, Drop: 4, Cell: func(r *R) ui.Cell { return ui.In(th.Muted, r.model) }, Compare: func(a, b *R) int { return cmp.Compare(a.model, b.model) }},
+		{Title: "NODE", Min: 10, Max: 24, Cell: func(r *R) ui.Cell { return ui.Txt(r.node.Name) }, By: func(r *R) ui.Key { return ui.ByText(r.node.Name) }},
+		{Title: "MODEL", Min: 9, Max: 18, Drop: 4, Cell: func(r *R) ui.Cell { return ui.In(th.Muted, r.model) }, By: func(r *R) ui.Key { return ui.ByText(r.model) }},
 		{Title: head.String(), Min: 3 * cells, Cell: func(r *R) ui.Cell { return cellsOf(e, r, cells) }},
-		{Title: "UTIL", Min: 5, Align: ui.Right, Drop: 1, Cell: func(r *R) ui.Cell { return ui.Txt(ui.Percent(r.util.Mean())) }, Compare: func(a, b *R) int { return screen.Known(a.util.Mean(), b.util.Mean()) }, Desc: true},
+		{Title: "UTIL", Min: 5, Align: ui.Right, Drop: 1, Cell: func(r *R) ui.Cell { return ui.Txt(ui.Percent(r.util.Mean())) }, By: func(r *R) ui.Key { return ui.ByKnown(r.util.Mean()) }, Desc: true},
 		{Title: "MEMORY", Min: 8, Align: ui.Right, Drop: 5, Cell: func(r *R) ui.Cell { return ui.Txt(memoryOf(r)) }, Desc: true},
-		{Title: "POWER", Min: 7, Align: ui.Right, Drop: 3, Cell: func(r *R) ui.Cell { return ui.Txt(ui.Watts(r.power.Sum())) }, Compare: func(a, b *R) int { return screen.Known(a.power.Sum(), b.power.Sum()) }, Desc: true},
-		{Title: "TEMP", Min: 5, Align: ui.Right, Drop: 6, Cell: func(r *R) ui.Cell { return ui.Txt(ui.Celsius(r.hottest)) }, Compare: func(a, b *R) int { return screen.Known(a.hottest, b.hottest) }, Desc: true},
-		{Title: "JOBS", Min: 4, Align: ui.Right, Drop: 2, Cell: func(r *R) ui.Cell { return ui.Txt(jobsOf(r)) }, Compare: func(a, b *R) int { return cmp.Compare(a.jobs, b.jobs) }, Desc: true},
+		{Title: "POWER", Min: 7, Align: ui.Right, Drop: 3, Cell: func(r *R) ui.Cell { return ui.Txt(ui.Watts(r.power.Sum())) }, By: func(r *R) ui.Key { return ui.ByKnown(r.power.Sum()) }, Desc: true},
+		{Title: "TEMP", Min: 5, Align: ui.Right, Drop: 6, Cell: func(r *R) ui.Cell { return ui.Txt(ui.Celsius(r.hottest)) }, By: func(r *R) ui.Key { return ui.ByKnown(r.hottest) }, Desc: true},
+		{Title: "JOBS", Min: 4, Align: ui.Right, Drop: 2, Cell: func(r *R) ui.Cell { return ui.Txt(jobsOf(r)) }, By: func(r *R) ui.Key { return ui.By(r.jobs) }, Desc: true},
 		{Title: "STATE", Min: 14, Cell: func(r *R) ui.Cell { return stateOf(e, r) }},
 	}
 }

@@ -26,7 +26,8 @@ type Model struct {
 // New makes the screen.
 func New(e *screen.Env) *Model {
 	m := &Model{}
-	m.List = newList(e, columns(e), func(s *cluster.Snapshot) string { return summary(e.Theme, &s.Fleet, m.tallies, m.w) })
+	m.List = newList(e, columns(e), func(s *cluster.Snapshot) string { return summary(e.Theme, &s.Fleet, m.tallies, m.w) }).
+		Under(func() bool { return m.detail != nil })
 	return m
 }
 
@@ -148,6 +149,15 @@ func (m *Model) Back() bool {
 	return true
 }
 
+// Wheel implements screen.Pointed.
+func (m *Model) Wheel(n int) {
+	if m.detail != nil {
+		m.detail.Wheel(n)
+		return
+	}
+	m.List.Wheel(n)
+}
+
 // Actions implements screen.Screen.
 func (m *Model) Actions() []keys.ID {
 	g := m.Selected()
@@ -169,14 +179,6 @@ func (m *Model) Actions() []keys.ID {
 		out = append(out, keys.Sort)
 	}
 	return out
-}
-
-// Filter implements screen.Filterer: there is nothing to filter in the details.
-func (m *Model) Filter() (text string, ok bool) {
-	if m.detail != nil {
-		return "", false
-	}
-	return m.List.Filter()
 }
 
 // View implements screen.Screen.

@@ -20,60 +20,60 @@ type row = cluster.GPU
 // share.
 type column struct{ e *screen.Env }
 
-func by(of func(*row) *float64) func(a, b *row) int {
-	return func(a, b *row) int { return screen.Known(of(a), of(b)) }
+func by(of func(*row) *float64) func(*row) ui.Key {
+	return func(r *row) ui.Key { return ui.ByKnown(of(r)) }
 }
 
 func (c column) model(drop int) ui.Column[row] {
 	return ui.Column[row]{
-		Title: "MODEL", Min: 9, Max: 16, Drop: drop, Cell: func(g *row) ui.Cell { return ui.In(c.e.Theme.Muted, screen.ShortModel(g.Model)) },
-		Compare: func(a, b *row) int { return cmp.Compare(a.Model, b.Model) },
+		Name: "model", Title: "MODEL", Min: 9, Max: 16, Drop: drop, Cell: func(g *row) ui.Cell { return ui.In(c.e.Theme.Muted, screen.ShortModel(g.Model)) },
+		By: func(r *row) ui.Key { return ui.ByText(r.Model) },
 	}
 }
 
 func (c column) state() ui.Column[row] {
 	return ui.Column[row]{
-		Title: "STATE", Min: 10, Cell: func(g *row) ui.Cell { return state(c.e.Theme, g) },
-		Compare: func(a, b *row) int { return cmp.Compare(word(a), word(b)) },
+		Name: "state", Title: "STATE", Min: 10, Cell: func(g *row) ui.Cell { return state(c.e.Theme, g) },
+		By: func(r *row) ui.Key { return ui.ByText(word(r)) },
 	}
 }
 
 func (c column) util(cells int) ui.Column[row] {
 	return ui.Column[row]{
-		Title: "UTIL", Min: cells + 6, Cell: func(g *row) ui.Cell { return parts.Meter(c.e.Theme, g.Util(), cells) }, Compare: by((*row).Util), Desc: true,
+		Name: "util_percent", Title: "UTIL", Min: cells + 6, Cell: func(g *row) ui.Cell { return parts.Meter(c.e.Theme, g.Util(), cells) }, By: by((*row).Util), Desc: true,
 	}
 }
 
 func (c column) trend(title string, drop int) ui.Column[row] {
-	return ui.Column[row]{Title: title, Min: 12, Drop: drop, Cell: func(g *row) ui.Cell { return parts.Trend(c.e.Theme, g, 12) }}
+	return ui.Column[row]{Name: "trend", Title: title, Min: 12, Drop: drop, Cell: func(g *row) ui.Cell { return parts.Trend(c.e.Theme, g, 12) }}
 }
 
 func (c column) memory(drop int) ui.Column[row] {
 	return ui.Column[row]{
-		Title: "MEMORY", Min: 13, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell { return ui.Txt(memory(g)) }, Compare: by(usedBytes), Desc: true,
+		Name: "memory_used_bytes", Title: "MEMORY", Min: 13, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell { return ui.Txt(memory(g)) }, By: by(usedBytes), Desc: true,
 	}
 }
 
 func (c column) power(drop int) ui.Column[row] {
 	return ui.Column[row]{
-		Title: "POWER", Min: 9, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell { return ui.Txt(power(g, "/")) }, Compare: by(watts), Desc: true,
+		Name: "power_watts", Title: "POWER", Min: 9, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell { return ui.Txt(power(g, "/")) }, By: by(watts), Desc: true,
 	}
 }
 
 func (c column) temp(drop int) ui.Column[row] {
 	return ui.Column[row]{
-		Title: "TEMP", Min: 6, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell { return parts.Temp(c.e.Theme, g) }, Compare: by(celsius), Desc: true,
+		Name: "temperature_celsius", Title: "TEMP", Min: 6, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell { return parts.Temp(c.e.Theme, g) }, By: by(celsius), Desc: true,
 	}
 }
 
 func (c column) clock(drop int) ui.Column[row] {
-	return ui.Column[row]{Title: "SM CLOCK", Min: 15, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell {
+	return ui.Column[row]{Name: "sm_clock_mhz", Title: "SM CLOCK", Min: 15, Align: ui.Right, Drop: drop, Cell: func(g *row) ui.Cell {
 		return ui.In(c.e.Theme.Muted, parts.Reading(g, func(s *gpu.Sample) string { return clock(s.SMClockMHz, g.MaxSMClockMHz, "/") }))
 	}}
 }
 
 func (c column) throttle(drop int) ui.Column[row] {
-	return ui.Column[row]{Title: "THROTTLE", Min: 12, Max: 24, Drop: drop, Cell: func(g *row) ui.Cell { return throttle(c.e.Theme, g) }}
+	return ui.Column[row]{Name: "throttle", Title: "THROTTLE", Min: 12, Max: 24, Drop: drop, Cell: func(g *row) ui.Cell { return throttle(c.e.Theme, g) }}
 }
 
 // fade makes old rows faint.
@@ -85,10 +85,10 @@ func (c column) fade(cols ...ui.Column[row]) []ui.Column[row] {
 func columns(e *screen.Env) []ui.Column[row] {
 	c, th := column{e}, e.Theme
 	return c.fade(
-		ui.Column[row]{Title: "GPU", Min: 8, Max: 28, Ahead: true, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Name(g)) }},
+		ui.Column[row]{Name: "node", Title: "GPU", Min: 8, Max: 28, Ahead: true, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Name(g)) }},
 		c.model(4), c.state(), c.util(8), c.trend("10 MIN", 6), c.memory(1), c.power(2), c.temp(3), c.clock(8), c.throttle(7),
-		ui.Column[row]{Title: "HELD BY", Min: 16, Max: 50, Cell: func(g *row) ui.Cell { return heldBy(th, g) }, Compare: func(a, b *row) int { return cmp.Compare(heldBy(th, a).Text, heldBy(th, b).Text) }},
-		ui.Column[row]{Title: "READING", Min: 10, Drop: 5, Cell: func(g *row) ui.Cell { return reading(e, g) }},
+		ui.Column[row]{Name: "held_by", Title: "HELD BY", Min: 16, Max: 50, Cell: func(g *row) ui.Cell { return heldBy(th, g) }, By: func(r *row) ui.Key { return ui.ByText(heldBy(th, r).Text) }},
+		ui.Column[row]{Name: "as_of", Title: "READING", Min: 10, Drop: 5, Cell: func(g *row) ui.Cell { return reading(e, g) }},
 	)
 }
 
@@ -97,15 +97,15 @@ func columns(e *screen.Env) []ui.Column[row] {
 func columnsAlone(e *screen.Env) []ui.Column[row] {
 	c := column{e}
 	return c.fade(
-		ui.Column[row]{Title: "GPU", Min: 4, Max: 8, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Short(g)) }},
+		ui.Column[row]{Name: "index", Title: "GPU", Min: 4, Max: 8, Cell: func(g *row) ui.Cell { return ui.Txt(parts.Short(g)) }},
 		c.model(4), c.state(), c.util(6), c.trend("TREND", 7), c.memory(0), c.power(0), c.temp(0), c.clock(3), c.throttle(1),
-		ui.Column[row]{Title: "MEM CLOCK", Min: 15, Align: ui.Right, Drop: 8, Cell: func(g *row) ui.Cell {
+		ui.Column[row]{Name: "memory_clock_mhz", Title: "MEM CLOCK", Min: 15, Align: ui.Right, Drop: 8, Cell: func(g *row) ui.Cell {
 			return ui.In(e.Theme.Muted, parts.Reading(g, func(s *gpu.Sample) string { return clock(s.MemClockMHz, g.MaxMemClockMHz, "/") }))
 		}},
-		ui.Column[row]{Title: "FAN", Min: 5, Align: ui.Right, Drop: 9, Cell: func(g *row) ui.Cell {
+		ui.Column[row]{Name: "fan_percent", Title: "FAN", Min: 5, Align: ui.Right, Drop: 9, Cell: func(g *row) ui.Cell {
 			return ui.In(e.Theme.Muted, parts.Reading(g, func(s *gpu.Sample) string { return ui.Percent(s.FanPercent) }))
 		}},
-		ui.Column[row]{Title: "VERDICT", Min: 16, Max: 60, Drop: 6, Cell: func(g *row) ui.Cell { return cause(e.Theme, g) }},
+		ui.Column[row]{Name: "health", Title: "VERDICT", Min: 16, Max: 60, Drop: 6, Cell: func(g *row) ui.Cell { return cause(e.Theme, g) }},
 	)
 }
 

@@ -31,7 +31,7 @@ type Top struct {
 // NewTop makes the screen. Without a killer processes are only shown.
 func NewTop(e *screen.Env, killer Killer) *Top {
 	t := &Top{killer: killer, procs: parts.NewProcesses(e)}
-	t.List = newList(e, columnsAlone(e), nil)
+	t.List = newList(e, columnsAlone(e), nil).Under(func() bool { return t.detail != nil })
 	return t
 }
 
@@ -88,6 +88,12 @@ func (t *Top) SetSize(w, h int) {
 
 func (t *Top) arrange() {
 	t.rows = t.share()
+	gap := 0
+	if t.h >= roomy {
+		gap = 1
+	}
+	t.TableAt(1 + gap)
+	t.procs.TableAt(t.h - t.rows.procs)
 	t.Table.SetSize(t.w, t.rows.gpus)
 	t.procs.Table.SetSize(t.w, t.rows.procs)
 }
@@ -207,6 +213,54 @@ func (t *Top) Filter() (text string, ok bool) {
 		return t.procs.Filter()
 	}
 	return t.List.Filter()
+}
+
+// part is the table in which the keys move.
+func (t *Top) part() screen.Tabular {
+	if t.lower {
+		return &t.procs
+	}
+	return &t.List
+}
+
+// Columns implements screen.Tabular: of the part in which the keys move.
+func (t *Top) Columns() []screen.TableColumn { return t.part().Columns() }
+
+// ShowColumns implements screen.Tabular.
+func (t *Top) ShowColumns(names []string) error { return t.part().ShowColumns(names) }
+
+// Order implements screen.Tabular.
+func (t *Top) Order() (column string, descending bool) { return t.part().Order() }
+
+// OrderBy implements screen.Tabular.
+func (t *Top) OrderBy(column string, descending bool) error {
+	return t.part().OrderBy(column, descending)
+}
+
+// Rows implements screen.Tabular.
+func (t *Top) Rows() (view *facts.View, rows []facts.Row) { return t.part().Rows() }
+
+// Click implements screen.Pointed: the keys then move in the part that it hit.
+func (t *Top) Click(x, y int, twice bool) tea.Cmd {
+	if t.detail != nil {
+		return nil
+	}
+	if t.lower = y >= t.h-t.rows.procs; t.lower {
+		return t.procs.Click(x, y, twice)
+	}
+	return t.List.Click(x, y, twice)
+}
+
+// Wheel implements screen.Pointed.
+func (t *Top) Wheel(n int) {
+	switch {
+	case t.detail != nil:
+		t.detail.Wheel(n)
+	case t.lower:
+		t.procs.Wheel(n)
+	default:
+		t.List.Wheel(n)
+	}
 }
 
 // Counts implements screen.Filterer.

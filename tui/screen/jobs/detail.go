@@ -99,6 +99,7 @@ func (d *detail) setDim(dim bool) {
 // pane is one of the tables that the cursor goes through.
 type pane interface {
 	Move(n int) bool
+	Scroll(n int)
 	Top() bool
 	Bottom() bool
 	Page() int

@@ -35,7 +35,8 @@ func New(e *screen.Env) *Model {
 	m := &Model{}
 	m.List = screen.NewList(e, "jobs", func(*cluster.Snapshot) string { return m.head },
 		func(r *row) cluster.JobID { return r.ID }, columns(e)).
-		Facts("jobs", func(s *cluster.Snapshot, r *row) facts.Row { return facts.JobRow(s, r.Job) })
+		Facts("jobs", func(s *cluster.Snapshot, r *row) facts.Row { return facts.JobRow(s, r.Job) }).
+		Under(func() bool { return m.detail != nil || m.logs != nil })
 	return m
 }
 
@@ -299,6 +300,19 @@ func (m *Model) Back() bool {
 	return closed
 }
 
+// Wheel implements screen.Pointed.
+func (m *Model) Wheel(n int) {
+	switch {
+	case m.logs != nil:
+		m.logs.scroll(n)
+	case m.detail != nil:
+		m.detail.panes()[m.detail.focus].Scroll(n)
+		m.detail.fillTasks()
+	default:
+		m.List.Wheel(n)
+	}
+}
+
 // Actions implements screen.Screen.
 func (m *Model) Actions() []keys.ID {
 	if m.logs != nil {
@@ -340,11 +354,8 @@ func (m *Model) SetFilter(text string) error {
 
 // Filter implements screen.Filterer: there is nothing to filter in the details.
 func (m *Model) Filter() (text string, ok bool) {
-	switch {
-	case m.logs != nil:
+	if m.logs != nil {
 		return m.logs.filter.String(), true
-	case m.detail != nil:
-		return "", false
 	}
 	return m.List.Filter()
 }

@@ -164,21 +164,21 @@ func allocRows(s *cluster.Snapshot, id cluster.JobID) []alloc {
 func allocColumns(e *screen.Env) []ui.Column[alloc] {
 	th := e.Theme
 	return []ui.Column[alloc]{
-		{Title: "ALLOCATION", Min: 16, Max: 40, Cell: func(a *alloc) ui.Cell { return ui.Txt(a.Name) }, Compare: func(a, b *alloc) int { return cmp.Compare(a.Name, b.Name) }},
+		{Title: "ALLOCATION", Min: 16, Max: 40, Cell: func(a *alloc) ui.Cell { return ui.Txt(a.Name) }, By: func(r *alloc) ui.Key { return ui.ByText(r.Name) }},
 		{Title: "ID", Min: 8, Drop: 5, Cell: func(a *alloc) ui.Cell { return ui.In(th.Muted, a.ID.Short()) }},
-		{Title: "STATE", Min: 10, Cell: func(a *alloc) ui.Cell { return screen.AllocState(th, a.Alloc) }, Compare: func(a, b *alloc) int { return cmp.Compare(a.Client, b.Client) }},
-		{Title: "NODE", Min: 8, Max: 24, Cell: func(a *alloc) ui.Cell { return ui.Txt(a.NodeName) }, Compare: func(a, b *alloc) int { return cmp.Compare(a.NodeName, b.NodeName) }},
+		{Title: "STATE", Min: 10, Cell: func(a *alloc) ui.Cell { return screen.AllocState(th, a.Alloc) }, By: func(r *alloc) ui.Key { return ui.ByText(r.Client) }},
+		{Title: "NODE", Min: 8, Max: 24, Cell: func(a *alloc) ui.Cell { return ui.Txt(a.NodeName) }, By: func(r *alloc) ui.Key { return ui.ByText(r.NodeName) }},
 		{Title: "GPUS", Min: 4, Align: ui.Right, Cell: func(a *alloc) ui.Cell { return count(th, len(a.GPUs), th.Text) }},
 		{Title: "UTIL", Min: 8, Align: ui.Right, Cell: func(a *alloc) ui.Cell {
 			if a.failed > 0 {
 				return ui.In(th.Bad, th.G.Bad+" failed")
 			}
 			return ui.Txt(ui.Percent(a.util))
-		}, Compare: func(a, b *alloc) int { return screen.Known(a.util, b.util) }, Desc: true},
+		}, By: func(r *alloc) ui.Key { return ui.ByKnown(r.util) }, Desc: true},
 		{Title: "HEALTHY", Min: 7, Drop: 3, Cell: func(a *alloc) ui.Cell { return healthCell(th, a.Healthy) }},
-		{Title: "RESTARTS", Min: 8, Align: ui.Right, Drop: 2, Cell: func(a *alloc) ui.Cell { return count(th, a.restarts, th.Warn) }, Compare: func(a, b *alloc) int { return cmp.Compare(a.restarts, b.restarts) }, Desc: true},
+		{Title: "RESTARTS", Min: 8, Align: ui.Right, Drop: 2, Cell: func(a *alloc) ui.Cell { return count(th, a.restarts, th.Warn) }, By: func(r *alloc) ui.Key { return ui.By(r.restarts) }, Desc: true},
 		{Title: "VERSION", Min: 7, Align: ui.Right, Drop: 4, Cell: func(a *alloc) ui.Cell { return ui.In(th.Muted, fmt.Sprintf("v%d", a.JobVersion)) }},
-		{Title: "AGE", Min: 4, Align: ui.Right, Drop: 1, Cell: func(a *alloc) ui.Cell { return ui.In(th.Muted, ui.Age(a.Created, e.Now())) }, Compare: func(a, b *alloc) int { return b.Created.Compare(a.Created) }},
+		{Title: "AGE", Min: 4, Align: ui.Right, Drop: 1, Cell: func(a *alloc) ui.Cell { return ui.In(th.Muted, ui.Age(a.Created, e.Now())) }, By: func(r *alloc) ui.Key { return ui.ByAge(r.Created) }},
 	}
 }
 

@@ -51,17 +51,17 @@ func rows(s *cluster.Snapshot) []row {
 func columns(e *screen.Env) []ui.Column[row] {
 	th := e.Theme
 	return []ui.Column[row]{
-		{Title: "JOB", Min: 22, Max: 48, Cell: func(r *row) ui.Cell { return ui.Txt(r.ID.String()) }, Compare: func(a, b *row) int { return a.ID.Compare(b.ID) }},
-		{Title: "KIND", Min: 9, Drop: 6, Cell: func(r *row) ui.Cell { return kindCell(th, r) }, Compare: func(a, b *row) int { return cmp.Compare(kindOf(a.Job), kindOf(b.Job)) }},
-		{Title: "MODEL", Min: 16, Max: 30, Drop: 3, Cell: func(r *row) ui.Cell { return modelCell(th, r.Job) }, Compare: func(a, b *row) int { return cmp.Compare(modelOf(a.Job), modelOf(b.Job)) }},
-		{Title: "STATE", Min: 10, Cell: func(r *row) ui.Cell { return stateCell(th, r.state) }, Compare: func(a, b *row) int { return cmp.Compare(a.state, b.state) }},
-		{Title: "RUN", Min: 5, Align: ui.Right, Cell: func(r *row) ui.Cell { return ui.Txt(runOf(r.Job)) }, Compare: func(a, b *row) int { return cmp.Compare(a.Running, b.Running) }, Desc: true},
-		{Title: "GPUS", Min: 4, Align: ui.Right, Cell: func(r *row) ui.Cell { return count(th, r.GPUsHeld, th.Text) }, Compare: func(a, b *row) int { return cmp.Compare(a.GPUsHeld, b.GPUsHeld) }, Desc: true},
-		{Title: "UTIL", Min: 5, Align: ui.Right, Drop: 2, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Percent(r.util.Mean())) }, Compare: func(a, b *row) int { return screen.Known(a.util.Mean(), b.util.Mean()) }, Desc: true},
-		{Title: "DEPLOYMENT", Min: 16, Drop: 5, Cell: func(r *row) ui.Cell { return deploymentCell(th, r.deployment) }},
-		{Title: "VERSION", Min: 7, Align: ui.Right, Drop: 7, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, fmt.Sprintf("v%d", r.Version)) }},
-		{Title: "PRIO", Min: 4, Align: ui.Right, Drop: 8, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, ui.Int(r.Priority)) }, Compare: func(a, b *row) int { return cmp.Compare(a.Priority, b.Priority) }, Desc: true},
-		{Title: "AGE", Min: 4, Align: ui.Right, Drop: 1, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, ui.Age(r.Submitted, e.Now())) }, Compare: func(a, b *row) int { return b.Submitted.Compare(a.Submitted) }},
+		{Name: "job", Title: "JOB", Min: 22, Max: 48, Cell: func(r *row) ui.Cell { return ui.Txt(r.ID.String()) }, By: func(r *row) ui.Key { return screen.ByJob(r.ID) }},
+		{Name: "kind", Title: "KIND", Min: 9, Drop: 6, Cell: func(r *row) ui.Cell { return kindCell(th, r) }, By: func(r *row) ui.Key { return ui.ByText(kindOf(r.Job)) }},
+		{Name: "model", Title: "MODEL", Min: 16, Max: 30, Drop: 3, Cell: func(r *row) ui.Cell { return modelCell(th, r.Job) }, By: func(r *row) ui.Key { return ui.ByText(modelOf(r.Job)) }},
+		{Name: "status", Title: "STATE", Min: 10, Cell: func(r *row) ui.Cell { return stateCell(th, r.state) }, By: func(r *row) ui.Key { return ui.By(r.state) }},
+		{Name: "running", Title: "RUN", Min: 5, Align: ui.Right, Cell: func(r *row) ui.Cell { return ui.Txt(runOf(r.Job)) }, By: func(r *row) ui.Key { return ui.By(r.Running) }, Desc: true},
+		{Name: "gpus_held", Title: "GPUS", Min: 4, Align: ui.Right, Cell: func(r *row) ui.Cell { return count(th, r.GPUsHeld, th.Text) }, By: func(r *row) ui.Key { return ui.By(r.GPUsHeld) }, Desc: true},
+		{Name: "util_percent", Title: "UTIL", Min: 5, Align: ui.Right, Drop: 2, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Percent(r.util.Mean())) }, By: func(r *row) ui.Key { return ui.ByKnown(r.util.Mean()) }, Desc: true},
+		{Name: "deployment", Title: "DEPLOYMENT", Min: 16, Drop: 5, Cell: func(r *row) ui.Cell { return deploymentCell(th, r.deployment) }},
+		{Name: "job_version", Title: "VERSION", Min: 7, Align: ui.Right, Drop: 7, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, fmt.Sprintf("v%d", r.Version)) }},
+		{Name: "priority", Title: "PRIO", Min: 4, Align: ui.Right, Drop: 8, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, ui.Int(r.Priority)) }, By: func(r *row) ui.Key { return ui.By(r.Priority) }, Desc: true},
+		{Name: "submitted", Title: "AGE", Min: 4, Align: ui.Right, Drop: 1, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, ui.Age(r.Submitted, e.Now())) }, By: func(r *row) ui.Key { return ui.ByAge(r.Submitted) }},
 	}
 }
 

@@ -1,7 +1,6 @@
 package keyring
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -137,12 +136,10 @@ func artifactColumns(e *screen.Env) []ui.Column[sealed] {
 	th := e.Theme
 	type A = sealed
 	return []ui.Column[A]{
-		{Title: "ARTIFACT", Min: 20, Max: 44, Cell: func(a *A) ui.Cell { return ui.Txt(a.Model + ":" + a.Version) }, Compare: func(a, b *A) int {
-			return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Version, b.Version))
-		}},
-		{Title: "UNDER", Min: 12, Cell: func(a *A) ui.Cell { return under(th, a) }, Compare: func(a, b *A) int { return cmp.Compare(a.KeyVersion, b.KeyVersion) }},
-		{Title: "SIZE", Min: 9, Align: ui.Right, Cell: func(a *A) ui.Cell { return ui.Txt(ui.Bytes(uint64(max(a.Bytes, 0)))) }, Compare: func(a, b *A) int { return cmp.Compare(a.Bytes, b.Bytes) }, Desc: true},
-		{Title: "SEALED", Min: 8, Align: ui.Right, Cell: func(a *A) ui.Cell { return ui.In(th.Muted, ui.Ago(a.Created, e.Now())) }, Compare: func(a, b *A) int { return a.Created.Compare(b.Created) }, Desc: true},
+		{Title: "ARTIFACT", Min: 20, Max: 44, Cell: func(a *A) ui.Cell { return ui.Txt(a.Model + ":" + a.Version) }, By: func(r *A) ui.Key { return ui.ByText(r.Model + "\x00" + r.Version) }},
+		{Title: "UNDER", Min: 12, Cell: func(a *A) ui.Cell { return under(th, a) }, By: func(r *A) ui.Key { return ui.By(r.KeyVersion) }},
+		{Title: "SIZE", Min: 9, Align: ui.Right, Cell: func(a *A) ui.Cell { return ui.Txt(ui.Bytes(uint64(max(a.Bytes, 0)))) }, By: func(r *A) ui.Key { return ui.By(r.Bytes) }, Desc: true},
+		{Title: "SEALED", Min: 8, Align: ui.Right, Cell: func(a *A) ui.Cell { return ui.In(th.Muted, ui.Ago(a.Created, e.Now())) }, By: func(r *A) ui.Key { return ui.ByAge(r.Created) }},
 		{Title: "TRAINED BY", Min: 14, Max: 30, Drop: 1, Cell: func(a *A) ui.Cell {
 			if a.TrainedBy == (cluster.JobID{}) {
 				return ui.In(th.Faint, ui.None)

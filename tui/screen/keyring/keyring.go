@@ -31,7 +31,8 @@ type Model struct {
 func New(e *screen.Env, r Rotator) *Model {
 	m := &Model{rotator: r}
 	m.List = screen.NewList(e, "keys", func(*cluster.Snapshot) string { return "" }, func(k *cluster.Key) string { return k.Name }, columns(e)).
-		Facts("keys", facts.KeyRow)
+		Facts("keys", facts.KeyRow).
+		Under(func() bool { return m.detail != nil })
 	return m
 }
 
@@ -47,6 +48,7 @@ func (m *Model) SetSize(w, h int) {
 
 // layout gives the table what it needs, and the rest to what is denied.
 func (m *Model) layout() {
+	m.TableAt(len(m.above()))
 	m.Table.SetSize(m.w, max(min(m.All()+1, m.h-len(m.above())-1), 2))
 }
 
@@ -140,6 +142,15 @@ func (m *Model) Back() bool {
 	return true
 }
 
+// Wheel implements screen.Pointed.
+func (m *Model) Wheel(n int) {
+	if m.detail != nil {
+		m.detail.Wheel(n)
+		return
+	}
+	m.List.Wheel(n)
+}
+
 // Actions implements screen.Screen.
 func (m *Model) Actions() []keys.ID {
 	var out []keys.ID
@@ -156,14 +167,6 @@ func (m *Model) Actions() []keys.ID {
 		out = append(out, keys.Sort)
 	}
 	return out
-}
-
-// Filter implements screen.Filterer: there is nothing to filter in the details.
-func (m *Model) Filter() (text string, ok bool) {
-	if m.detail != nil {
-		return "", false
-	}
-	return m.List.Filter()
 }
 
 // View implements screen.Screen.

@@ -33,20 +33,20 @@ func columns(e *screen.Env) []ui.Column[cluster.Key] {
 	th := e.Theme
 	type K = cluster.Key
 	return []ui.Column[K]{
-		{Title: "KEY", Min: 14, Max: 40, Cell: func(k *K) ui.Cell { return ui.Txt(k.Name) }, Compare: func(a, b *K) int { return cmp.Compare(a.Name, b.Name) }},
-		{Title: "STATE", Min: 12, Max: 14, Cell: func(k *K) ui.Cell { return state(th, k) }, Compare: func(a, b *K) int { return cmp.Compare(state(th, a).Text, state(th, b).Text) }},
-		{Title: "LATEST", Min: 6, Align: ui.Right, Cell: func(k *K) ui.Cell { return ui.Txt(fmt.Sprintf("v%d", k.Latest)) }, Compare: func(a, b *K) int { return cmp.Compare(a.Latest, b.Latest) }, Desc: true},
-		{Title: "AGE", Min: 4, Align: ui.Right, Cell: func(k *K) ui.Cell { return ui.Txt(ui.Age(latest(k), e.Now())) }, Compare: func(a, b *K) int { return latest(b).Compare(latest(a)) }, Desc: true},
-		{Title: "OPENS FROM", Min: 10, Align: ui.Right, Drop: 3, Cell: func(k *K) ui.Cell { return ui.Txt(fmt.Sprintf("v%d", max(k.MinDecryption, 1))) }},
-		{Title: "ARTIFACTS", Min: 9, Align: ui.Right, Cell: func(k *K) ui.Cell { return ui.Txt(ui.Int(len(k.Artifacts))) }, Compare: func(a, b *K) int { return cmp.Compare(len(a.Artifacts), len(b.Artifacts)) }, Desc: true},
-		{Title: "TYPE", Min: 12, Max: 18, Drop: 2, Cell: func(k *K) ui.Cell { return ui.In(th.Muted, k.Type) }, Compare: func(a, b *K) int { return cmp.Compare(a.Type, b.Type) }},
-		{Title: "WARNINGS", Min: 12, Max: 40, Drop: 1, Cell: func(k *K) ui.Cell {
+		{Name: "key", Title: "KEY", Min: 14, Max: 40, Cell: func(k *K) ui.Cell { return ui.Txt(k.Name) }, By: func(r *K) ui.Key { return ui.ByText(r.Name) }},
+		{Name: "state", Title: "STATE", Min: 12, Max: 14, Cell: func(k *K) ui.Cell { return state(th, k) }, By: func(r *K) ui.Key { return ui.ByText(state(th, r).Text) }},
+		{Name: "latest_version", Title: "LATEST", Min: 6, Align: ui.Right, Cell: func(k *K) ui.Cell { return ui.Txt(fmt.Sprintf("v%d", k.Latest)) }, By: func(r *K) ui.Key { return ui.By(r.Latest) }, Desc: true},
+		{Name: "latest_created", Title: "AGE", Min: 4, Align: ui.Right, Cell: func(k *K) ui.Cell { return ui.Txt(ui.Age(latest(k), e.Now())) }, By: func(r *K) ui.Key { return ui.ByAge(latest(r)) }, Desc: true},
+		{Name: "min_decryption_version", Title: "OPENS FROM", Min: 10, Align: ui.Right, Drop: 3, Cell: func(k *K) ui.Cell { return ui.Txt(fmt.Sprintf("v%d", max(k.MinDecryption, 1))) }},
+		{Name: "artifacts", Title: "ARTIFACTS", Min: 9, Align: ui.Right, Cell: func(k *K) ui.Cell { return ui.Txt(ui.Int(len(k.Artifacts))) }, By: func(r *K) ui.Key { return ui.By(len(r.Artifacts)) }, Desc: true},
+		{Name: "type", Title: "TYPE", Min: 12, Max: 18, Drop: 2, Cell: func(k *K) ui.Cell { return ui.In(th.Muted, k.Type) }, By: func(r *K) ui.Key { return ui.ByText(r.Type) }},
+		{Name: "warnings", Title: "WARNINGS", Min: 12, Max: 40, Drop: 1, Cell: func(k *K) ui.Cell {
 			if w := warnings(k); len(w) > 0 {
 				return ui.In(th.Warn, strings.Join(w, ", "))
 			}
 			return ui.In(th.Faint, "none")
 		}},
-		{Title: "OPENS", Min: 24, Max: 70, Drop: 4, Cell: func(k *K) ui.Cell { return ui.In(th.Muted, opens(k)) }},
+		{Name: "used_by", Title: "OPENS", Min: 24, Max: 70, Drop: 4, Cell: func(k *K) ui.Cell { return ui.In(th.Muted, opens(k)) }},
 	}
 }
 

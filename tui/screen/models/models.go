@@ -24,13 +24,10 @@ type Model struct {
 // New makes the screen.
 func New(e *screen.Env) *Model {
 	m := &Model{}
-	m.List = m.list(e)
+	m.List = screen.NewList(e, "models", m.summary, func(r *row) cluster.ModelKey { return r.Key }, columns(e, &m.has)).
+		Facts("models", func(_ *cluster.Snapshot, r *row) facts.Row { return facts.ModelRow(r.Model) }).
+		Under(func() bool { return m.detail != nil })
 	return m
-}
-
-func (m *Model) list(e *screen.Env) screen.List[row, cluster.ModelKey] {
-	return screen.NewList(e, "models", m.summary, func(r *row) cluster.ModelKey { return r.Key }, columns(e, m.has)).
-		Facts("models", func(_ *cluster.Snapshot, r *row) facts.Row { return facts.ModelRow(r.Model) })
 }
 
 // SetSize implements screen.Screen.
@@ -45,17 +42,7 @@ func (m *Model) SetSize(w, h int) {
 // SetSnapshot implements screen.Screen.
 func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	rows := rows(s)
-	if has := m.has.with(rows); has != m.has {
-		m.has = has
-		sel := m.Selected()
-		filter, _ := m.List.Filter()
-		m.List = m.list(m.Env)
-		m.List.SetSize(m.w, m.h)
-		_ = m.SetFilter(filter) // it was taken before
-		if sel != nil {
-			m.Select(sel.Key)
-		}
-	}
+	m.has = m.has.with(rows)
 	m.Fill(s, rows)
 	if m.detail != nil {
 		m.detail.SetSnapshot(s)
@@ -164,6 +151,15 @@ func (m *Model) Back() bool {
 	return true
 }
 
+// Wheel implements screen.Pointed.
+func (m *Model) Wheel(n int) {
+	if m.detail != nil {
+		m.detail.Wheel(n)
+		return
+	}
+	m.List.Wheel(n)
+}
+
 // Actions implements screen.Screen.
 func (m *Model) Actions() []keys.ID {
 	out := []keys.ID{keys.Open, keys.Logs, keys.Scale, keys.Restart, keys.Stop}
@@ -177,14 +173,6 @@ func (m *Model) Actions() []keys.ID {
 		return nil
 	}
 	return append(out, keys.Sort)
-}
-
-// Filter implements screen.Filterer: there is nothing to filter in the details.
-func (m *Model) Filter() (text string, ok bool) {
-	if m.detail != nil {
-		return "", false
-	}
-	return m.List.Filter()
 }
 
 // View implements screen.Screen.

@@ -60,56 +60,46 @@ func accuracy(r *row) *float64 {
 // staleAfter is the age from which metrics are drawn faint: windows are half a minute.
 const staleAfter = 30 * time.Second
 
-func columns(e *screen.Env, has reported) []ui.Column[row] {
+// columns hides those of which no model reports anything.
+func columns(e *screen.Env, has *reported) []ui.Column[row] {
 	th := e.Theme
 	type col = ui.Column[row]
-	known := func(of func(*row) *float64) func(a, b *row) int {
-		return func(a, b *row) int { return screen.Known(of(a), of(b)) }
+	number := func(name, title string, width, drop int, of func(*row) *float64, cell func(*row) ui.Cell) col {
+		return col{Name: name, Title: title, Min: width, Align: ui.Right, Drop: drop, Cell: cell, By: func(r *row) ui.Key { return ui.ByKnown(of(r)) }, Desc: true}
 	}
-	quantile := func(title string, drop int, of func(*row) *cluster.Quantile) col {
-		return col{
-			Title: title, Min: 7, Max: 9, Align: ui.Right, Drop: drop, Cell: func(r *row) ui.Cell { return ui.Txt(parts.Latency(of(r))) },
-			Compare: known(func(r *row) *float64 {
-				if q := of(r); q != nil {
-					return &q.Seconds
-				}
-				return nil
-			}), Desc: true,
-		}
+	when := func(shown *bool, c col) col {
+		c.When = func() bool { return *shown }
+		return c
+	}
+	quantile := func(name, title string, width, drop int, of func(*row) *cluster.Quantile) col {
+		c := number(name, title, width, drop, func(r *row) *float64 {
+			if q := of(r); q != nil {
+				return &q.Seconds
+			}
+			return nil
+		}, func(r *row) ui.Cell { return ui.Txt(parts.Latency(of(r))) })
+		c.Max = 9
+		return c
 	}
 	cols := []col{
-		{Title: "MODEL", Min: 16, Max: 34, Cell: func(r *row) ui.Cell { return ui.Txt(name(r.Key)) }, Compare: func(a, b *row) int { return cmp.Compare(name(a.Key), name(b.Key)) }},
-		{Title: "VERSION", Min: 7, Max: 14, Cell: func(r *row) ui.Cell { return ui.Txt(cmp.Or(r.Key.Version, ui.None)) }},
-		{Title: "STATE", Min: 12, Max: 16, Cell: func(r *row) ui.Cell { return state(th, r) }, Compare: func(a, b *row) int { return cmp.Compare(state(th, a).Text, state(th, b).Text) }},
-		{Title: "REPLICAS", Min: 8, Align: ui.Right, Drop: 2, Cell: func(r *row) ui.Cell { return replicas(th, r) }},
-		{Title: "REQ/S", Min: 7, Align: ui.Right, Cell: func(r *row) ui.Cell { return ui.Txt(parts.Rate(r.Requests)) }, Compare: known(func(r *row) *float64 { return r.Requests }), Desc: true},
-		{Title: "ERR %", Min: 5, Align: ui.Right, Cell: func(r *row) ui.Cell { return errorCell(th, r.ErrorRatio) }, Compare: known(func(r *row) *float64 { return r.ErrorRatio }), Desc: true},
+		{Name: "model", Title: "MODEL", Min: 16, Max: 34, Cell: func(r *row) ui.Cell { return ui.Txt(name(r.Key)) }, By: func(r *row) ui.Key { return ui.ByText(name(r.Key)) }},
+		{Name: "version", Title: "VERSION", Min: 7, Max: 14, Cell: func(r *row) ui.Cell { return ui.Txt(cmp.Or(r.Key.Version, ui.None)) }},
+		{Name: "state", Title: "STATE", Min: 12, Max: 16, Cell: func(r *row) ui.Cell { return state(th, r) }, By: func(r *row) ui.Key { return ui.ByText(state(th, r).Text) }},
+		{Name: "replicas_ready", Title: "REPLICAS", Min: 8, Align: ui.Right, Drop: 2, Cell: func(r *row) ui.Cell { return replicas(th, r) }},
+		number("requests_per_second", "REQ/S", 7, 0, func(r *row) *float64 { return r.Requests }, func(r *row) ui.Cell { return ui.Txt(parts.Rate(r.Requests)) }),
+		number("error_ratio", "ERR %", 5, 0, func(r *row) *float64 { return r.ErrorRatio }, func(r *row) ui.Cell { return errorCell(th, r.ErrorRatio) }),
+		when(&has.rejected, number("rejected_ratio", "4XX %", 5, 9, func(r *row) *float64 { return r.RejectedRatio }, func(r *row) ui.Cell { return ui.In(th.Muted, percentOf(r.RejectedRatio, 1)) })),
+		quantile("latency_p50_seconds", "p50", 7, 6, func(r *row) *cluster.Quantile { return r.P50 }),
+		quantile("latency_p95_seconds", "p95", 7, 0, func(r *row) *cluster.Quantile { return r.P95 }),
+		quantile("latency_p99_seconds", "p99", 7, 3, func(r *row) *cluster.Quantile { return r.P99 }),
+		when(&has.ttft, quantile("ttft_p95_seconds", "TTFT p95", 8, 4, func(r *row) *cluster.Quantile { return r.TTFT95 })),
+		when(&has.tokens, number("tokens_per_second", "TOK/S", 7, 8, func(r *row) *float64 { return r.TokensPerSec }, func(r *row) ui.Cell { return ui.Txt(ui.Num(r.TokensPerSec, 0, "")) })),
+		when(&has.queue, number("queue", "QUEUE", 5, 5, func(r *row) *float64 { return r.Queue }, func(r *row) ui.Cell { return queueCell(th, r) })),
+		when(&has.flight, number("in_flight", "IN FLIGHT", 9, 10, func(r *row) *float64 { return r.InFlight }, func(r *row) ui.Cell { return ui.Txt(ui.Num(r.InFlight, 0, "")) })),
+		when(&has.kv, number("kv_cache_ratio", "KV %", 4, 7, func(r *row) *float64 { return r.KVCacheRatio }, func(r *row) ui.Cell { return ui.Txt(percentOf(r.KVCacheRatio, 0)) })),
+		when(&has.accuracy, number("accuracy", "ACCURACY", 8, 11, accuracy, func(r *row) ui.Cell { return ui.In(th.Muted, ui.Ratio(accuracy(r), 1)) })),
+		{Name: "gpu_util_percent", Title: "GPU UTIL", Min: 11, Drop: 1, Cell: func(r *row) ui.Cell { return parts.Meter(th, r.GPUUtil, 5) }, By: func(r *row) ui.Key { return ui.ByKnown(r.GPUUtil) }, Desc: true},
 	}
-	if has.rejected {
-		cols = append(cols, col{Title: "4XX %", Min: 5, Align: ui.Right, Drop: 9, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, percentOf(r.RejectedRatio, 1)) }, Compare: known(func(r *row) *float64 { return r.RejectedRatio }), Desc: true})
-	}
-	cols = append(cols, quantile("p50", 6, func(r *row) *cluster.Quantile { return r.P50 }), quantile("p95", 0, func(r *row) *cluster.Quantile { return r.P95 }),
-		quantile("p99", 3, func(r *row) *cluster.Quantile { return r.P99 }))
-	if has.ttft {
-		cols = append(cols, quantile("TTFT p95", 4, func(r *row) *cluster.Quantile { return r.TTFT95 }))
-		cols[len(cols)-1].Min = 8
-	}
-	if has.tokens {
-		cols = append(cols, col{Title: "TOK/S", Min: 7, Align: ui.Right, Drop: 8, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Num(r.TokensPerSec, 0, "")) }, Compare: known(func(r *row) *float64 { return r.TokensPerSec }), Desc: true})
-	}
-	if has.queue {
-		cols = append(cols, col{Title: "QUEUE", Min: 5, Align: ui.Right, Drop: 5, Cell: func(r *row) ui.Cell { return queueCell(th, r) }, Compare: known(func(r *row) *float64 { return r.Queue }), Desc: true})
-	}
-	if has.flight {
-		cols = append(cols, col{Title: "IN FLIGHT", Min: 9, Align: ui.Right, Drop: 10, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Num(r.InFlight, 0, "")) }, Compare: known(func(r *row) *float64 { return r.InFlight }), Desc: true})
-	}
-	if has.kv {
-		cols = append(cols, col{Title: "KV %", Min: 4, Align: ui.Right, Drop: 7, Cell: func(r *row) ui.Cell { return ui.Txt(percentOf(r.KVCacheRatio, 0)) }, Compare: known(func(r *row) *float64 { return r.KVCacheRatio }), Desc: true})
-	}
-	if has.accuracy {
-		cols = append(cols, col{Title: "ACCURACY", Min: 8, Align: ui.Right, Drop: 11, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, ui.Ratio(accuracy(r), 1)) }, Compare: known(accuracy), Desc: true})
-	}
-	cols = append(cols, col{Title: "GPU UTIL", Min: 11, Drop: 1, Cell: func(r *row) ui.Cell { return parts.Meter(th, r.GPUUtil, 5) }, Compare: known(func(r *row) *float64 { return r.GPUUtil }), Desc: true})
 	return parts.Fade(th, cols, func(r *row) bool { return r.Reports && e.Now().Sub(r.At) > staleAfter })
 }
 

@@ -80,6 +80,14 @@ func (d *detail) keys(msg tea.Msg) (keys.ID, bool) {
 	return "", false
 }
 
+func (d *detail) wheel(n int) {
+	if d.second {
+		d.allocs.Scroll(n)
+	} else {
+		d.gpus.Scroll(n)
+	}
+}
+
 // open jumps to what is under the cursor.
 func (d *detail) open() tea.Cmd {
 	if d.second {

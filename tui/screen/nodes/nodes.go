@@ -20,10 +20,13 @@ type Model struct {
 
 // New makes the screen.
 func New(e *screen.Env) *Model {
-	return &Model{List: screen.NewList(e, "nodes",
+	m := &Model{}
+	m.List = screen.NewList(e, "nodes",
 		func(s *cluster.Snapshot) string { return summary(e.Theme, s) },
 		func(r *row) cluster.NodeID { return r.ID }, columns(e)).
-		Facts("nodes", func(s *cluster.Snapshot, r *row) facts.Row { return facts.NodeRow(s, r.Node) })}
+		Facts("nodes", func(s *cluster.Snapshot, r *row) facts.Row { return facts.NodeRow(s, r.Node) }).
+		Under(func() bool { return m.detail != nil })
+	return m
 }
 
 // SetSize implements screen.Screen.
@@ -102,6 +105,15 @@ func (m *Model) Back() bool {
 	return closed
 }
 
+// Wheel implements screen.Pointed.
+func (m *Model) Wheel(n int) {
+	if m.detail != nil {
+		m.detail.wheel(n)
+		return
+	}
+	m.List.Wheel(n)
+}
+
 // Actions implements screen.Screen.
 func (m *Model) Actions() []keys.ID {
 	if m.detail != nil {
@@ -112,14 +124,6 @@ func (m *Model) Actions() []keys.ID {
 		return nil
 	}
 	return append([]keys.ID{keys.Open}, append(screen.Drains(row.Node), keys.Sort)...)
-}
-
-// Filter implements screen.Filterer: there is nothing to filter in the details.
-func (m *Model) Filter() (text string, ok bool) {
-	if m.detail != nil {
-		return "", false
-	}
-	return m.List.Filter()
 }
 
 // View implements screen.Screen.

@@ -1,7 +1,6 @@
 package nodes
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -99,21 +98,21 @@ func columns(e *screen.Env) []ui.Column[row] {
 		return count(n, th.Text)
 	}
 	return []ui.Column[row]{
-		{Title: "NODE", Min: 10, Max: 28, Cell: func(r *row) ui.Cell { return ui.Txt(r.Name) }, Compare: func(a, b *row) int { return cmp.Compare(a.Name, b.Name) }},
-		{Title: "POOL", Min: 6, Max: 16, Drop: 7, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, r.Pool) }, Compare: func(a, b *row) int { return cmp.Compare(a.Pool, b.Pool) }},
-		{Title: "STATE", Min: 12, Max: 14, Cell: func(r *row) ui.Cell { return screen.NodeState(th, r.Node) }, Compare: func(a, b *row) int { return cmp.Compare(a.Status, b.Status) }},
-		{Title: "GPUS", Min: 11, Max: 20, Drop: 1, Cell: func(r *row) ui.Cell { return ui.Txt(gpusOf(r)) }, Compare: func(a, b *row) int { return cmp.Compare(a.gpus, b.gpus) }, Desc: true},
-		{Title: "HELD", Min: 4, Align: ui.Right, Drop: 2, Cell: func(r *row) ui.Cell { return claimed(r, r.held) }, Compare: func(a, b *row) int { return cmp.Compare(a.held, b.held) }, Desc: true},
-		{Title: "FREE", Min: 4, Align: ui.Right, Cell: func(r *row) ui.Cell { return claimed(r, r.free) }, Compare: func(a, b *row) int { return cmp.Compare(a.free, b.free) }, Desc: true},
-		{Title: "FAILED", Min: 6, Align: ui.Right, Cell: func(r *row) ui.Cell { return count(r.failed, th.Bad) }, Compare: func(a, b *row) int { return cmp.Compare(a.failed, b.failed) }, Desc: true},
-		{Title: "UTIL", Min: 5, Align: ui.Right, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Percent(r.util.Mean())) }, Compare: func(a, b *row) int { return screen.Known(a.util.Mean(), b.util.Mean()) }, Desc: true},
-		{Title: "POWER", Min: 7, Align: ui.Right, Drop: 3, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Watts(r.power.Sum())) }, Compare: func(a, b *row) int { return screen.Known(a.power.Sum(), b.power.Sum()) }, Desc: true},
-		{Title: "JOBS", Min: 4, Align: ui.Right, Drop: 4, Cell: func(r *row) ui.Cell { return claimed(r, r.jobs) }, Compare: func(a, b *row) int { return cmp.Compare(a.jobs, b.jobs) }, Desc: true},
-		{Title: "AGE", Min: 4, Align: ui.Right, Drop: 5, Cell: func(r *row) ui.Cell { return ageOf(e, r.read) }, Compare: func(a, b *row) int { return b.read.Compare(a.read) }, Desc: true},
-		{Title: "CPU", Min: 8, Align: ui.Right, Drop: 9, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, cpuOf(r.Node)) }},
-		{Title: "MEMORY", Min: 9, Align: ui.Right, Drop: 8, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, ui.Bytes(uint64(max(r.MemoryMB, 0))<<20)) }},
-		{Title: "NOMAD", Min: 7, Max: 12, Drop: 10, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, r.Version) }, Compare: func(a, b *row) int { return cmp.Compare(a.Version, b.Version) }},
-		{Title: "ADDRESS", Min: 10, Max: 24, Drop: 6, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, r.Address) }, Compare: func(a, b *row) int { return cmp.Compare(a.Address, b.Address) }},
+		{Name: "node", Title: "NODE", Min: 10, Max: 28, Cell: func(r *row) ui.Cell { return ui.Txt(r.Name) }, By: func(r *row) ui.Key { return ui.ByText(r.Name) }},
+		{Name: "pool", Title: "POOL", Min: 6, Max: 16, Drop: 7, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, r.Pool) }, By: func(r *row) ui.Key { return ui.ByText(r.Pool) }},
+		{Name: "status", Title: "STATE", Min: 12, Max: 14, Cell: func(r *row) ui.Cell { return screen.NodeState(th, r.Node) }, By: func(r *row) ui.Key { return ui.ByText(string(r.Status)) }},
+		{Name: "gpus", Title: "GPUS", Min: 11, Max: 20, Drop: 1, Cell: func(r *row) ui.Cell { return ui.Txt(gpusOf(r)) }, By: func(r *row) ui.Key { return ui.By(r.gpus) }, Desc: true},
+		{Name: "gpus_held", Title: "HELD", Min: 4, Align: ui.Right, Drop: 2, Cell: func(r *row) ui.Cell { return claimed(r, r.held) }, By: func(r *row) ui.Key { return ui.By(r.held) }, Desc: true},
+		{Name: "gpus_free", Title: "FREE", Min: 4, Align: ui.Right, Cell: func(r *row) ui.Cell { return claimed(r, r.free) }, By: func(r *row) ui.Key { return ui.By(r.free) }, Desc: true},
+		{Name: "gpus_failed", Title: "FAILED", Min: 6, Align: ui.Right, Cell: func(r *row) ui.Cell { return count(r.failed, th.Bad) }, By: func(r *row) ui.Key { return ui.By(r.failed) }, Desc: true},
+		{Name: "util_percent", Title: "UTIL", Min: 5, Align: ui.Right, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Percent(r.util.Mean())) }, By: func(r *row) ui.Key { return ui.ByKnown(r.util.Mean()) }, Desc: true},
+		{Name: "power_watts", Title: "POWER", Min: 7, Align: ui.Right, Drop: 3, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Watts(r.power.Sum())) }, By: func(r *row) ui.Key { return ui.ByKnown(r.power.Sum()) }, Desc: true},
+		{Name: "jobs", Title: "JOBS", Min: 4, Align: ui.Right, Drop: 4, Cell: func(r *row) ui.Cell { return claimed(r, r.jobs) }, By: func(r *row) ui.Key { return ui.By(r.jobs) }, Desc: true},
+		{Name: "read", Title: "AGE", Min: 4, Align: ui.Right, Drop: 5, Cell: func(r *row) ui.Cell { return ageOf(e, r.read) }, By: func(r *row) ui.Key { return ui.ByAge(r.read) }, Desc: true},
+		{Name: "cpu_mhz", Title: "CPU", Min: 8, Align: ui.Right, Drop: 9, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, cpuOf(r.Node)) }},
+		{Name: "memory_mib", Title: "MEMORY", Min: 9, Align: ui.Right, Drop: 8, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, ui.Bytes(uint64(max(r.MemoryMB, 0))<<20)) }},
+		{Name: "version", Title: "NOMAD", Min: 7, Max: 12, Drop: 10, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, r.Version) }, By: func(r *row) ui.Key { return ui.ByText(r.Version) }},
+		{Name: "address", Title: "ADDRESS", Min: 10, Max: 24, Drop: 6, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, r.Address) }, By: func(r *row) ui.Key { return ui.ByText(r.Address) }},
 	}
 }
 

@@ -35,6 +35,9 @@ func (d *Detail) SetSnapshot(s *cluster.Snapshot) {
 	d.draw()
 }
 
+// Wheel moves by n, down when n is positive.
+func (d *Detail) Wheel(n int) { d.moves.Move(n) }
+
 // Keys takes a message: it moves for keys of the list, draws ages anew at a
 // tick, and returns the key that is left.
 func (d *Detail) Keys(msg any) (keys.ID, bool) {

@@ -35,23 +35,23 @@ type Processes = screen.List[Process, ProcessKey]
 func NewProcesses(e *screen.Env) Processes {
 	th := e.Theme
 	type P = Process
-	known := func(of func(*P) *float64) func(a, b *P) int {
-		return func(a, b *P) int { return screen.Known(of(a), of(b)) }
+	known := func(of func(*P) *float64) func(*P) ui.Key {
+		return func(r *P) ui.Key { return ui.ByKnown(of(r)) }
 	}
-	text := func(of func(*P) string) func(a, b *P) int {
-		return func(a, b *P) int { return cmp.Compare(of(a), of(b)) }
+	text := func(of func(*P) string) func(*P) ui.Key {
+		return func(r *P) ui.Key { return ui.ByText(of(r)) }
 	}
 	cols := []ui.Column[P]{
-		{Title: "GPU", Min: 4, Max: 8, Cell: func(p *P) ui.Cell { return ui.Txt(Short(p.GPU)) }, Compare: func(a, b *P) int { return cmp.Compare(a.GPU.Index, b.GPU.Index) }},
-		{Title: "PID", Min: 7, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(strconv.Itoa(p.PID)) }, Compare: func(a, b *P) int { return cmp.Compare(a.PID, b.PID) }},
-		{Title: "USER", Min: 6, Max: 12, Cell: func(p *P) ui.Cell { return unless(th, p.User) }, Compare: text(func(p *P) string { return p.User })},
-		{Title: "TYPE", Min: 4, Drop: 5, Cell: func(p *P) ui.Cell { return unless(th, p.Type) }},
-		{Title: "GPU %", Min: 5, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Percent(p.UtilPercent)) }, Compare: known(func(p *P) *float64 { return p.UtilPercent }), Desc: true},
-		{Title: "GPU MEM", Min: 9, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(ui.BytesOf(Memory(&p.Process))) }, Compare: func(a, b *P) int { return cmp.Compare(a.MemoryBytes, b.MemoryBytes) }, Desc: true},
-		{Title: "CPU %", Min: 6, Max: 8, Align: ui.Right, Drop: 3, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Percent(p.CPUPercent)) }, Compare: known(func(p *P) *float64 { return p.CPUPercent }), Desc: true},
-		{Title: "HOST MEM", Min: 9, Align: ui.Right, Drop: 4, Cell: func(p *P) ui.Cell { return ui.Txt(ui.BytesOf(p.HostMemoryBytes)) }, Compare: func(a, b *P) int { return cmp.Compare(size(a.HostMemoryBytes), size(b.HostMemoryBytes)) }, Desc: true},
-		{Title: "NOMAD TASK", Min: 13, Max: 32, Ahead: true, Drop: 2, Cell: func(p *P) ui.Cell { return unless(th, p.Owner) }, Compare: text(func(p *P) string { return p.Owner })},
-		{Title: "COMMAND", Min: 14, Max: 240, Cell: func(p *P) ui.Cell { return ui.In(th.Muted, Command(&p.Process)) }, Compare: text(func(p *P) string { return Command(&p.Process) })},
+		{Name: "index", Title: "GPU", Min: 4, Max: 8, Cell: func(p *P) ui.Cell { return ui.Txt(Short(p.GPU)) }, By: func(r *P) ui.Key { return ui.By(r.GPU.Index) }},
+		{Name: "pid", Title: "PID", Min: 7, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(strconv.Itoa(p.PID)) }, By: func(r *P) ui.Key { return ui.By(r.PID) }},
+		{Name: "user", Title: "USER", Min: 6, Max: 12, Cell: func(p *P) ui.Cell { return unless(th, p.User) }, By: text(func(p *P) string { return p.User })},
+		{Name: "type", Title: "TYPE", Min: 4, Drop: 5, Cell: func(p *P) ui.Cell { return unless(th, p.Type) }},
+		{Name: "util_percent", Title: "GPU %", Min: 5, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Percent(p.UtilPercent)) }, By: known(func(p *P) *float64 { return p.UtilPercent }), Desc: true},
+		{Name: "memory_used_bytes", Title: "GPU MEM", Min: 9, Align: ui.Right, Cell: func(p *P) ui.Cell { return ui.Txt(ui.BytesOf(Memory(&p.Process))) }, By: func(r *P) ui.Key { return ui.By(r.MemoryBytes) }, Desc: true},
+		{Name: "cpu_percent", Title: "CPU %", Min: 6, Max: 8, Align: ui.Right, Drop: 3, Cell: func(p *P) ui.Cell { return ui.Txt(ui.Percent(p.CPUPercent)) }, By: known(func(p *P) *float64 { return p.CPUPercent }), Desc: true},
+		{Name: "host_memory_bytes", Title: "HOST MEM", Min: 9, Align: ui.Right, Drop: 4, Cell: func(p *P) ui.Cell { return ui.Txt(ui.BytesOf(p.HostMemoryBytes)) }, By: func(r *P) ui.Key { return ui.ByKnown(r.HostMemoryBytes) }, Desc: true},
+		{Name: "task", Title: "NOMAD TASK", Min: 13, Max: 32, Ahead: true, Drop: 2, Cell: func(p *P) ui.Cell { return unless(th, p.Owner) }, By: text(func(p *P) string { return p.Owner })},
+		{Name: "command", Title: "COMMAND", Min: 14, Max: 240, Cell: func(p *P) ui.Cell { return ui.In(th.Muted, Command(&p.Process)) }, By: text(func(p *P) string { return Command(&p.Process) })},
 	}
 	cols = Fade(th, cols, func(p *P) bool { return Stale(p.GPU, e.Now()) })
 	key := func(p *P) ProcessKey { return ProcessKey{p.GPU.UUID, p.PID, p.Start} }
@@ -112,11 +112,4 @@ func unless(th *theme.Theme, text string) ui.Cell {
 		return ui.In(th.Faint, ui.None)
 	}
 	return ui.Txt(text)
-}
-
-func size(n *uint64) uint64 {
-	if n == nil {
-		return 0
-	}
-	return *n
 }

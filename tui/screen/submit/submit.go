@@ -50,7 +50,7 @@ func New(e *screen.Env, packs func() ([]pack.Pack, error), presets map[string]st
 func columns(e *screen.Env) []ui.Column[pack.Pack] {
 	th := e.Theme
 	return []ui.Column[pack.Pack]{
-		{Title: "PACK", Min: 14, Max: 32, Cell: func(p *pack.Pack) ui.Cell { return ui.Txt(p.Name) }, Compare: func(a, b *pack.Pack) int { return strings.Compare(a.Name, b.Name) }},
+		{Title: "PACK", Min: 14, Max: 32, Cell: func(p *pack.Pack) ui.Cell { return ui.Txt(p.Name) }, By: func(r *pack.Pack) ui.Key { return ui.ByText(r.Name) }},
 		{Title: "WHAT IT DOES", Min: 34, Max: 90, Cell: func(p *pack.Pack) ui.Cell {
 			if p.Err != nil {
 				return ui.In(th.Bad, th.G.Bad+" cannot be used: "+p.Err.Error())

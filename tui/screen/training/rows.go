@@ -56,23 +56,23 @@ const curveCells = 16
 
 func columns(e *screen.Env) []ui.Column[row] {
 	th := e.Theme
-	by := func(of func(*row) *float64) func(a, b *row) int {
-		return func(a, b *row) int { return screen.Known(of(a), of(b)) }
+	by := func(of func(*row) *float64) func(*row) ui.Key {
+		return func(r *row) ui.Key { return ui.ByKnown(of(r)) }
 	}
 	loss := func(t *row) *float64 { return t.TrainingSample.Loss }
 	return parts.Fade(th, []ui.Column[row]{
-		{Title: "JOB", Min: 16, Max: 36, Cell: func(t *row) ui.Cell { return ui.Txt(t.Job.String()) }, Compare: func(a, b *row) int { return a.Job.Compare(b.Job) }},
-		{Title: "MODEL", Min: 12, Max: 28, Drop: 4, Cell: func(t *row) ui.Cell { return ui.Txt(model(t)) }, Compare: func(a, b *row) int { return cmp.Compare(model(a), model(b)) }},
-		{Title: "STATE", Min: 10, Max: 13, Cell: func(t *row) ui.Cell { return state(th, t) }, Compare: func(a, b *row) int { return cmp.Compare(a.Status, b.Status) }},
-		{Title: "PROGRESS", Min: 12, Cell: func(t *row) ui.Cell { return parts.Bar(th, progress(t), 6, th.Accent) }, Compare: by(progress), Desc: true},
-		{Title: "STEP", Min: 16, Max: 22, Align: ui.Right, Drop: 5, Cell: func(t *row) ui.Cell { return ui.Txt(steps(t)) }, Compare: by(func(t *row) *float64 { return t.Step }), Desc: true},
-		{Title: "EPOCH", Min: 5, Align: ui.Right, Drop: 7, Cell: func(t *row) ui.Cell { return ui.Txt(ui.Num(t.Epoch, 0, "")) }},
-		{Title: "LOSS", Min: 7, Align: ui.Right, Cell: func(t *row) ui.Cell { return ui.Txt(lossText(loss(t))) }, Compare: by(loss)},
-		{Title: "LOSS SO FAR", Min: curveCells, Drop: 2, Cell: func(t *row) ui.Cell { return ui.Cell{Text: spark(&th.G, t.Loss, curveCells), Style: th.Accent} }},
-		{Title: "ACCURACY", Min: 8, Align: ui.Right, Drop: 3, Cell: func(t *row) ui.Cell { return ui.Txt(ui.Ratio(t.Accuracy, 1)) }, Compare: by(func(t *row) *float64 { return t.Accuracy }), Desc: true},
-		{Title: "SAMPLES/S", Min: 9, Align: ui.Right, Drop: 6, Cell: func(t *row) ui.Cell { return ui.Txt(ui.Num(t.SamplesPerSec, 0, "")) }, Compare: by(func(t *row) *float64 { return t.SamplesPerSec }), Desc: true},
-		{Title: "GPUS", Min: 4, Align: ui.Right, Drop: 8, Cell: func(t *row) ui.Cell { return ui.Txt(ui.Int(t.GPUs)) }},
-		{Title: "GPU UTIL", Min: 11, Drop: 1, Cell: func(t *row) ui.Cell { return parts.Meter(th, t.GPUUtil, 5) }, Compare: by(func(t *row) *float64 { return t.GPUUtil }), Desc: true},
+		{Name: "job", Title: "JOB", Min: 16, Max: 36, Cell: func(t *row) ui.Cell { return ui.Txt(t.Job.String()) }, By: func(r *row) ui.Key { return screen.ByJob(r.Job) }},
+		{Name: "model", Title: "MODEL", Min: 12, Max: 28, Drop: 4, Cell: func(t *row) ui.Cell { return ui.Txt(model(t)) }, By: func(r *row) ui.Key { return ui.ByText(model(r)) }},
+		{Name: "status", Title: "STATE", Min: 10, Max: 13, Cell: func(t *row) ui.Cell { return state(th, t) }, By: func(r *row) ui.Key { return ui.ByText(string(r.Status)) }},
+		{Name: "progress", Title: "PROGRESS", Min: 12, Cell: func(t *row) ui.Cell { return parts.Bar(th, progress(t), 6, th.Accent) }, By: by(progress), Desc: true},
+		{Name: "step", Title: "STEP", Min: 16, Max: 22, Align: ui.Right, Drop: 5, Cell: func(t *row) ui.Cell { return ui.Txt(steps(t)) }, By: by(func(t *row) *float64 { return t.Step }), Desc: true},
+		{Name: "epoch", Title: "EPOCH", Min: 5, Align: ui.Right, Drop: 7, Cell: func(t *row) ui.Cell { return ui.Txt(ui.Num(t.Epoch, 0, "")) }},
+		{Name: "loss", Title: "LOSS", Min: 7, Align: ui.Right, Cell: func(t *row) ui.Cell { return ui.Txt(lossText(loss(t))) }, By: by(loss)},
+		{Name: "loss_curve", Title: "LOSS SO FAR", Min: curveCells, Drop: 2, Cell: func(t *row) ui.Cell { return ui.Cell{Text: spark(&th.G, t.Loss, curveCells), Style: th.Accent} }},
+		{Name: "accuracy", Title: "ACCURACY", Min: 8, Align: ui.Right, Drop: 3, Cell: func(t *row) ui.Cell { return ui.Txt(ui.Ratio(t.Accuracy, 1)) }, By: by(func(t *row) *float64 { return t.Accuracy }), Desc: true},
+		{Name: "samples_per_second", Title: "SAMPLES/S", Min: 9, Align: ui.Right, Drop: 6, Cell: func(t *row) ui.Cell { return ui.Txt(ui.Num(t.SamplesPerSec, 0, "")) }, By: by(func(t *row) *float64 { return t.SamplesPerSec }), Desc: true},
+		{Name: "gpus", Title: "GPUS", Min: 4, Align: ui.Right, Drop: 8, Cell: func(t *row) ui.Cell { return ui.Txt(ui.Int(t.GPUs)) }},
+		{Name: "gpu_util_percent", Title: "GPU UTIL", Min: 11, Drop: 1, Cell: func(t *row) ui.Cell { return parts.Meter(th, t.GPUUtil, 5) }, By: by(func(t *row) *float64 { return t.GPUUtil }), Desc: true},
 	}, over)
 }
 

@@ -21,7 +21,8 @@ type Model struct {
 func New(e *screen.Env) *Model {
 	m := &Model{}
 	m.List = screen.NewList(e, "training jobs", m.summary, func(t *cluster.Training) cluster.JobID { return t.Job }, columns(e)).
-		Facts("training", func(_ *cluster.Snapshot, t *cluster.Training) facts.Row { return facts.TrainingRow(t) })
+		Facts("training", func(_ *cluster.Snapshot, t *cluster.Training) facts.Row { return facts.TrainingRow(t) }).
+		Under(func() bool { return m.detail != nil })
 	return m
 }
 
@@ -106,6 +107,15 @@ func (m *Model) Back() bool {
 	return true
 }
 
+// Wheel implements screen.Pointed.
+func (m *Model) Wheel(n int) {
+	if m.detail != nil {
+		m.detail.Wheel(n)
+		return
+	}
+	m.List.Wheel(n)
+}
+
 // Actions implements screen.Screen.
 func (m *Model) Actions() []keys.ID {
 	t := m.Selected()
@@ -134,14 +144,6 @@ func (m *Model) Actions() []keys.ID {
 		out = append(out, keys.Sort)
 	}
 	return out
-}
-
-// Filter implements screen.Filterer: there is nothing to filter in the details.
-func (m *Model) Filter() (text string, ok bool) {
-	if m.detail != nil {
-		return "", false
-	}
-	return m.List.Filter()
 }
 
 // View implements screen.Screen.

@@ -130,6 +130,31 @@ func (m *Model) inWaste(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// Click implements screen.Pointed.
+func (m *Model) Click(x, y int, twice bool) tea.Cmd {
+	heading := m.h - m.waste.Page() - 1
+	if y < heading {
+		m.below = false
+		return m.List.Click(x, y, twice)
+	}
+	if m.waste.Point(y - heading) {
+		m.below = true
+		if twice {
+			return screen.Press(keys.Open)
+		}
+	}
+	return nil
+}
+
+// Wheel implements screen.Pointed.
+func (m *Model) Wheel(n int) {
+	if m.below {
+		m.waste.Scroll(n)
+		return
+	}
+	m.List.Wheel(n)
+}
+
 // Actions implements screen.Screen.
 func (m *Model) Actions() []keys.ID {
 	var out []keys.ID
@@ -250,14 +275,14 @@ func columns(e *screen.Env) []ui.Column[cluster.Usage] {
 		return &u.Account.HeldSeconds
 	}
 	return []ui.Column[U]{
-		{Title: "NAMESPACE/JOB", Min: 16, Max: 48, Ahead: true, Cell: func(u *U) ui.Cell {
+		{Name: "job", Title: "NAMESPACE/JOB", Min: 16, Max: 48, Ahead: true, Cell: func(u *U) ui.Cell {
 			if u.Job.Name == "" {
 				return ui.In(th.Title, u.Job.Namespace)
 			}
 			return ui.Txt(u.Job.String())
-		}, Compare: func(a, b *U) int { return a.Job.Compare(b.Job) }},
-		{Title: "GPUS", Min: 4, Align: ui.Right, Cell: func(u *U) ui.Cell { return ui.Txt(ui.Int(u.GPUs)) }, Compare: func(a, b *U) int { return cmp.Compare(a.GPUs, b.GPUs) }, Desc: true},
-		{Title: "IDLE", Min: 4, Align: ui.Right, Drop: 3, Cell: func(u *U) ui.Cell {
+		}, By: func(r *U) ui.Key { return screen.ByJob(r.Job) }},
+		{Name: "gpus", Title: "GPUS", Min: 4, Align: ui.Right, Cell: func(u *U) ui.Cell { return ui.Txt(ui.Int(u.GPUs)) }, By: func(r *U) ui.Key { return ui.By(r.GPUs) }, Desc: true},
+		{Name: "gpus_idle", Title: "IDLE", Min: 4, Align: ui.Right, Drop: 3, Cell: func(u *U) ui.Cell {
 			switch {
 			case u.Reporting == 0:
 				return ui.In(th.Faint, ui.None)
@@ -265,18 +290,18 @@ func columns(e *screen.Env) []ui.Column[cluster.Usage] {
 				return ui.In(th.Faint, "0")
 			}
 			return ui.In(th.Warn, ui.Int(u.Idle))
-		}, Compare: func(a, b *U) int { return cmp.Compare(a.Idle, b.Idle) }, Desc: true},
-		{Title: "UTIL", Min: 5, Align: ui.Right, Cell: func(u *U) ui.Cell {
+		}, By: func(r *U) ui.Key { return ui.By(r.Idle) }, Desc: true},
+		{Name: "util_percent", Title: "UTIL", Min: 5, Align: ui.Right, Cell: func(u *U) ui.Cell {
 			if u.UtilPercent == nil {
 				return ui.In(th.Faint, ui.None)
 			}
 			return ui.In(th.Heat[ui.HeatLevel(*u.UtilPercent, -1)], ui.Percent(u.UtilPercent))
-		}, Compare: func(a, b *U) int { return screen.Known(a.UtilPercent, b.UtilPercent) }, Desc: true},
-		{Title: "POWER", Min: 7, Align: ui.Right, Cell: func(u *U) ui.Cell { return ui.Txt(ui.Watts(u.PowerWatts)) }, Compare: func(a, b *U) int { return screen.Known(a.PowerWatts, b.PowerWatts) }, Desc: true},
-		{Title: "ENERGY", Min: 11, Align: ui.Right, Cell: func(u *U) ui.Cell { return ui.Txt(energy(&u.Account)) }, Compare: func(a, b *U) int { return screen.Known(a.Account.Joules(), b.Account.Joules()) }, Desc: true},
-		{Title: "GPU HOURS", Min: 9, Align: ui.Right, Drop: 2, Cell: func(u *U) ui.Cell { return ui.Txt(ui.GPUHours(held(u))) }, Compare: func(a, b *U) int { return screen.Known(held(a), held(b)) }, Desc: true},
-		{Title: "EFFICIENCY", Min: 10, Align: ui.Right, Drop: 1, Cell: func(u *U) ui.Cell { return ui.Txt(ui.Ratio(u.Account.Efficiency(), 0)) }, Compare: func(a, b *U) int { return screen.Known(a.Account.Efficiency(), b.Account.Efficiency()) }, Desc: true},
-		{Title: "WATCHED", Min: 7, Align: ui.Right, Drop: 4, Cell: func(u *U) ui.Cell { return ui.In(th.Muted, ui.Age(u.Account.Since, e.Now())) }},
+		}, By: func(r *U) ui.Key { return ui.ByKnown(r.UtilPercent) }, Desc: true},
+		{Name: "power_watts", Title: "POWER", Min: 7, Align: ui.Right, Cell: func(u *U) ui.Cell { return ui.Txt(ui.Watts(u.PowerWatts)) }, By: func(r *U) ui.Key { return ui.ByKnown(r.PowerWatts) }, Desc: true},
+		{Name: "energy_joules", Title: "ENERGY", Min: 11, Align: ui.Right, Cell: func(u *U) ui.Cell { return ui.Txt(energy(&u.Account)) }, By: func(r *U) ui.Key { return ui.ByKnown(r.Account.Joules()) }, Desc: true},
+		{Name: "held_gpu_seconds", Title: "GPU HOURS", Min: 9, Align: ui.Right, Drop: 2, Cell: func(u *U) ui.Cell { return ui.Txt(ui.GPUHours(held(u))) }, By: func(r *U) ui.Key { return ui.ByKnown(held(r)) }, Desc: true},
+		{Name: "efficiency_ratio", Title: "EFFICIENCY", Min: 10, Align: ui.Right, Drop: 1, Cell: func(u *U) ui.Cell { return ui.Txt(ui.Ratio(u.Account.Efficiency(), 0)) }, By: func(r *U) ui.Key { return ui.ByKnown(r.Account.Efficiency()) }, Desc: true},
+		{Name: "since", Title: "WATCHED", Min: 7, Align: ui.Right, Drop: 4, Cell: func(u *U) ui.Cell { return ui.In(th.Muted, ui.Age(u.Account.Since, e.Now())) }},
 	}
 }
 
