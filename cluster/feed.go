@@ -162,4 +162,4 @@ func (f *Feed) Vault(v secrets.State) { f.put(func(st *state) { st.vaultState(v)
 func (f *Feed) Source(s SourceStatus) { f.later(func(st *state) { st.source(s) }) }
 
 // Forget removes a source that is no longer there, such as the agent of a node that left.
-func (f *Feed) Forget(source string) { f.put(func(st *state) { delete(st.sources, source) }) }
+func (f *Feed) Forget(source string) { f.put(func(st *state) { st.forget(source) }) }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -50,10 +51,7 @@ func (st *state) snapshot() *Snapshot {
 	s.Models = st.joinModels(s, use)
 	s.Training = st.joinTraining(s, use)
 	s.Keys = joinKeys(st.place, st.vault, st.artifacts)
-	for _, src := range st.sources {
-		s.Sources = append(s.Sources, src)
-	}
-	slices.SortFunc(s.Sources, func(a, b SourceStatus) int { return cmp.Compare(a.Name, b.Name) })
+	s.Sources = st.allSources()
 	s.Fleet = sum(s)
 	if u := s.Fleet.UtilPercent; u != nil && s.At.Sub(st.utilAt) >= utilEvery {
 		st.utilPast, st.utilAt = tail(st.utilPast, *u), s.At
@@ -62,6 +60,19 @@ func (st *state) snapshot() *Snapshot {
 	s.jobAccounts, s.spaceAccounts = st.ledger.copies()
 	s.Problems = problems(s)
 	return s
+}
+
+// allSources are sorted by name: of a large fleet there are thousands, which
+// seldom come or go.
+func (st *state) allSources() []SourceStatus {
+	if st.sourceNames == nil {
+		st.sourceNames = slices.Sorted(maps.Keys(st.sources))
+	}
+	out := make([]SourceStatus, len(st.sourceNames))
+	for i, name := range st.sourceNames {
+		out[i] = st.sources[name]
+	}
+	return out
 }
 
 // joinJobs puts the jobs into s, and which allocations and deployment are whose.

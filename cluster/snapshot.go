@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -35,7 +36,7 @@ type Snapshot struct {
 	Keys        []Key
 	Artifacts   []Artifact
 	Events      []Event
-	Sources     []SourceStatus
+	Sources     []SourceStatus // by name, of several clusters one after the other
 
 	Vault         *secrets.State // nil until Vault answered, and of several clusters: each member has its own
 	Fleet         Fleet
@@ -385,12 +386,13 @@ func (s *Snapshot) JobGPUs(id JobID) []GPU {
 // Source returns the status of a source by name; nil when it never reported. Of
 // several clusters it is the first one's: ask the member that is meant.
 func (s *Snapshot) Source(name string) *SourceStatus {
-	for i := range s.Sources {
-		if s.Sources[i].Name == name {
-			return &s.Sources[i]
+	return among(s, func(s *Snapshot) *SourceStatus {
+		i, found := slices.BinarySearchFunc(s.Sources, name, func(src SourceStatus, name string) int { return cmp.Compare(src.Name, name) })
+		if !found {
+			return nil
 		}
-	}
-	return nil
+		return &s.Sources[i]
+	})
 }
 
 func filter[V any](rows []V, keep func(*V) bool) []V {

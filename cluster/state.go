@@ -45,9 +45,11 @@ type state struct {
 	artifacts []Artifact
 	vault     *secrets.State
 	sources   map[string]SourceStatus
-	purged    map[JobID]uint64 // index at which a job was purged, since the last list
-	utilPast  []float64
-	utilAt    time.Time
+	// sourceNames are those of sources, sorted; nil when out of date.
+	sourceNames []string
+	purged      map[JobID]uint64 // index at which a job was purged, since the last list
+	utilPast    []float64
+	utilAt      time.Time
 
 	parts    map[gpu.UUID][]gpu.UUID // MIG instances by their device, as of partsRev
 	partsRev int
@@ -478,5 +480,13 @@ func (st *state) source(s SourceStatus) {
 		}
 		st.event(e)
 	}
+	if !had {
+		st.sourceNames = nil
+	}
 	st.sources[s.Name] = s
+}
+
+func (st *state) forget(source string) {
+	delete(st.sources, source)
+	st.sourceNames = nil
 }
