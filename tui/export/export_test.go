@@ -42,7 +42,9 @@ func get(t *testing.T, h http.Handler, path, token string) (code int, body strin
 // tells it.
 func withNodes(s *cluster.Snapshot) *cluster.Snapshot {
 	with := *s
-	with.Sources = append(slices.Clone(s.Sources), cluster.SourceStatus{Name: "nomad/nodes", State: cluster.SourceLive, AsOf: fixture.Now()})
+	nodes := cluster.SourceStatus{Name: "nomad/nodes", State: cluster.SourceLive, AsOf: fixture.Now()}
+	at := slices.IndexFunc(s.Sources, func(src cluster.SourceStatus) bool { return src.Name == "nomad" }) + 1 // they are sorted
+	with.Sources = slices.Insert(slices.Clone(s.Sources), at, nodes)
 	return &with
 }
 

@@ -22,7 +22,7 @@ func TestDeviceEndpoints(t *testing.T) {
 			node("down", cluster.NodeDown, 8), node("plain", cluster.NodeReady, 0),
 		},
 		Sources: []cluster.SourceStatus{
-			{Name: "agent read", State: cluster.SourceLive}, {Name: "agent begins", State: cluster.SourceStarting}, {Name: "agent late", State: cluster.SourceRetrying},
+			{Name: "agent begins", State: cluster.SourceStarting}, {Name: "agent late", State: cluster.SourceRetrying}, {Name: "agent read", State: cluster.SourceLive},
 		},
 	}
 	var got []string
