@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"log"
+	"net"
+	"net/rpc"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+	"github.com/hashicorp/nomad/client/lib/numalib"
+	"github.com/hashicorp/nomad/nomad/structs"
+)
+
+// registering is how many nodes register at once: the servers write each to disk.
+const registering = 64
+
+// slots is how many parts a second is cut into, so that a thousand nodes are not
+// read all at once.
+const slots = 50
+
+// fleet is all the nodes.
+type fleet struct {
+	conf     config
+	identity identity
+	servers  []net.Addr
+	topology *numalib.Topology
+	back     *rpc.Server
+	log      *log.Logger
+	nodes    []*node
+	gate     chan struct{}
+
+	mu    sync.Mutex
+	said  map[string]time.Time // complaints, so that a thousand nodes do not say the same thing
+	ended context.Context
+}
+
+func newFleet(ctx context.Context, c config, id identity, servers []net.Addr, logger *log.Logger) *fleet {
+	f := &fleet{
+		conf: c, identity: id, servers: servers, topology: topology(), back: newCalls(), log: logger, ended: ctx,
+		gate: make(chan struct{}, registering), said: map[string]time.Time{},
+	}
+	for i := range c.nodes {
+		f.nodes = append(f.nodes, newNode(f, i))
+	}
+	return f
+}
+
+// run lets all nodes live until the context ends.
+func (f *fleet) run(ctx context.Context) {
+	for _, n := range f.nodes {
+		n.start(ctx)
+	}
+	tick := time.NewTicker(interval / slots)
+	defer tick.Stop()
+	for slot := 0; ; slot = (slot + 1) % slots {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			for i := slot; i < len(f.nodes); i += slots {
+				f.nodes[i].sample(now.UTC())
+			}
+		}
+	}
+}
+
+// admit waits for the node's turn to register.
+func (f *fleet) admit(ctx context.Context) bool {
+	select {
+	case f.gate <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (f *fleet) admitted() { <-f.gate }
+
+// complain logs what went wrong, the same thing once in ten seconds.
+func (f *fleet) complain(ctx context.Context, n *node, what string, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	key := what + text
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if time.Since(f.said[key]) < 10*time.Second {
+		return
+	}
+	if len(f.said) > 1000 {
+		clear(f.said)
+	}
+	f.said[key] = time.Now()
+	f.log.Printf("%s: %s: %s", n.shape.name, what, text)
+}
+
+// node finds a node by its name; nil when there is none.
+func (f *fleet) node(name string) *node {
+	for _, n := range f.nodes {
+		if n.shape.name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+func isNotFound(err error) bool { return strings.Contains(err.Error(), "not found") }
+
+// work waits for the nodes, and submits the jobs.
+func (f *fleet) work(ctx context.Context, cl *api.Client) {
+	began := time.Now()
+	for f.count().ready < len(f.nodes) {
+		if !pause(ctx, 200*time.Millisecond) {
+			return
+		}
+	}
+	f.log.Printf("%d nodes are ready after %s", len(f.nodes), time.Since(began).Round(time.Millisecond))
+	if f.conf.allocs == 0 {
+		return
+	}
+	if err := submit(cl, asks(len(f.nodes), f.conf.allocs), f.log.Printf); err != nil {
+		f.log.Print(err)
+	}
+	last := counts{}
+	for pause(ctx, time.Second) {
+		c := f.count()
+		if c != last {
+			f.log.Printf("%+v after %s", c, time.Since(began).Round(time.Millisecond))
+		}
+		last = c
+	}
+}
+
+// counts is how the fleet is.
+type counts struct {
+	ready, allocs, running, held, agents, readers int
+}
+
+func (f *fleet) count() counts {
+	var c counts
+	for _, n := range f.nodes {
+		n.mu.Lock()
+		if n.ready {
+			c.ready++
+		}
+		for _, a := range n.allocs {
+			c.allocs++
+			if a.status == structs.AllocClientStatusRunning {
+				c.running++
+			}
+		}
+		for _, d := range n.gpus {
+			if d.holder != nil {
+				c.held++
+			}
+		}
+		for _, ag := range n.agents {
+			c.agents++
+			c.readers += ag.reading()
+		}
+		n.mu.Unlock()
+	}
+	return c
+}
