@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The lab of the demo. make demo LAB=other has one beside it, where the ports fit.
 LAB     := lab
 # Modules with a go.mod of their own: go test ./... does not visit them.
-NESTED  := gpu/plugin scenarios/workload
+NESTED  := gpu/plugin scenarios/workload cluster/lab/tools/fleet
 # go-nvml's header marks functions as deprecated that it wraps all the same.
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 

@@ -96,14 +96,15 @@ telemetry {
 `
 
 // With these a node counts as down 8 to 12 s after its last heartbeat: the
-// server draws the time to the next from one to two times min_heartbeat_ttl.
+// server draws the time to the next from one to two times min_heartbeat_ttl. The
+// nodes of a fleet beat less often, see Fleet.
 const serverConfig = `
 server {
   enabled                = true
   bootstrap_expect       = {{.Servers}}
   min_heartbeat_ttl      = "4s"
-  heartbeat_grace        = "4s"
-  failover_heartbeat_ttl = "20s"
+  heartbeat_grace        = {{q .Grace}}
+  failover_heartbeat_ttl = {{q .Failover}}
 {{- if .Join}}
 
   server_join {
@@ -222,6 +223,8 @@ type agentParams struct {
 	At         templateAddr
 	Join       []string // rpc addresses for clients, serf addresses for servers
 	Servers    int
+	Failover   string
+	Grace      string
 	// clients only
 	Allocs, Mounts, Models, Sim string
 	ModelsVolume                string
@@ -266,9 +269,13 @@ func renderVault(p paths, l layout) ([]byte, error) {
 
 func serverName(i int) string { return fmt.Sprintf("server-%d", i+1) }
 
-func renderServer(p paths, l layout, i int) ([]byte, error) {
+func renderServer(p paths, l layout, i int, f Fleet) ([]byte, error) {
 	params := agentParams{
 		Name: serverName(i), Data: p.data(serverName(i)), At: templateAddr{l.Servers[i]}, Servers: len(l.Servers),
+		Failover: "20s", Grace: "4s",
+	}
+	if f.Nodes > 0 {
+		params.Failover, params.Grace = f.failover().String(), fleetGrace.String()
 	}
 	for k, other := range l.Servers {
 		if k != i {

@@ -62,6 +62,19 @@ func (se *session) faults(ctx context.Context) ([]Fault, error) {
 		}
 		list = append(list, found...)
 	}
+	switch {
+	case s.Fleet.Nodes == 0:
+	case !se.proc(theFleet).alive():
+		add(theFleet, kindDown)
+	default:
+		c := se.fleet()
+		defer c.close()
+		found, err := c.faults(ctx)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, found...)
+	}
 	return list, nil
 }
 
@@ -97,6 +110,14 @@ func (l *Lab) Clear(ctx context.Context, target string) ([]Fault, error) {
 }
 
 func (se *session) heal(ctx context.Context, f Fault) error {
+	if f.Target == theFleet {
+		return se.fleetUp(ctx)
+	}
+	if name, _, _ := strings.Cut(f.Target, "/"); se.state.Fleet.has(name) {
+		c := se.fleet()
+		defer c.close()
+		return c.clear(ctx, f.Target)
+	}
 	switch on := suffers(f.Target); {
 	case on == OnVault:
 		return se.vaultUp(ctx)

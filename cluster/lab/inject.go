@@ -168,6 +168,11 @@ func (l *Lab) Inject(ctx context.Context, f Fault) (Fault, error) {
 		return f, err
 	}
 	f.Text = f.meaning()
+	if name, _, _ := strings.Cut(f.Target, "/"); s.Fleet.has(name) {
+		c := newFleetAPI(l.paths)
+		defer c.close()
+		return f, c.inject(ctx, f)
+	}
 	switch f.Kind {
 	case "kill":
 		return f, l.KillNode(ctx, f.Target)
@@ -216,6 +221,9 @@ func (l *Lab) running() (*state, error) {
 // has says why a target is not one of the lab; nil when it is.
 func (s *state) has(target string) error {
 	name, _, _ := strings.Cut(target, "/")
+	if s.Fleet.has(name) || target == theFleet && s.Fleet.Nodes > 0 {
+		return nil // what it has of GPUs, it says itself
+	}
 	switch suffers(target) {
 	case OnVault:
 		return nil
@@ -239,6 +247,9 @@ func (s *state) has(target string) error {
 	}
 	for _, n := range s.Nodes {
 		parts = append(parts, n.Name)
+	}
+	if s.Fleet.Nodes > 0 {
+		parts = append(parts, fleetNode(0)+" to "+fleetNode(s.Fleet.Nodes-1))
 	}
 	return noFault("lab %s has no %s: it has %s", s.Name, name, strings.Join(parts, ", "))
 }

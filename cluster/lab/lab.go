@@ -145,14 +145,15 @@ func (se *session) record(part string, p proc) error {
 	return se.state.save(se.paths.dir)
 }
 
-// ensure starts a part unless it runs, and tells whether it did.
+// ensure starts a part unless it runs, and tells whether it did. The last of the
+// arguments is what only this part has.
 func (se *session) ensure(part, bin string, addrs []string, args ...string) (bool, error) {
 	if se.proc(part).alive() {
 		return false, nil
 	}
 	// One that was started right before a crash may run without being recorded.
 	for p, owner := range owned(se.state.Mark) {
-		if owner == part && strings.Contains(cmdlineOf(p.PID), "-config="+se.paths.config(part)) {
+		if owner == part && strings.Contains(cmdlineOf(p.PID), args[len(args)-1]) {
 			return false, se.record(part, p)
 		}
 	}

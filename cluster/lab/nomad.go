@@ -136,10 +136,11 @@ func (n nomadNode) gpus() int {
 	return count
 }
 
-// nodes lists the nodes by name; of several with one name, the newest that is up.
+// nodes lists the lab's real nodes by name; of several with one name, the newest
+// that is up. Those of a fleet are in other pools.
 func (n nomadAPI) nodes(ctx context.Context) (map[string]nomadNode, error) {
 	var list []nomadNode
-	if err := n.get(ctx, "/v1/nodes?resources=true", &list); err != nil {
+	if err := n.get(ctx, "/v1/nodes?resources=true&filter="+url.QueryEscape(`NodePool == "default"`), &list); err != nil {
 		return nil, fmt.Errorf("list nodes: %w", err)
 	}
 	byName := map[string]nomadNode{}
@@ -229,11 +230,11 @@ func hclString(s string) string {
 	return `"` + r.Replace(s) + `"`
 }
 
-// stopJobs deregisters every job and waits until no allocation on a node of the
-// list is left to stop.
+// stopJobs deregisters every job and waits until nothing runs on the real nodes.
+// The jobs of a fleet are left: nothing of theirs is real.
 func (n nomadAPI) stopJobs(ctx context.Context, limit time.Duration) error {
 	var jobs []struct{ ID, Namespace string }
-	if err := n.get(ctx, "/v1/jobs?namespace=*", &jobs); err != nil {
+	if err := n.get(ctx, "/v1/jobs?namespace=*&filter="+url.QueryEscape(`"fleet" not in Meta`), &jobs); err != nil {
 		return fmt.Errorf("list jobs: %w", err)
 	}
 	for _, j := range jobs {
@@ -251,24 +252,25 @@ func (n nomadAPI) stopJobs(ctx context.Context, limit time.Duration) error {
 	})
 }
 
-// running counts the allocations that run on nodes that are up.
+// running counts the allocations that run on real nodes that are up.
 func (n nomadAPI) running(ctx context.Context) (int, error) {
 	nodes, err := n.nodes(ctx)
 	if err != nil {
 		return 0, err
 	}
-	up := map[string]bool{}
-	for _, node := range nodes {
-		up[node.ID] = node.Status == "ready"
-	}
-	var allocs []struct{ NodeID, ClientStatus string }
-	if err := n.get(ctx, "/v1/allocations?namespace=*", &allocs); err != nil {
-		return 0, fmt.Errorf("list allocations: %w", err)
-	}
 	count := 0
-	for _, a := range allocs {
-		if up[a.NodeID] && a.ClientStatus == "running" {
-			count++
+	for _, node := range nodes {
+		if node.Status != "ready" {
+			continue
+		}
+		var allocs []struct{ ClientStatus string }
+		if err := n.get(ctx, "/v1/node/"+node.ID+"/allocations", &allocs); err != nil {
+			return 0, fmt.Errorf("list allocations of %s: %w", node.Name, err)
+		}
+		for _, a := range allocs {
+			if a.ClientStatus == "running" {
+				count++
+			}
 		}
 	}
 	return count, nil

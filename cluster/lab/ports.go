@@ -46,6 +46,7 @@ type layout struct {
 	Vault, VaultCluster string // host:port
 	Servers             []agentAddr
 	Clients             []agentAddr
+	Fleet               string // the first two numbers of the simulated nodes' addresses
 }
 
 func (l layout) vaultURL() string { return "http://" + l.Vault }
@@ -66,6 +67,7 @@ func newLayout(name string, servers, nodes int) layout {
 	l := layout{
 		Vault:        net.JoinHostPort("127.0.0.1", strconv.Itoa(base)),
 		VaultCluster: net.JoinHostPort("127.0.0.1", strconv.Itoa(base+1)),
+		Fleet:        fmt.Sprintf("127.%d", 64+(base-firstPort)/blockSize),
 	}
 	for i := range servers {
 		p := base + serverPort + 3*i

@@ -39,6 +39,9 @@ type Spec struct {
 	NomadBin  string // path of the nomad program
 	VaultBin  string // path of the vault program
 	PluginBin string // path of the GPU device plugin; without it nodes have no GPUs
+	FleetBin  string // path of the fleet's program; needed for a fleet only
+
+	Fleet Fleet // simulated nodes, beside the real ones
 
 	Driver string // one of the Driver constants
 	// Chroot adds files and folders of this machine to what a task of the exec
@@ -177,7 +180,7 @@ var (
 
 // reservedNames are the lab's own folders, beside which each node has one.
 func reservedNames() []string {
-	return []string{"logs", "models", "vault", "plugins", "tmp", "conf"}
+	return []string{"logs", "models", "vault", "plugins", "tmp", "conf", theFleet}
 }
 
 func (s Spec) check() error {
@@ -197,7 +200,10 @@ func (s Spec) check() error {
 	for _, g := range s.Grants {
 		errs = append(errs, g.check())
 	}
-	errs = append(errs, checkProgram("nomad", s.NomadBin), checkProgram("vault", s.VaultBin))
+	errs = append(errs, s.Fleet.check(), checkProgram("nomad", s.NomadBin), checkProgram("vault", s.VaultBin))
+	if s.Fleet.Nodes > 0 {
+		errs = append(errs, checkProgram("fleet", s.FleetBin))
+	}
 	if s.PluginBin != "" {
 		errs = append(errs, checkProgram("device plugin", s.PluginBin))
 	}

@@ -28,7 +28,9 @@ type state struct {
 	NomadBin  string            `json:"nomad_bin"`
 	VaultBin  string            `json:"vault_bin"`
 	PluginBin string            `json:"plugin_bin,omitempty"` // the lab's own copy
-	Driver    string            `json:"driver"`               // settled: docker, exec or raw_exec
+	FleetBin  string            `json:"fleet_bin,omitempty"`
+	Fleet     Fleet             `json:"fleet,omitzero"`
+	Driver    string            `json:"driver"` // settled: docker, exec or raw_exec
 	Chroot    map[string]string `json:"chroot,omitempty"`
 	Images    []string          `json:"images,omitempty"` // every container image that was made, with docker only
 	PackVars  map[string]string `json:"pack_vars,omitempty"`
@@ -74,6 +76,8 @@ func (p paths) tmp() string        { return filepath.Join(p.dir, "tmp") }
 func (p paths) vault() string      { return filepath.Join(p.dir, "vault") }
 func (p paths) raft() string       { return filepath.Join(p.vault(), "raft") }
 func (p paths) audit() string      { return filepath.Join(p.vault(), "audit.log") }
+
+func (p paths) fleetSocket() string { return filepath.Join(p.dir, "fleet.sock") }
 
 func (p paths) log(part string) string    { return filepath.Join(p.logs(), part+".log") }
 func (p paths) config(part string) string { return filepath.Join(p.dir, "conf", part+".hcl") }

@@ -38,11 +38,11 @@ const (
 
 // Part is one process of the lab.
 type Part struct {
-	Name  string `json:"name"` // "vault", "server-1", or the node's name
-	Kind  string `json:"kind"` // "vault", "server" or "node"
+	Name  string `json:"name"` // "vault", "server-1", the node's name, or "fleet"
+	Kind  string `json:"kind"` // "vault", "server", "node" or "fleet"
 	State string `json:"state"`
 	PID   int    `json:"pid,omitempty"`
-	Addr  string `json:"addr"` // URL
+	Addr  string `json:"addr"` // URL; of a fleet, its addresses
 	GPUs  int    `json:"gpus,omitempty"`
 	Log   string `json:"log"`
 }
@@ -92,7 +92,25 @@ func (l *Lab) Status(ctx context.Context) (Status, error) {
 		p.GPUs = nodes[node.Name].gpus()
 		st.Parts = append(st.Parts, p)
 	}
+	if s.Fleet.Nodes > 0 {
+		st.Parts = append(st.Parts, se.fleetPart(ctx))
+	}
 	return st, nil
+}
+
+// fleetPart is the fleet as one part. Single nodes of it may be down, and often
+// are where there is churn.
+func (se *session) fleetPart(ctx context.Context) Part {
+	c := se.fleet()
+	defer c.close()
+	p := se.part(theFleet, theFleet, "", func() string {
+		if st, err := c.status(ctx); err != nil || st.Ready == 0 {
+			return StateSilent
+		}
+		return StateUp
+	})
+	p.Addr, p.GPUs = fmt.Sprintf("%d nodes at %s.0.0/16", se.state.Fleet.Nodes, se.state.layout().Fleet), fleetGPUs*se.state.Fleet.Nodes
+	return p
 }
 
 func (se *session) part(name, kind, addr string, look func() string) Part {

@@ -69,25 +69,30 @@ func Tools(ctx context.Context, tool Tool, srcDir, cacheDir string, progress fun
 		return "", fmt.Errorf("find %s: %s, none was built in %s, and there is no source to build it from (%w): install %s or run from a checkout of stoker",
 			tool.Name, unfit, cacheDir, err, tool.Name)
 	}
-	path := filepath.Join(cacheDir, tool.Name+"-"+pinned)
-	if checkProgram(tool.Name, path) == nil {
+	return tool.cached(ctx, mod, filepath.Join(cacheDir, tool.Name+"-"+pinned), progress)
+}
+
+// cached gives the program at path, which it builds from the module unless it is
+// there. Who comes second waits.
+func (t Tool) cached(ctx context.Context, mod, path string, progress func(Progress)) (string, error) {
+	if checkProgram(t.Name, path) == nil {
 		return path, nil
 	}
-	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
-		return "", fmt.Errorf("build %s: %w", tool.Name, err)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", fmt.Errorf("build %s: %w", t.Name, err)
 	}
 	unlock, err := lockFile(ctx, path+".lock", func() {
-		progress(Progress{Part: "build " + tool.Name, Text: "another program builds it, waiting", Expected: tool.Expected})
+		progress(Progress{Part: "build " + t.Name, Text: "another program builds it, waiting", Expected: t.Expected})
 	})
 	if err != nil {
-		return "", fmt.Errorf("build %s: %w", tool.Name, err)
+		return "", fmt.Errorf("build %s: %w", t.Name, err)
 	}
 	defer unlock()
-	if checkProgram(tool.Name, path) == nil {
+	if checkProgram(t.Name, path) == nil {
 		return path, nil
 	}
-	if err := tool.build(ctx, mod, path, progress); err != nil {
-		return "", fmt.Errorf("build %s %s: %w", tool.Name, pinned, err)
+	if err := t.build(ctx, mod, path, progress); err != nil {
+		return "", fmt.Errorf("build %s: %w", filepath.Base(path), err)
 	}
 	return path, nil
 }

@@ -31,7 +31,7 @@ func TestConfigs(t *testing.T) {
 	base := []mapping{{"/usr/bin/dash", "/bin/sh"}}
 	for name, f := range map[string]func() ([]byte, error){
 		"vault":     func() ([]byte, error) { return renderVault(p, s.layout()) },
-		"server":    func() ([]byte, error) { return renderServer(p, s.layout(), 1) },
+		"server":    func() ([]byte, error) { return renderServer(p, s.layout(), 1, Fleet{}) },
 		"simulated": func() ([]byte, error) { return renderClient(p, s, 0, base, true) },
 		"real":      func() ([]byte, error) { return renderClient(p, s, 1, base, true) },
 		"plain": func() ([]byte, error) {

@@ -94,6 +94,7 @@ func (se *session) adopt(ctx context.Context, spec Spec) error {
 		}
 	}
 	s.Nodes, s.NomadBin, s.VaultBin = spec.Nodes, spec.NomadBin, spec.VaultBin
+	s.Fleet, s.FleetBin = spec.Fleet, spec.FleetBin
 	if spec.Chroot != nil {
 		s.Chroot = spec.Chroot
 	}
@@ -135,6 +136,18 @@ func reconcile(spec Spec, s *state) (Spec, error) {
 		if i >= len(spec.Nodes) || spec.Nodes[i].Name != n.Name || !slices.Equal(spec.Nodes[i].GPUs, n.GPUs) || spec.Nodes[i].RealGPUs != n.RealGPUs {
 			return spec, fmt.Errorf("lab %s has node %s already: nodes can be added at the end; take the lab down first to change others", s.Name, n.Name)
 		}
+	}
+	switch {
+	case spec.Fleet.Nodes == 0:
+		churn := spec.Fleet.Churn
+		if spec.Fleet = s.Fleet; churn > 0 {
+			spec.Fleet.Churn = churn
+		}
+	case s.Fleet.Nodes != 0 && spec.Fleet.Nodes != s.Fleet.Nodes:
+		return spec, fmt.Errorf("lab %s has a fleet of %d nodes, not %d: take it down first to change that", s.Name, s.Fleet.Nodes, spec.Fleet.Nodes)
+	}
+	if spec.FleetBin == "" {
+		spec.FleetBin = s.FleetBin
 	}
 	if spec.NomadBin == "" {
 		spec.NomadBin = s.NomadBin
@@ -190,7 +203,7 @@ func (se *session) configs(ctx context.Context) error {
 		return err
 	}
 	for i := range lay.Servers {
-		text, err := renderServer(p, lay, i)
+		text, err := renderServer(p, lay, i, s.Fleet)
 		if err := write(serverName(i), text, err); err != nil {
 			return err
 		}
@@ -276,6 +289,7 @@ func (se *session) bringUp(ctx context.Context, spec Spec) error {
 	for i := range se.state.Nodes {
 		clients = append(clients, func(ctx context.Context) error { return se.clientUp(ctx, i) })
 	}
+	clients = append(clients, se.fleetUp)
 	if err := together(ctx, clients...); err != nil {
 		return err
 	}
@@ -285,7 +299,7 @@ func (se *session) bringUp(ctx context.Context, spec Spec) error {
 		}
 		se.say("job "+j.Name, "submitted", true)
 	}
-	return nil
+	return se.fleetWork(ctx)
 }
 
 // imageUp makes the image. Its name is in the state by now, so that Down finds

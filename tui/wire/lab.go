@@ -51,13 +51,14 @@ context has its name. Everything it starts is stopped by "stoker lab down".`,
 func (k *labKit) upCommand() *cobra.Command {
 	var servers int
 	var driver string
+	var fleet lab.Fleet
 	cmd := &cobra.Command{
 		Use: "up", Short: "Bring the lab up, or repair it; twice is harmless", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := k.allowed(cmd, "lab up"); err != nil {
 				return err
 			}
-			l, err := k.up(cmd.Context(), servers, driver, k.app.Err)
+			l, err := k.up(cmd.Context(), lab.Spec{Servers: servers, Driver: driver, Fleet: fleet}, k.app.Err)
 			if err != nil {
 				return err
 			}
@@ -67,6 +68,8 @@ func (k *labKit) upCommand() *cobra.Command {
 	}
 	cmd.Flags().IntVar(&servers, "servers", 0, "Nomad servers, 1 or 3 (default: as it was, else 1)")
 	cmd.Flags().StringVar(&driver, "driver", lab.DriverAuto, "auto, docker, exec or raw_exec")
+	cmd.Flags().IntVar(&fleet.Nodes, "fleet", 0, "simulated nodes with 8 GPUs each, beside the real ones, and jobs that fill them (default: as it was, else none)")
+	cmd.Flags().Float64Var(&fleet.Churn, "fleet-churn", 0, "changes a second in the fleet: jobs, counts, nodes and GPUs that come, go and fail")
 	return cmd
 }
 
@@ -79,7 +82,7 @@ func (k *labKit) allowed(cmd *cobra.Command, what string) error {
 }
 
 // up finds or builds what a lab needs and brings it up.
-func (k *labKit) up(ctx context.Context, servers int, driver string, progress io.Writer) (*lab.Lab, error) {
+func (k *labKit) up(ctx context.Context, spec lab.Spec, progress io.Writer) (*lab.Lab, error) {
 	bins, err := findPrograms()
 	if err != nil {
 		return nil, err
@@ -93,14 +96,16 @@ func (k *labKit) up(ctx context.Context, servers int, driver string, progress io
 	if err != nil {
 		return nil, err
 	}
-	spec := lab.Spec{
-		Name: k.name, Dir: filepath.Join(k.sys.StateDir(), k.name), Servers: servers, Driver: driver,
-		NomadBin: nomadBin, VaultBin: vaultBin, PluginBin: bins.plugin,
-		Chroot:   map[string]string{bins.static: taskStoker, bins.workload: taskWorkload},
-		Grants:   grants(),
-		PackVars: func(driver, vaultAddr string) map[string]string { return bins.packVars(driver, vaultAddr) },
-		Jobs:     []lab.Job{{Name: "stoker-agent", HCL: agent.Source, Vars: map[string]string{"binary": bins.stoker}}},
+	if spec.Fleet.Nodes > 0 {
+		if spec.FleetBin, err = lab.FleetTool(ctx, bins.tools, k.cache(), p.show); err != nil {
+			return nil, err
+		}
 	}
+	spec.Name, spec.Dir = k.name, filepath.Join(k.sys.StateDir(), k.name)
+	spec.NomadBin, spec.VaultBin, spec.PluginBin = nomadBin, vaultBin, bins.plugin
+	spec.Chroot = map[string]string{bins.static: taskStoker, bins.workload: taskWorkload}
+	spec.Grants, spec.PackVars = grants(), bins.packVars
+	spec.Jobs = []lab.Job{{Name: "stoker-agent", HCL: agent.Source, Vars: map[string]string{"binary": bins.stoker}}}
 	if spec.Image, err = bins.image(); err != nil {
 		return nil, err
 	}
@@ -110,13 +115,16 @@ func (k *labKit) up(ctx context.Context, servers int, driver string, progress io
 // tools finds nomad and vault; the first time, both are built, one after the
 // other since each uses all cores.
 func (k *labKit) tools(ctx context.Context, src string, show func(lab.Progress)) (nomadBin, vaultBin string, err error) {
-	cache := filepath.Join(k.sys.CacheDir(), "tools")
+	cache := k.cache()
 	if nomadBin, err = lab.Tools(ctx, lab.Nomad(), src, cache, show); err != nil {
 		return "", "", err
 	}
 	vaultBin, err = lab.Tools(ctx, lab.Vault(), src, cache, show)
 	return nomadBin, vaultBin, err
 }
+
+// cache is where what the lab builds is kept.
+func (k *labKit) cache() string { return filepath.Join(k.sys.CacheDir(), "tools") }
 
 func (k *labKit) toolsCommand() *cobra.Command {
 	return &cobra.Command{
@@ -327,7 +335,7 @@ func demoCommand(sys contexts.System, app *cli.App) *cobra.Command {
 				return err
 			}
 			ctx := cmd.Context()
-			l, err := k.up(ctx, 0, lab.DriverAuto, app.Err)
+			l, err := k.up(ctx, lab.Spec{Driver: lab.DriverAuto}, app.Err)
 			if err != nil {
 				return err
 			}

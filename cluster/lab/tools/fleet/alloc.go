@@ -192,7 +192,7 @@ func (a *alloc) begin(n *node) {
 	a.status = structs.AllocClientStatusPending
 	a.say(n, structs.TaskReceived, nil)
 	a.say(n, structs.TaskSetup, func(e *structs.TaskEvent) { e.SetMessage(structs.TaskBuildingTaskDir) })
-	a.after(n, 100*time.Millisecond+rand.N(900*time.Millisecond), func() { a.run(n) })
+	a.after(n, 20*time.Millisecond+rand.N(syncEvery), func() { a.run(n) })
 }
 
 func (a *alloc) run(n *node) {

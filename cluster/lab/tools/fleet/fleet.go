@@ -31,6 +31,9 @@ type fleet struct {
 	log      *log.Logger
 	nodes    []*node
 	gate     chan struct{}
+	wanted   int
+	order    chan struct{} // closed when the jobs are to be submitted
+	ordered  sync.Once
 
 	mu    sync.Mutex
 	said  map[string]time.Time // complaints, so that a thousand nodes do not say the same thing
@@ -40,7 +43,7 @@ type fleet struct {
 func newFleet(ctx context.Context, c config, id identity, servers []net.Addr, logger *log.Logger) *fleet {
 	f := &fleet{
 		conf: c, identity: id, servers: servers, topology: topology(), back: newCalls(), log: logger, ended: ctx,
-		gate: make(chan struct{}, registering), said: map[string]time.Time{},
+		gate: make(chan struct{}, registering), order: make(chan struct{}), wanted: wanted(c.nodes, c.allocs), said: map[string]time.Time{},
 	}
 	for i := range c.nodes {
 		f.nodes = append(f.nodes, newNode(f, i))
@@ -110,57 +113,53 @@ func (f *fleet) node(name string) *node {
 
 func isNotFound(err error) bool { return strings.Contains(err.Error(), "not found") }
 
-// work waits for the nodes, and submits the jobs.
-func (f *fleet) work(ctx context.Context, cl *api.Client) {
-	began := time.Now()
-	for f.count().ready < len(f.nodes) {
-		if !pause(ctx, 200*time.Millisecond) {
-			return
-		}
+// work waits for the order, and submits the jobs.
+func (f *fleet) work(ctx context.Context, cl *api.Client) error {
+	select {
+	case <-f.order:
+	case <-ctx.Done():
+		return nil
 	}
-	f.log.Printf("%d nodes are ready after %s", len(f.nodes), time.Since(began).Round(time.Millisecond))
-	if f.conf.allocs == 0 {
-		return
+	jobs := asks(len(f.nodes), f.conf.allocs)
+	if err := submit(ctx, cl, jobs, f.log.Printf); err != nil {
+		return err
 	}
-	if err := submit(cl, asks(len(f.nodes), f.conf.allocs), f.log.Printf); err != nil {
-		f.log.Print(err)
-	}
-	last := counts{}
-	for pause(ctx, time.Second) {
-		c := f.count()
-		if c != last {
-			f.log.Printf("%+v after %s", c, time.Since(began).Round(time.Millisecond))
-		}
-		last = c
-	}
+	return nil
 }
 
-// counts is how the fleet is.
+// counts is how the fleet is, as the lab is told.
 type counts struct {
-	ready, allocs, running, held, agents, readers int
+	Nodes   int `json:"nodes"`
+	Ready   int `json:"ready"`  // nodes that the servers know
+	Wanted  int `json:"wanted"` // allocations that its jobs make where all is well
+	Allocs  int `json:"allocs"`
+	Running int `json:"running"`
+	Held    int `json:"held"` // GPUs
+	Agents  int `json:"agents"`
+	Readers int `json:"readers"` // streams of agents that are read
 }
 
 func (f *fleet) count() counts {
-	var c counts
+	c := counts{Nodes: len(f.nodes), Wanted: f.wanted}
 	for _, n := range f.nodes {
 		n.mu.Lock()
 		if n.ready {
-			c.ready++
+			c.Ready++
 		}
 		for _, a := range n.allocs {
-			c.allocs++
+			c.Allocs++
 			if a.status == structs.AllocClientStatusRunning {
-				c.running++
+				c.Running++
 			}
 		}
 		for _, d := range n.gpus {
 			if d.holder != nil {
-				c.held++
+				c.Held++
 			}
 		}
 		for _, ag := range n.agents {
-			c.agents++
-			c.readers += ag.reading()
+			c.Agents++
+			c.Readers += ag.reading()
 		}
 		n.mu.Unlock()
 	}

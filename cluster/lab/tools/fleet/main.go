@@ -35,7 +35,7 @@ func (c config) address(i int) netip.Addr {
 func main() {
 	var c config
 	flag.IntVar(&c.nodes, "nodes", 100, "how many nodes")
-	flag.IntVar(&c.allocs, "allocs", 10, "how many allocations a node, roughly; 0 submits no jobs")
+	flag.IntVar(&c.allocs, "allocs", 10, "how many allocations a node, those of the agents included")
 	flag.Float64Var(&c.churn, "churn", 0, "changes a second: jobs that end and begin, nodes and GPUs that fail")
 	flag.StringVar(&c.servers, "servers", "", "addresses of the servers' RPC, with commas")
 	flag.StringVar(&c.http, "http", "", "URLs of the servers' HTTP API, with commas")
@@ -76,7 +76,14 @@ func run(c config, logger *log.Logger) error {
 	if err != nil {
 		return err
 	}
-	go f.work(ctx, cl)
+	if err := f.control(ctx); err != nil {
+		return fmt.Errorf("take orders: %w", err)
+	}
+	go func() {
+		if err := f.work(ctx, cl); err != nil {
+			logger.Print(err)
+		}
+	}()
 	f.run(ctx)
 	return nil
 }

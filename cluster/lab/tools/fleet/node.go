@@ -34,7 +34,6 @@ type node struct {
 	allocs   map[string]*alloc
 	dirty    map[string]bool        // allocations to be told of
 	services map[string]*registered // by ID
-	token    string                 // what the servers gave, to prove who calls
 	health   bool                   // of a GPU has changed: register again
 	agents   map[string]*agent      // by allocation
 	stop     context.CancelFunc     // ends its life; nil while it is down
@@ -112,7 +111,8 @@ func (n *node) live(ctx context.Context, done chan struct{}) {
 	n.ready = true
 	n.mu.Unlock()
 	wg.Go(func() { n.watch(ctx, l) })
-	n.speak(ctx, l, ttl)
+	wg.Go(func() { n.speak(ctx, l) })
+	n.beats(ctx, l, ttl)
 }
 
 // registerUntil registers and says ready, again and again until both worked.
@@ -147,31 +147,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 func (n *node) write() structs.WriteRequest {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return structs.WriteRequest{Region: region, AuthToken: n.token}
+	return structs.WriteRequest{Region: region, AuthToken: n.secret}
 }
 
+// register shows the secret inside and none outside: a node that is new has none
+// that the servers could know.
 func (n *node) register(l *link) error {
-	req := structs.NodeRegisterRequest{Node: n.registration(), WriteRequest: n.write()}
+	req := structs.NodeRegisterRequest{Node: n.registration(), WriteRequest: structs.WriteRequest{Region: region}}
 	var resp structs.NodeUpdateResponse
-	if err := l.call("Node.Register", &req, &resp); err != nil {
-		return err
-	}
-	n.keepToken(&resp)
-	return nil
-}
-
-// keepToken takes a new identity. Until there is one, the secret proves who calls.
-func (n *node) keepToken(resp *structs.NodeUpdateResponse) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if resp.SignedIdentity != nil {
-		n.token = *resp.SignedIdentity
-	}
-	if n.token == "" {
-		n.token = n.secret
-	}
+	return l.call("Node.Register", &req, &resp)
 }
 
 func (n *node) heartbeat(l *link) (ttl time.Duration, err error) {
@@ -180,33 +164,36 @@ func (n *node) heartbeat(l *link) (ttl time.Duration, err error) {
 	if err := l.call("Node.UpdateStatus", &req, &resp); err != nil {
 		return 0, err
 	}
-	n.keepToken(&resp)
 	return resp.HeartbeatTTL, nil
 }
 
-// speak tells the servers what happens: heartbeats, what allocations did, which
-// services are there, and that the health of a GPU has changed.
-func (n *node) speak(ctx context.Context, l *link, ttl time.Duration) {
-	beat := time.NewTimer(rand.N(max(ttl, time.Second)))
-	defer beat.Stop()
+// speak tells the servers what happens: what allocations did, which services are
+// there, and that the health of a GPU has changed.
+func (n *node) speak(ctx context.Context, l *link) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-beat.C:
-			beat.Reset(n.beat(ctx, l))
 		case <-n.wake:
-			if !pause(ctx, syncEvery) {
+		}
+		if !pause(ctx, syncEvery) {
+			return
+		}
+		if err := n.tell(l); err != nil {
+			n.fleet.complain(ctx, n, "report", err)
+			n.nudge()
+			if !pause(ctx, retry()) {
 				return
 			}
-			if err := n.tell(l); err != nil {
-				n.fleet.complain(ctx, n, "report", err)
-				n.nudge()
-				if !pause(ctx, retry()) {
-					return
-				}
-			}
 		}
+	}
+}
+
+// beats sends heartbeats.
+func (n *node) beats(ctx context.Context, l *link, ttl time.Duration) {
+	// Those that registered together need not beat together.
+	for next := rand.N(max(ttl, time.Second)); pause(ctx, next); {
+		next = n.beat(ctx, l)
 	}
 }
 
@@ -298,7 +285,7 @@ func (n *node) watch(ctx context.Context, l *link) {
 func (n *node) follow(l *link, index uint64) (uint64, error) {
 	req := structs.NodeSpecificRequest{
 		NodeID: n.id, SecretID: n.secret,
-		QueryOptions: structs.QueryOptions{Region: region, AuthToken: n.write().AuthToken, MinQueryIndex: index, AllowStale: index > 0},
+		QueryOptions: structs.QueryOptions{Region: region, AuthToken: n.secret, MinQueryIndex: index, AllowStale: index > 0},
 	}
 	var resp structs.NodeClientAllocsResponse
 	if err := l.call("Node.GetClientAllocs", &req, &resp); err != nil {
@@ -319,7 +306,7 @@ func (n *node) follow(l *link, index uint64) (uint64, error) {
 	var pulled structs.AllocsGetResponse
 	if len(pull) > 0 {
 		get := structs.AllocsGetRequest{AllocIDs: pull, QueryOptions: structs.QueryOptions{
-			Region: region, AuthToken: req.AuthToken, AllowStale: true, MinQueryIndex: newest - 1,
+			Region: region, AuthToken: n.secret, AllowStale: true, MinQueryIndex: newest - 1,
 		}}
 		if err := l.call("Alloc.GetAllocs", &get, &pulled); err != nil {
 			return 0, err

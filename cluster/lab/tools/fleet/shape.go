@@ -16,6 +16,12 @@ const (
 	poolDev   = "dev"
 )
 
+// metaFleet marks what is simulated, nodes and jobs: the lab knows them by it.
+const (
+	metaFleet = "fleet"
+	simulated = "simulated"
+)
+
 // board is a model of GPU. The numbers are those of package stoker/gpu/sim.
 type board struct {
 	name                   string

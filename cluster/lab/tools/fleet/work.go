@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sync/errgroup"
 )
 
 // The namespaces of the fleet's jobs, beside the default one.
@@ -36,7 +38,9 @@ type ask struct {
 func (k ask) job() *api.Job {
 	j := api.NewServiceJob(k.id, k.id, region, k.priority)
 	j.Type, j.Namespace, j.NodePool, j.Datacenters = &k.typ, &k.namespace, &k.pool, []string{"*"}
-	j.Meta = map[string]string{}
+	j.Meta = map[string]string{metaFleet: simulated}
+	// Where jobs of the fleet may run in any pool, the real nodes are not meant.
+	j.Constrain(api.NewConstraint("${meta."+metaFleet+"}", "=", simulated))
 	for key, value := range map[string]string{"stoker.kind": k.kind, "stoker.model": k.model, "stoker.version": k.version, metaLoad: k.load} {
 		if value != "" {
 			j.Meta[key] = value
@@ -65,8 +69,10 @@ func (k ask) job() *api.Job {
 	}
 	group := api.NewTaskGroup(name, k.count).AddTask(task)
 	if k.typ == api.JobTypeService {
-		group.Networks = []*api.NetworkResource{{DynamicPorts: []api.Port{{Label: "http"}}}}
-		group.Services = []*api.Service{{Name: strings.ReplaceAll(k.id, ".", "-"), PortLabel: "http", Provider: "nomad"}}
+		if k.kind != "" {
+			group.Networks = []*api.NetworkResource{{DynamicPorts: []api.Port{{Label: "http"}}}}
+			group.Services = []*api.Service{{Name: strings.ReplaceAll(k.id, ".", "-"), PortLabel: "http", Provider: "nomad"}}
+		}
 		healthy, limit, parallel := 3*time.Second, 5*time.Minute, max(1, k.count/10)
 		group.Update = &api.UpdateStrategy{MinHealthyTime: &healthy, HealthyDeadline: &limit, MaxParallel: &parallel}
 	}
@@ -140,6 +146,9 @@ func asks(n, perNode int) []ask {
 	return out
 }
 
+// waits tells that the job is meant to wait.
+func (k ask) waits() bool { return strings.HasPrefix(k.id, "wait-") }
+
 // waiting are jobs that cannot run, each for another reason.
 func waiting(n int) []ask {
 	base := ask{kind: "training", typ: api.JobTypeBatch, count: 1, gpus: 1, device: "nvidia/gpu", version: "1", load: loadTrain, namespace: nsResearch, pool: poolTrain, priority: 50}
@@ -176,18 +185,54 @@ func client(c config, token string) (*api.Client, error) {
 	return api.NewClient(conf)
 }
 
-// submit makes the namespaces and submits all jobs.
-func submit(cl *api.Client, jobs []ask, log func(string, ...any)) error {
+// wanted is how many allocations the jobs make, the agents included.
+func wanted(n, perNode int) int {
+	total := n
+	for _, k := range asks(n, perNode) {
+		switch {
+		case k.typ == api.JobTypeSystem:
+			total += n
+		case !k.waits():
+			total += k.count
+		}
+	}
+	return total
+}
+
+// submitting is how many jobs are submitted at once.
+const submitting = 4
+
+// submit makes the namespaces and submits the jobs that are not there yet.
+func submit(ctx context.Context, cl *api.Client, jobs []ask, log func(string, ...any)) error {
+	began := time.Now()
 	for _, name := range []string{nsProd, nsResearch} {
 		if _, err := cl.Namespaces().Register(&api.Namespace{Name: name, Description: "of the simulated fleet"}, nil); err != nil {
 			return fmt.Errorf("make namespace %s: %w", name, err)
 		}
 	}
-	began := time.Now()
+	there := map[string]bool{}
+	list, _, err := cl.Jobs().List(&api.QueryOptions{Namespace: "*"})
+	if err != nil {
+		return fmt.Errorf("list jobs: %w", err)
+	}
+	for _, j := range list {
+		there[j.Namespace+"/"+j.ID] = !j.Stop
+	}
+	g, _ := errgroup.WithContext(ctx)
+	g.SetLimit(submitting)
 	for _, k := range jobs {
-		if _, _, err := cl.Jobs().Register(k.job(), nil); err != nil {
-			return fmt.Errorf("submit job %s: %w", k.id, err)
+		if there[k.namespace+"/"+k.id] {
+			continue
 		}
+		g.Go(func() error {
+			if _, _, err := cl.Jobs().Register(k.job(), nil); err != nil {
+				return fmt.Errorf("submit job %s: %w", k.id, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	log("submitted %d jobs in %s", len(jobs), time.Since(began).Round(time.Millisecond))
 	return nil

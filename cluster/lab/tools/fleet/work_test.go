@@ -16,7 +16,7 @@ func TestAsksFillTheFleet(t *testing.T) {
 				allocs += n
 				continue
 			}
-			if len(k.id) > 5 && k.id[:5] == "wait-" {
+			if k.waits() {
 				continue
 			}
 			allocs += k.count
