@@ -5,13 +5,19 @@ const (
 	GroupBy ID = "group"
 	Left    ID = "left"
 	RightOf ID = "right"
+	ZoomIn  ID = "zoom in"
+	ZoomOut ID = "zoom out"
+	ZoomFit ID = "zoom fit"
 )
 
 func fleet() []Binding {
 	return []Binding{
-		{GroupBy, ScopeFleet, []string{"b"}, "group by", "group the GPUs by node, pool, model or job"},
-		{Left, ScopeFleet, []string{"h", "left"}, "left", "the GPU to the left"},
-		{RightOf, ScopeFleet, []string{"l", "right"}, "right", "the GPU to the right"},
+		{GroupBy, ScopeFleet, []string{"b"}, "group by", "group the GPUs by node, pool, rack, class, model, job or namespace"},
+		{ZoomIn, ScopeFleet, []string{"+", "="}, "finer", "show more of each GPU or node, and fewer of them"},
+		{ZoomOut, ScopeFleet, []string{"-"}, "coarser", "show more GPUs or nodes, and less of each"},
+		{ZoomFit, ScopeFleet, []string{"z"}, "fit", "show as much as fits"},
+		{Left, ScopeFleet, []string{"h", "left"}, "left", "the cell to the left"},
+		{RightOf, ScopeFleet, []string{"l", "right"}, "right", "the cell to the right"},
 	}
 }
 

@@ -85,6 +85,7 @@ func (t *Theme) paint(p palette) {
 	for i, c := range p.heat {
 		t.Heat[i] = fg(c)
 	}
+	t.halves = pairs(p.heat, p.faint)
 	t.AccentColor, t.MutedColor = p.accent, p.muted
 }
 

@@ -41,6 +41,8 @@ type Theme struct {
 	G Glyphs
 	// Accent and Muted colours for libraries that want colours; nil in theme none.
 	AccentColor, MutedColor color.Color
+
+	halves *[shades][shades]Style // nil without colours
 }
 
 // The names of the palettes. Auto is dark until the terminal says that its

@@ -35,14 +35,14 @@ func TestGlyphsAreOneCell(t *testing.T) {
 		v := reflect.ValueOf(g)
 		for i := range v.NumField() {
 			name := v.Type().Field(i).Name
-			if name == "Degree" || name == "Enter" || name == "Spark" {
+			if name == "Degree" || name == "Enter" || name == "Spark" || name == "Level" || v.Field(i).String() == "" {
 				continue
 			}
 			if s := v.Field(i).String(); ansi.StringWidth(s) != 1 {
 				t.Errorf("%s %q is %d cells wide", name, s, ansi.StringWidth(s))
 			}
 		}
-		for _, s := range g.Spark {
+		for _, s := range append(g.Spark[:], g.Level[:]...) {
 			if ansi.StringWidth(s) != 1 {
 				t.Errorf("spark %q", s)
 			}

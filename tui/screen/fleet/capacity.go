@@ -63,7 +63,7 @@ func first(e *screen.Env, s *cluster.Snapshot, w int) string {
 		segs = append(segs, ui.Seg{Text: th.Warn.Render(ui.Int(f.Closed) + " closed"), Drop: 1})
 	}
 	if down > 0 {
-		segs = append(segs, ui.Seg{Text: th.Bad.Render(ui.Int(down) + " down"), Drop: 1})
+		segs = append(segs, ui.Seg{Text: th.Bad.Render(ui.Int(down) + " down"), Drop: 2})
 	}
 	util := th.Muted.Render("util ") + ui.Percent(f.UtilPercent)
 	trend := ""

@@ -33,12 +33,12 @@ type Model struct {
 	nodes    *ui.Table[nodeRow, cluster.NodeID]
 	cells    int // GPUs per node that the table has cells for
 	dense    *grid
-	levels   levels
+	facts    []fact // of the snapshot's GPUs
 }
 
 // New makes the screen.
 func New(e *screen.Env) *Model {
-	m := &Model{env: e, snap: &cluster.Snapshot{}, levels: levels{}}
+	m := &Model{env: e, snap: &cluster.Snapshot{}}
 	m.problems = ui.NewTable(e.Theme, func(p *problem) problemID { return p.id }, problemColumns(e))
 	m.dense = newGrid(e)
 	m.newTable(8)
@@ -66,19 +66,38 @@ func layout(w, h, problems, nodes int) rects {
 
 // isDense says whether nodes get a map instead of rows.
 func (m *Model) isDense() bool {
-	return m.nodes.Shown()+1 > m.layout().machines.H || m.dense.by != byNode
+	switch d := m.dense; {
+	case d.by != byNode || d.only != nil || d.zoom > asRows:
+		return true
+	case d.zoom == asRows:
+		return false
+	}
+	return m.count()+1 > m.layout().machines.H
+}
+
+// count is the number of nodes that the filter leaves.
+func (m *Model) count() int {
+	if m.fewNodes() {
+		return m.nodes.Shown()
+	}
+	return len(m.snap.Nodes)
+}
+
+// fewNodes says that nodes may be rows, so that the table of them is filled: of a
+// large fleet nobody sees it.
+func (m *Model) fewNodes() bool {
+	return m.dense.zoom == asRows || !m.filter.Empty() || len(m.snap.Nodes) <= m.h
 }
 
 func (m *Model) layout() rects {
-	return layout(m.w, m.h, max(m.problems.Shown(), 1), m.nodes.Shown())
+	return layout(m.w, m.h, max(m.problems.Shown(), 1), m.count())
 }
 
 // SetSize implements screen.Screen.
 func (m *Model) SetSize(w, h int) {
 	m.w, m.h = w, h
-	m.resize()
+	m.fill()
 	m.dense.arrange() // its names are styled
-	m.capacity = capacity(m.env, m.snap, m.w)
 }
 
 func (m *Model) resize() {
@@ -91,21 +110,42 @@ func (m *Model) resize() {
 // SetSnapshot implements screen.Screen.
 func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	m.snap = s
-	m.levels.update(s)
-	rows, most := nodeRows(s)
-	if most > m.cells {
-		m.newTable(most)
-	}
 	m.problems.SetRows(merge(s.Problems))
-	m.nodes.SetRows(rows)
-	m.dense.setSnapshot(s, m.levels, m.filter)
-	m.resize()
-	m.capacity = capacity(m.env, s, m.w)
+	m.fill()
 	if !m.chosen {
 		m.pane = attention
 	}
 	if m.problems.Shown() == 0 {
 		m.pane = machines
+	}
+}
+
+// fill draws the snapshot anew, as far as it is to be seen.
+func (m *Model) fill() {
+	s := m.snap
+	m.read()
+	if m.fewNodes() {
+		rows, most := nodeRows(s)
+		if most > m.cells {
+			m.newTable(most)
+		}
+		m.nodes.SetRows(rows)
+	} else if m.nodes.All() > 0 {
+		m.nodes.SetRows(nil)
+	}
+	m.resize()
+	if m.isDense() {
+		m.dense.setSnapshot(s, m.facts, m.filter)
+	}
+	m.capacity = capacity(m.env, s, m.w)
+}
+
+// read notes what the GPUs are now.
+func (m *Model) read() {
+	now := m.env.Now()
+	m.facts = m.facts[:0]
+	for i := range m.snap.GPUs {
+		m.facts = append(m.facts, factOf(&m.snap.GPUs[i], now))
 	}
 }
 
@@ -115,8 +155,7 @@ func (m *Model) SetFilter(text string) error {
 	m.filter = f
 	m.problems.SetFilter(f)
 	m.nodes.SetFilter(f)
-	m.dense.setSnapshot(m.snap, m.levels, f)
-	m.resize()
+	m.fill()
 	return nil
 }
 
@@ -124,7 +163,7 @@ func (m *Model) SetFilter(text string) error {
 func (m *Model) Filter() (text string, ok bool) { return m.filter.String(), true }
 
 // Counts implements screen.Filterer.
-func (m *Model) Counts() (shown, all int) { return m.nodes.Shown(), m.nodes.All() }
+func (m *Model) Counts() (shown, all int) { return m.count(), len(m.snap.Nodes) }
 
 // Update implements screen.Screen.
 func (m *Model) Update(msg tea.Msg) tea.Cmd {
@@ -132,6 +171,10 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	case screen.TickMsg:
 		m.problems.Redraw()
 		m.nodes.Redraw()
+		if m.isDense() { // readings grow old
+			m.read()
+			m.dense.settle()
+		}
 	case screen.KeyMsg:
 		m.chosen = true
 		return m.key(msg.ID)
@@ -145,9 +188,9 @@ func (m *Model) key(id keys.ID) tea.Cmd {
 		return m.open()
 	case id == keys.Pane:
 		m.turn()
-	case id == keys.GroupBy:
-		m.dense.nextGroup()
+	case id == keys.GroupBy, id == keys.ZoomIn, id == keys.ZoomOut, id == keys.ZoomFit:
 		m.pane = machines
+		return m.zoom(id)
 	case m.pane == attention:
 		if id == keys.Down && m.problems.Cursor() >= m.problems.Shown()-1 {
 			m.pane = machines
@@ -164,6 +207,41 @@ func (m *Model) key(id keys.ID) tea.Cmd {
 		screen.Move(m.nodes, id)
 	}
 	return nil
+}
+
+// zoom changes what the map shows, and how much of it.
+func (m *Model) zoom(id keys.ID) tea.Cmd {
+	now := asRows
+	if m.isDense() {
+		now = m.dense.now
+	}
+	rows := m.dense.by == byNode && m.dense.only == nil
+	done := true
+	switch id {
+	case keys.GroupBy:
+		m.dense.regroup()
+	case keys.ZoomFit:
+		m.dense.zoom = auto
+	case keys.ZoomIn:
+		done = m.dense.rezoom(-1, now, rows)
+	case keys.ZoomOut:
+		done = m.dense.rezoom(1, now, rows)
+	}
+	if !done {
+		return screen.Note(cluster.Info, "there is no other scale on that side")
+	}
+	m.fill()
+	return nil
+}
+
+// Back implements screen.Backer: it leaves the one group that is shown.
+func (m *Model) Back() bool {
+	if m.dense.only == nil {
+		return false
+	}
+	m.dense.within(nil, "")
+	m.fill()
+	return true
 }
 
 // turn goes to the other pane, where there is something.
@@ -185,10 +263,7 @@ func (m *Model) open() tea.Cmd {
 		return nil
 	}
 	if m.isDense() {
-		if g := m.dense.selected(); g != nil {
-			return screen.Open(screen.GPUs, screen.Target{GPU: g.UUID, Details: true})
-		}
-		return nil
+		return m.openCell()
 	}
 	if r := m.nodes.Selected(); r != nil {
 		return screen.Open(screen.Nodes, screen.Target{Node: r.node.ID, Details: true})
@@ -196,9 +271,30 @@ func (m *Model) open() tea.Cmd {
 	return nil
 }
 
+// openCell goes to the GPU or the node under the cursor, or into its group.
+func (m *Model) openCell() tea.Cmd {
+	p := m.dense.selected()
+	if p == nil {
+		return nil
+	}
+	first := &m.snap.GPUs[p.gpus[0]]
+	switch d := m.dense.device(); {
+	case d != nil:
+		return screen.Open(screen.GPUs, screen.Target{GPU: d.UUID, Details: true})
+	case m.dense.now == perGroup:
+		m.dense.within(&p.group.name, p.group.text)
+		m.fill()
+		return nil
+	}
+	return screen.Open(screen.Nodes, screen.Target{Node: first.Node, Details: true})
+}
+
 // Actions implements screen.Screen.
 func (m *Model) Actions() []keys.ID {
 	out := []keys.ID{keys.Open, keys.GroupBy}
+	if m.isDense() {
+		out = append(out, keys.ZoomIn, keys.ZoomOut)
+	}
 	if m.problems.Shown() > 0 {
 		out = append(out, keys.Pane)
 	}
@@ -214,7 +310,7 @@ func (m *Model) View() string {
 	lines = append(lines, m.attention(r.attention)...)
 	lines = append(lines, rule)
 	switch {
-	case m.nodes.All() == 0:
+	case len(m.snap.Nodes) == 0:
 		lines = append(lines, m.empty(r.machines)...)
 	case m.isDense():
 		lines = append(lines, m.dense.view(m.pane == machines)...)

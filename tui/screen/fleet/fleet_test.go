@@ -25,7 +25,11 @@ func TestGolden(t *testing.T) {
 	fixture.Goldens(t, "narrow", fixture.Narrow(), open)
 	fixture.Goldens(t, "big", fixture.Big(60), open, fixture.Key(keys.Pane))
 	fixture.Goldens(t, "bigpool", fixture.Big(300), open, fixture.Key(keys.GroupBy))
+	fixture.Goldens(t, "huge", huge(), open)
+	fixture.Goldens(t, "hugerack", huge(), open, fixture.Key(keys.GroupBy), fixture.Key(keys.GroupBy))
+	fixture.Goldens(t, "hugefine", huge(), open, fixture.Key(keys.GroupBy), fixture.Key(keys.ZoomIn), fixture.Key(keys.Down))
 	fixture.Themes(t, "lab", fixture.Lab(), open)
+	fixture.Themes(t, "big", fixture.Big(60), open, fixture.Key(keys.Pane))
 }
 
 func TestEveryWidth(t *testing.T) {
@@ -129,15 +133,15 @@ func TestMapKeepsItsGPU(t *testing.T) {
 	m.SetSize(120, 35)
 	m.SetSnapshot(s)
 	press(m, keys.Pane, keys.Down, keys.Down, keys.RightOf, keys.RightOf, keys.RightOf)
-	before := m.dense.selected().UUID
+	before := m.dense.device().UUID
 	press(m, keys.GroupBy)
-	if after := m.dense.selected().UUID; after != before {
+	if after := m.dense.device().UUID; after != before {
 		t.Errorf("grouping moved the cursor from %s to %s", before, after)
 	}
 	less := *s
 	less.GPUs = s.GPUs[4:]
 	m.SetSnapshot(&less)
-	if after := m.dense.selected().UUID; after != before {
+	if after := m.dense.device().UUID; after != before {
 		t.Errorf("a refresh moved the cursor from %s to %s", before, after)
 	}
 	if got := press(m, keys.Open).(screen.OpenMsg); got.Screen != screen.GPUs || got.Target.GPU != before {
@@ -156,13 +160,12 @@ func TestDegradedIsSeen(t *testing.T) {
 			free = g
 		}
 	}
-	m := New(e)
 	for verdict, want := range map[gpu.Verdict]string{gpu.VerdictWatch: e.Theme.G.Free, gpu.VerdictDegraded: e.Theme.G.Warn, gpu.VerdictFailed: e.Theme.G.Failed} {
 		free.Health = gpu.Health{Verdict: verdict}
 		if got, _ := cellOf(e, free); got != want {
 			t.Errorf("%s is %s in the row of its node, want %s", verdict, got, want)
 		}
-		if got, _ := m.dense.cell(free); got != want {
+		if got, _ := sumUp([]fact{factOf(free, fixture.Now())}, []int32{0}, look{level: -1}).draw(e.Theme); got != want {
 			t.Errorf("%s is %s on the map, want %s", verdict, got, want)
 		}
 	}
@@ -199,24 +202,33 @@ func TestStepsDoNotFlicker(t *testing.T) {
 }
 
 func BenchmarkBigSnapshot(b *testing.B) {
-	s := fixture.Big(1000)
-	m := New(fixture.Env(b))
-	m.SetSize(120, 35)
-	b.ReportAllocs()
-	for b.Loop() {
-		m.SetSnapshot(s)
-		_ = m.View()
+	for _, n := range []int{100, 1000, 3000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := fixture.Big(n)
+			m := New(fixture.Env(b))
+			m.SetSize(120, 35)
+			m.SetSnapshot(s)
+			b.ReportAllocs()
+			for b.Loop() {
+				m.SetSnapshot(s)
+				_ = m.View()
+			}
+		})
 	}
 }
 
 func BenchmarkBigKey(b *testing.B) {
-	m := New(fixture.Env(b))
-	m.SetSize(120, 35)
-	m.SetSnapshot(fixture.Big(1000))
-	press(m, keys.Pane)
-	b.ReportAllocs()
-	for b.Loop() {
-		press(m, keys.Down, keys.Up)
-		_ = m.View()
+	for _, n := range []int{100, 1000, 3000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			m := New(fixture.Env(b))
+			m.SetSize(120, 35)
+			m.SetSnapshot(fixture.Big(n))
+			press(m, keys.Pane, keys.ZoomIn, keys.ZoomIn)
+			b.ReportAllocs()
+			for b.Loop() { // two keys
+				press(m, keys.PageDown, keys.PageUp)
+				_ = m.View()
+			}
+		})
 	}
 }

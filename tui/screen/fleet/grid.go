@@ -1,103 +1,95 @@
 package fleet
 
 import (
-	"cmp"
-	"fmt"
+	"math"
 	"slices"
-	"strings"
+	"sort"
 
 	"stoker/cluster"
 	"stoker/gpu"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
-	"stoker/tui/theme"
 	"stoker/tui/ui"
 )
 
-// levels is the step of each GPU's utilisation that is on screen.
-type levels map[gpu.UUID]int
-
-// update moves the steps, each with its own hysteresis.
-func (l levels) update(s *cluster.Snapshot) {
-	for i := range s.GPUs {
-		g := &s.GPUs[i]
-		u := g.Util()
-		if u == nil {
-			delete(l, g.UUID)
-			continue
-		}
-		last, ok := l[g.UUID]
-		if !ok {
-			last = -1
-		}
-		l[g.UUID] = ui.HeatLevel(*u, last)
-	}
-	if len(l) > 2*len(s.GPUs)+16 { // devices that left
-		clear(l)
-	}
-}
-
-// grouping says what the cells of the map are put together by.
-type grouping int
+// scale says what one cell of the map stands for, from the finest on.
+type scale int
 
 const (
-	byNode grouping = iota
-	byPool
-	byModel
-	byJob
-	groupings
+	auto     scale = iota // the finest with which all fits
+	asRows                // nodes are rows of a table: no map
+	perGPU                // a cell is a GPU
+	twoGPUs               // two GPUs, one above the other
+	perNode               // a cell is a node, or what the group has of it
+	twoNodes              // two nodes
+	perGroup              // a line is a group, its cells some nodes each
+	scales
 )
 
-func (b grouping) String() string {
-	return [...]string{"node", "pool", "model", "job"}[b]
+// unit is what a cell is called in the heading.
+func (s scale) unit() string {
+	return [...]string{perGPU: "a cell is a GPU", twoGPUs: "a half cell is a GPU", perNode: "a cell is a node", twoNodes: "a half cell is a node", perGroup: "a line is a group", scales: ""}[s]
 }
 
-// group is some GPUs under a name.
-type group struct {
-	name string
-	gpus []*cluster.GPU
-	bad  int // failed and down
-	warn int
-}
+func (s scale) halved() bool { return s == twoGPUs || s == twoNodes }
 
-// grid is the map: one cell per GPU. Groups of up to tileMax GPUs stand side by
-// side with their name in front, larger ones have a heading and as many lines
-// as they need.
+// grid is the map of all GPUs. Groups whose cells fit on a line with their name
+// stand side by side; else each has a heading and as many lines as it needs.
 type grid struct {
 	env    *screen.Env
 	by     grouping
+	zoom   scale   // as the user wants it
+	only   *string // the one group that is shown; nil shows all
+	onlyIs string  // its name as it is drawn
 	w, h   int
 	snap   *cluster.Snapshot
-	levels levels
+	facts  []fact
 	filter ui.Filter
 
+	now    scale // what is drawn
 	groups []group
+	places map[string]place
 	lines  []gridLine
-	seq    []position // all GPUs in the order of the map
+	seq    []position // all cells in the order of the map
 	cur    int        // index into seq
-	sel    gpu.UUID
+	sel    gpu.UUID   // the first GPU of the cell under the cursor, or
+	group  string     // of its group, where the line is one
 	top    int
+	pace   *pace
+	looks  []shown // of the cells on the screen: those of seq from first on
+	first  int
 }
 
 // gridLine is some pieces side by side: a name or cells.
 type gridLine struct{ pieces []piece }
 
+// piece is a text, or some cells: columns wide, and up to two rows of halves.
 type piece struct {
-	x     int
-	text  string
-	style theme.Style
-	gpus  []*cluster.GPU
+	x       int
+	text    string
+	label   *group // whose name it is
+	from, n int    // its cells in seq
+	columns int
 }
 
-// position is where a GPU's cell is.
+// position is where a cell is, and what it shows.
 type position struct {
-	gpu     *cluster.GPU
-	line, x int
+	group *group
+	gpus  []int32
+	line  int
+	x     int
+	low   bool // the lower half
 }
 
-const tileMax = 16
+const (
+	nameMax = 20 // of a name beside its cells
+	between = 3  // cells between two groups on one line
+	percent = 5  // cells of a group's mean, " 61 %"
+)
 
-func newGrid(e *screen.Env) *grid { return &grid{env: e, snap: &cluster.Snapshot{}} }
+func newGrid(e *screen.Env) *grid {
+	return &grid{env: e, snap: &cluster.Snapshot{}, pace: newPace()}
+}
 
 func (g *grid) setSize(w, h int) {
 	if g.w != w || g.h != h {
@@ -106,150 +98,330 @@ func (g *grid) setSize(w, h int) {
 	}
 }
 
-func (g *grid) setSnapshot(s *cluster.Snapshot, l levels, f ui.Filter) {
-	g.snap, g.levels, g.filter = s, l, f
+func (g *grid) setSnapshot(s *cluster.Snapshot, facts []fact, f ui.Filter) {
+	if f.String() != g.filter.String() {
+		g.pace.reset()
+	}
+	g.snap, g.facts, g.filter = s, facts, f
 	g.build()
-	g.arrange()
 }
 
-func (g *grid) nextGroup() {
-	g.by = (g.by + 1) % groupings
-	g.build()
-	g.arrange()
-}
-
-// build puts the GPUs into groups, the worst first.
+// build puts the GPUs into groups, and those on lines.
 func (g *grid) build() {
-	at := map[string]int{}
-	g.groups = g.groups[:0]
-	for i := range g.snap.GPUs {
-		d := &g.snap.GPUs[i]
-		name := g.nameOf(d)
-		if !g.filter.Empty() && !g.filter.Match(name+" "+d.NodeName+" "+d.Model+" "+d.State()) {
+	keep := func(string, *cluster.GPU) bool { return true }
+	if !g.filter.Empty() {
+		keep = func(name string, d *cluster.GPU) bool {
+			return g.filter.Match(name + " " + d.NodeName + " " + d.Model + " " + d.State())
+		}
+	}
+	g.groups = gather(g.snap, g.facts, g.by, g.only, keep)
+	if g.only != nil && len(g.groups) == 0 && g.filter.Empty() {
+		g.only = nil // it went away
+		g.groups = gather(g.snap, g.facts, g.by, nil, keep)
+	}
+	g.groups = order(g.groups, g.places)
+	g.places = places(g.groups)
+	g.arrange()
+}
+
+// regroup takes the next grouping that tells anything apart.
+func (g *grid) regroup() {
+	g.only = nil
+	for g.by = (g.by + 1) % groupings; !g.by.known(g.snap); {
+		g.by = (g.by + 1) % groupings
+	}
+	g.places = nil
+	g.build()
+}
+
+// within shows one group alone, or all of them again.
+func (g *grid) within(name *string, text string) {
+	g.only, g.onlyIs, g.zoom = name, text, auto
+	g.places = nil
+	g.build()
+}
+
+// choose takes the scale that the user wants, or the finest with which all fits.
+func (g *grid) choose() scale {
+	if g.zoom > asRows {
+		return g.zoom
+	}
+	var best scale
+	for s := perGPU; s < scales; s++ {
+		if !g.can(s) {
 			continue
 		}
-		n, ok := at[name]
-		if !ok {
-			n = len(g.groups)
-			at[name] = n
-			g.groups = append(g.groups, group{name: name})
-		}
-		gr := &g.groups[n]
-		gr.gpus = append(gr.gpus, d)
-		switch st := d.State(); {
-		case st == "failed" || st == "down":
-			gr.bad++
-		case st == "rogue" || st == "idle" || degraded(d):
-			gr.warn++
-		}
-	}
-	slices.SortStableFunc(g.groups, func(a, b group) int {
-		return cmp.Or(cmp.Compare(b.bad, a.bad), cmp.Compare(b.warn, a.warn), cmp.Compare(a.name, b.name))
-	})
-}
-
-func (g *grid) nameOf(d *cluster.GPU) string {
-	switch g.by {
-	case byPool:
-		if n := g.snap.Node(d.Node); n != nil {
-			return ui.Clean(n.Pool)
-		}
-		return "no pool"
-	case byModel:
-		return screen.ShortModel(d.Model)
-	case byJob:
-		if d.Holder == nil {
-			return screen.Nobody(g.env.Theme, d).Text
-		}
-		return ui.Clean(d.Holder.Job.String())
-	}
-	return ui.Clean(d.NodeName)
-}
-
-// arrange places the groups on lines.
-func (g *grid) arrange() {
-	g.lines, g.seq = g.lines[:0], g.seq[:0]
-	name, most := 4, 1
-	for i := range g.groups {
-		name = max(name, min(ui.Width(g.groups[i].name), 20))
-		most = max(most, len(g.groups[i].gpus))
-	}
-	if most <= tileMax {
-		g.tiles(name, most)
-	} else {
-		g.blocks()
-	}
-	g.cur = min(g.cur, max(len(g.seq)-1, 0))
-	for i := range g.seq {
-		if g.seq[i].gpu.UUID == g.sel {
-			g.cur = i
+		if best = s; g.need(s) <= g.page() {
 			break
 		}
 	}
-	g.scroll()
+	return best
 }
 
-func (g *grid) tiles(name, most int) {
-	th := g.env.Theme
-	tile := name + 1 + most
-	per := max((g.w-4+3)/(tile+3), 1)
+// can says whether a scale makes sense here: halves want colours.
+func (g *grid) can(s scale) bool {
+	switch s {
+	case perGPU, perNode:
+		return true
+	case twoGPUs, twoNodes:
+		_, _, ok := g.env.Theme.Halves(0, 0)
+		return ok
+	case perGroup:
+		return g.by != byNode && g.only == nil
+	}
+	return false
+}
+
+// rezoom goes n scales coarser; false at the end. rows says that nodes can be rows.
+func (g *grid) rezoom(n int, from scale, rows bool) bool {
+	to := from + scale(n)
+	for to > asRows && to < scales && !g.can(to) {
+		to += scale(n)
+	}
+	if to < asRows || to >= scales || to == asRows && !rows {
+		return false
+	}
+	g.zoom = to
+	g.arrange()
+	return true
+}
+
+// cells is the number of cells that a group has.
+func (g *grid) cells(gr *group, s scale) int {
+	if s == perNode || s == twoNodes {
+		return len(gr.starts)
+	}
+	return len(gr.gpus)
+}
+
+// shape is how the groups are laid out at a scale: beside each other with their
+// names (tile is their width), or as blocks.
+type shape struct {
+	name, columns int
+	tile          int // 0: blocks
+	across        int // tiles on a line
+}
+
+func (g *grid) shape(s scale) shape {
+	var sh shape
+	if g.loose(s) {
+		return shape{columns: g.width()}
+	}
+	most := 1
+	sh.name = 4
 	for i := range g.groups {
-		gr := &g.groups[i]
-		if i%per == 0 {
-			g.lines = append(g.lines, gridLine{})
+		sh.name = max(sh.name, min(ui.Width(g.groups[i].text), nameMax))
+		most = max(most, g.cells(&g.groups[i], s))
+	}
+	if g.by != byNode {
+		sh.name += 2 + percent
+	} else if s == twoGPUs {
+		sh.name = -1 // no room for names
+	}
+	if sh.columns = most; s.halved() {
+		sh.columns = (most + 1) / 2
+	}
+	if sh.tile = sh.name + 1 + sh.columns; sh.tile > g.width() {
+		return shape{columns: g.width()}
+	}
+	gap := between
+	if sh.name < 0 {
+		gap = 1
+	}
+	sh.across = max((g.width()+gap)/(sh.tile+gap), 1)
+	return sh
+}
+
+// loose says that the cells have no groups: nodes of which each is one.
+func (g *grid) loose(s scale) bool { return g.by == byNode && (s == perNode || s == twoNodes) }
+
+func (g *grid) width() int { return max(g.w-4, 1) }
+
+// need is the number of lines that a scale takes.
+func (g *grid) need(s scale) int {
+	if s == perGroup {
+		return len(g.groups)
+	}
+	high := 1
+	if s.halved() {
+		high = 2
+	}
+	sh := g.shape(s)
+	switch {
+	case g.loose(s):
+		return (len(g.groups) + g.width()*high - 1) / (g.width() * high)
+	case sh.tile > 0:
+		return (len(g.groups) + sh.across - 1) / sh.across
+	}
+	n := 0
+	for i := range g.groups {
+		n += 1 + (g.cells(&g.groups[i], s)+g.width()*high-1)/(g.width()*high)
+	}
+	return n
+}
+
+// arrange places the groups on lines and finds the cursor's cell again.
+func (g *grid) arrange() {
+	was := g.now
+	g.now = g.choose()
+	if g.now != was {
+		g.pace.reset()
+	}
+	g.lines, g.seq = g.lines[:0], g.seq[:0]
+	switch sh := g.shape(g.now); {
+	case g.now == perGroup:
+		g.bars()
+	case g.loose(g.now):
+		g.pack()
+	case sh.tile > 0:
+		g.tiles(sh)
+	default:
+		g.blocks()
+	}
+	g.find()
+	g.scroll()
+	g.settle()
+}
+
+// find puts the cursor on the cell that it was on, else leaves it at its place.
+func (g *grid) find() {
+	g.cur = min(g.cur, max(len(g.seq)-1, 0))
+	if g.sel == "" {
+		return
+	}
+	for i := range g.seq {
+		p := &g.seq[i]
+		if g.now == perGroup && g.group != "" && p.group.name != g.group {
+			continue
 		}
-		x := 2 + (i%per)*(tile+3)
-		st := th.Muted
-		if gr.bad > 0 {
-			st = th.Bad
+		if slices.ContainsFunc(p.gpus, func(d int32) bool { return g.snap.GPUs[d].UUID == g.sel }) {
+			g.cur = i
+			return
 		}
-		g.piece(piece{x: x, text: ui.Fit(gr.name, name), style: st})
-		g.piece(piece{x: x + name + 1, gpus: gr.gpus})
 	}
 }
 
+// put adds cells of a group to the last line: n of them, so many columns wide.
+func (g *grid) put(gr *group, x, columns, from, n int) {
+	line := len(g.lines) - 1
+	at := len(g.seq)
+	for i := range n {
+		gpus := gr.gpus[from+i : from+i+1]
+		if g.now == perNode || g.now == twoNodes {
+			gpus = gr.node(from + i)
+		}
+		g.seq = append(g.seq, position{gr, gpus, line, x + i%columns, i >= columns})
+	}
+	g.lines[line].pieces = append(g.lines[line].pieces, piece{x: x, from: at, n: n, columns: columns})
+}
+
+func (g *grid) text(p piece) {
+	line := &g.lines[len(g.lines)-1]
+	line.pieces = append(line.pieces, p)
+}
+
+func (g *grid) tiles(sh shape) {
+	gap := between
+	if sh.name < 0 {
+		gap = 1
+	}
+	for i := range g.groups {
+		gr := &g.groups[i]
+		if i%sh.across == 0 {
+			g.lines = append(g.lines, gridLine{})
+		}
+		x := 2 + (i%sh.across)*(sh.tile+gap)
+		if sh.name > 0 {
+			g.text(piece{x: x, text: g.label(gr, sh.name), label: gr})
+		}
+		n := g.cells(gr, g.now)
+		columns := n
+		if g.now.halved() {
+			columns = (n + 1) / 2
+		}
+		g.put(gr, x+sh.name+1, columns, 0, n)
+	}
+}
+
+// blocks gives each group a heading and as many lines as it needs.
 func (g *grid) blocks() {
-	th := g.env.Theme
-	width := max(g.w-4, 1)
+	most := g.width()
+	if g.now.halved() {
+		most *= 2
+	}
 	for i := range g.groups {
 		gr := &g.groups[i]
 		g.lines = append(g.lines, gridLine{})
-		text, st := fmt.Sprintf("%s  %s", gr.name, ui.Count(len(gr.gpus), "GPU")), th.Muted
-		if gr.warn > 0 {
-			text += fmt.Sprintf("  %s %d idle, rogue or degraded", th.G.Warn, gr.warn)
-			st = th.Warn
-		}
-		if gr.bad > 0 {
-			text += fmt.Sprintf("  %s %d failed or down", th.G.Bad, gr.bad)
-			st = th.Bad
-		}
-		g.piece(piece{x: 2, text: ui.Fit(text, width), style: st})
-		for rest := gr.gpus; len(rest) > 0; {
-			n := min(len(rest), width)
+		g.text(piece{x: 2, text: ui.Fit(g.summary(gr), g.width()), label: gr})
+		for all, from := g.cells(gr, g.now), 0; from < all; from += most {
+			n := min(all-from, most)
 			g.lines = append(g.lines, gridLine{})
-			g.piece(piece{x: 2, gpus: rest[:n]})
-			rest = rest[n:]
+			g.put(gr, 2, g.columns(n), from, n)
 		}
 	}
 }
 
-func (g *grid) piece(p piece) {
-	last := len(g.lines) - 1
-	g.lines[last].pieces = append(g.lines[last].pieces, p)
-	for i, d := range p.gpus {
-		g.seq = append(g.seq, position{d, last, p.x + i})
+// columns is how wide so many cells are: all of the width as long as they fill it.
+func (g *grid) columns(n int) int {
+	if g.now.halved() {
+		return min((n+1)/2, g.width())
+	}
+	return min(n, g.width())
+}
+
+// pack puts nodes beside each other, each of which is a group of its own.
+func (g *grid) pack() {
+	most := g.width()
+	if g.now.halved() {
+		most *= 2
+	}
+	for from := 0; from < len(g.groups); from += most {
+		n := min(len(g.groups)-from, most)
+		columns := g.columns(n)
+		line, at := len(g.lines), len(g.seq)
+		for i := range n {
+			gr := &g.groups[from+i]
+			g.seq = append(g.seq, position{gr, gr.gpus, line, 2 + i%columns, i >= columns})
+		}
+		g.lines = append(g.lines, gridLine{[]piece{{x: 2, from: at, n: n, columns: columns}}})
 	}
 }
 
-func (g *grid) selected() *cluster.GPU {
-	if g.cur >= len(g.seq) {
-		return nil
+// bars gives each group a line: its summary, and cells for as many nodes each as
+// it takes for the largest to fit.
+func (g *grid) bars() {
+	names, most := 4, 1
+	for i := range g.groups {
+		names = max(names, min(ui.Width(g.groups[i].text), nameMax))
+		most = max(most, len(g.groups[i].starts))
 	}
-	return g.seq[g.cur].gpu
+	head := names + 2 + percent + 2 + len("12,345 GPUs") + 2
+	room := max(g.width()-head-1, 8)
+	each := (most + room - 1) / room
+	for i := range g.groups {
+		gr := &g.groups[i]
+		g.lines = append(g.lines, gridLine{})
+		g.text(piece{x: 2, text: g.label(gr, names+2+percent) + "  " + ui.FitRight(ui.Count(len(gr.gpus), "GPU"), 11), label: gr})
+		line, at := len(g.lines)-1, len(g.seq)
+		for from, x := 0, 2+head; from < len(gr.starts); from, x = from+each, x+1 {
+			to := min(from+each, len(gr.starts))
+			g.seq = append(g.seq, position{gr, gr.nodes(from, to), line, x, false})
+		}
+		n := len(g.seq) - at
+		g.text(piece{x: 2 + head, from: at, n: n, columns: n})
+	}
 }
 
-// page is the number of map lines: one is the heading, one names the GPU.
-func (g *grid) page() int { return max(g.h-2, 1) }
+// page is the number of lines for cells: beside them are the heading, the legend
+// where there is room, and the line that names what is under the cursor.
+func (g *grid) page() int { return max(g.h-2-g.legendLines(), 1) }
+
+func (g *grid) legendLines() int {
+	if g.h < 7 {
+		return 0
+	}
+	return 1
+}
 
 func (g *grid) scroll() {
 	if len(g.seq) == 0 {
@@ -260,8 +432,30 @@ func (g *grid) scroll() {
 	if line == 1 {
 		line = 0 // with the heading of its block
 	}
+	was := g.top
 	g.top = min(g.top, line)
 	g.top = max(g.top, g.seq[g.cur].line-g.page()+1, 0)
+	g.top = max(min(g.top, len(g.lines)-g.page()), 0)
+	if g.top != was {
+		g.pace.reset()
+	}
+}
+
+// settle decides what the cells on the screen show.
+func (g *grid) settle() {
+	on := func(line int) int {
+		return sort.Search(len(g.seq), func(i int) bool { return g.seq[i].line >= line })
+	}
+	last := on(g.top + g.page())
+	g.first = on(g.top)
+	cells := make([]mark, 0, last-g.first)
+	for _, p := range g.seq[g.first:last] {
+		d := &g.snap.GPUs[p.gpus[0]]
+		cells = append(cells, mark{p.group.name, d.Node, d.UUID})
+	}
+	g.looks = g.pace.settle(g.env.Now(), cells, func(i int, was look) look {
+		return sumUp(g.facts, g.seq[g.first+i].gpus, was)
+	})
 }
 
 // key moves the cursor; false when it did not.
@@ -280,9 +474,9 @@ func (g *grid) key(id keys.ID) bool {
 	case keys.Down:
 		to = g.near(1)
 	case keys.PageUp:
-		to = g.near(-g.page())
+		to = g.near(-2 * g.page())
 	case keys.PageDown:
-		to = g.near(g.page())
+		to = g.near(2 * g.page())
 	case keys.Top:
 		to = 0
 	case keys.Bottom:
@@ -292,114 +486,75 @@ func (g *grid) key(id keys.ID) bool {
 	if to == g.cur {
 		return false
 	}
-	g.cur, g.sel = to, g.seq[to].gpu.UUID
-	g.scroll()
+	g.moveTo(to)
 	return true
 }
 
-// near finds the GPU in the same column, so many lines away.
-func (g *grid) near(lines int) int {
-	want, best := g.seq[g.cur], g.cur
-	dist := func(p position) int {
-		dx, dy := p.x-want.x, p.line-(want.line+lines)
-		return max(dx, -dx) + 1000*max(dy, -dy)
+func (g *grid) moveTo(to int) {
+	g.cur = to
+	p := &g.seq[to]
+	g.sel, g.group = g.snap.GPUs[p.gpus[0]].UUID, p.group.name
+	was := g.top
+	g.scroll()
+	if g.top != was {
+		g.settle()
 	}
-	for i, p := range g.seq {
-		if ahead := (p.line - want.line) * lines; ahead > 0 && (best == g.cur || dist(p) < dist(g.seq[best])) {
-			best = i
+}
+
+// near finds the cell in the same column, so many half lines away.
+func (g *grid) near(rows int) int {
+	if rows == 1 || rows == -1 {
+		if other := g.otherHalf(rows); other >= 0 {
+			return other
+		}
+		rows *= 2
+	}
+	want, best, least := &g.seq[g.cur], g.cur, math.MaxInt
+	line := want.line + rows/2
+	for i := range g.seq {
+		p := &g.seq[i]
+		if ahead := (p.line - want.line) * rows; ahead <= 0 {
+			continue
+		}
+		dx, dy := p.x-want.x, p.line-line
+		d := 4*max(dx, -dx) + 4000*max(dy, -dy)
+		if p.low != (rows < 0) { // from above one comes to the upper half
+			d++
+		}
+		if d < least {
+			best, least = i, d
 		}
 	}
 	return best
 }
 
-func (g *grid) view(focus bool) []string {
-	th := g.env.Theme
-	right := ""
-	if len(g.lines) > g.page() {
-		right = th.Muted.Render(fmt.Sprintf("lines %s to %s of %s", ui.Int(g.top+1), ui.Int(min(g.top+g.page(), len(g.lines))), ui.Int(len(g.lines)))) + "  "
+// otherHalf is the cell that shares its place with that under the cursor, on the
+// side of the way; -1 when there is none.
+func (g *grid) otherHalf(way int) int {
+	p := &g.seq[g.cur]
+	if p.low == (way > 0) {
+		return -1
 	}
-	out := make([]string, 0, g.h)
-	out = append(out, ui.Sides("  "+th.Muted.Render("GPUS BY "+strings.ToUpper(g.by.String())+", worst first"), right, g.w))
-	for i := g.top; i < len(g.lines) && len(out) < g.h-1; i++ {
-		out = append(out, g.line(i, focus))
-	}
-	for len(out) < g.h-1 {
-		out = append(out, ui.Spaces(g.w))
-	}
-	return append(out, ui.Fit("  "+g.under(), g.w))[:max(g.h, 0)]
-}
-
-// line draws one line; neighbours of one style share an escape sequence.
-func (g *grid) line(i int, focus bool) string {
-	th := g.env.Theme
-	var b strings.Builder
-	at := 0
-	for _, p := range g.lines[i].pieces {
-		b.WriteString(ui.Spaces(p.x - at))
-		at = p.x + ui.Width(p.text) + len(p.gpus)
-		b.WriteString(p.style.Render(p.text))
-		var run strings.Builder
-		var style theme.Style
-		for _, d := range p.gpus {
-			text, st := g.cell(d)
-			if focus && g.selected() == d {
-				st = th.Selected
-			}
-			if st != style {
-				b.WriteString(style.Render(run.String()))
-				run.Reset()
-				style = st
-			}
-			run.WriteString(text)
+	for i := g.cur + way; i >= 0 && i < len(g.seq) && g.seq[i].line == p.line; i += way {
+		if g.seq[i].x == p.x {
+			return i
 		}
-		b.WriteString(style.Render(run.String()))
 	}
-	return ui.Fit(b.String(), g.w)
+	return -1
 }
 
-func (g *grid) cell(d *cluster.GPU) (string, theme.Style) {
-	th := g.env.Theme
-	switch d.State() {
-	case "down":
-		return th.G.None, th.Faint
-	case "failed":
-		return th.G.Failed, th.Bad
+// selected is the cell under the cursor; nil when there is none.
+func (g *grid) selected() *position {
+	if g.cur >= len(g.seq) {
+		return nil
 	}
-	level, ok := g.levels[d.UUID]
-	switch {
-	case !ok && d.Holder != nil:
-		return th.G.None, th.Unknown
-	case degraded(d) && (!ok || *d.Util() < 1):
-		return th.G.Warn, th.Warn
-	case d.Holder == nil && (!ok || *d.Util() < 1):
-		return th.G.Free, th.Faint
-	}
-	glyph := th.G.Spark[[theme.HeatLevels]int{0, 1, 3, 5, 7}[level]]
-	if st := d.State(); st == "idle" || st == "rogue" || degraded(d) {
-		return glyph, th.Warn
-	}
-	return glyph, th.Heat[level]
+	return &g.seq[g.cur]
 }
 
-// under names the GPU under the cursor.
-func (g *grid) under() string {
-	d := g.selected()
-	th := g.env.Theme
-	if d == nil {
-		return th.Muted.Render("no GPU matches the filter")
+// device is the GPU under the cursor; nil where there are several.
+func (g *grid) device() *cluster.GPU {
+	if p := g.selected(); p != nil && (g.now == perGPU || g.now == twoGPUs) {
+		return &g.snap.GPUs[p.gpus[0]]
 	}
-	st := screen.GPUState(th, d)
-	segs := []ui.Seg{
-		{Text: th.Title.Render(fmt.Sprintf("%s/%d", ui.Clean(d.NodeName), d.Index))},
-		{Text: st.Style.Render(st.Text)},
-		{Text: "util " + ui.Percent(d.Util())},
-		{Text: th.Muted.Render(screen.ShortModel(d.Model)), Drop: 4},
-	}
-	if s := d.Sample; s != nil {
-		segs = append(segs, ui.Seg{Text: ui.BytesOf(s.MemoryUsedBytes), Drop: 3}, ui.Seg{Text: ui.Watts(s.PowerWatts), Drop: 5}, ui.Seg{Text: ui.Celsius(s.TempCelsius), Drop: 6})
-	}
-	if h := d.Holder; h != nil {
-		segs = append(segs, ui.Seg{Text: th.Muted.Render("held by ") + ui.Clean(h.Job.Namespace+"/"+h.Name), Drop: 1})
-	}
-	return ui.Segs(segs, 3, g.w-4)
+	return nil
 }
