@@ -37,8 +37,11 @@ type Node struct {
 	// CPUMHz, MemoryMB and DiskMB are what the node has for allocations: its
 	// resources less what is reserved.
 	CPUMHz, MemoryMB, DiskMB int
+	ReservedPorts            string       // that no allocation may have, such as "22,8000-8100"
+	PortAddresses            []string     // on each of which an allocation may have a port of its own
 	Drivers                  []string     // task drivers that are found and healthy, sorted
 	Devices                  []NodeDevice // the GPUs that the node offers to the scheduler
+	Models                   []NodeModel  // of these devices
 	ModifyIndex              uint64
 
 	// Detail is what a list of nodes does not tell; nil until it was read.
@@ -67,30 +70,46 @@ func (n *Node) Open() bool { return n.Status == NodeReady && n.Eligible && !n.Dr
 // NodeDevice is one GPU as the scheduler sees it.
 type NodeDevice struct {
 	UUID       gpu.UUID
+	Vendor     string
 	Model      string
 	PCI        string
 	Healthy    bool
 	HealthText string
 }
 
+// NodeModel is what all devices of one model on a node have in common.
+type NodeModel struct {
+	Vendor, Name string
+	Attributes   map[string]DeviceAttribute // what constraints on devices see, by name
+}
+
+// DeviceAttribute is one property of a device, such as "81559 MiB".
+type DeviceAttribute struct {
+	Value string
+	Text  bool // it is a text, even if it looks like a number
+}
+
 // Job is one job as observed. Groups is nil until its specification was read.
 type Job struct {
 	Place
-	ID          JobID
-	Type        string // service, batch, system, sysbatch
-	Status      string // pending, running, dead
-	Stopped     bool   // stopped by someone, as against finished
-	Priority    int
-	Version     uint64
-	Parent      string // of a dispatched or periodic child
-	Submitted   time.Time
-	Pool        string   // the node pool that it is to run in
-	Datacenters []string // patterns of those that it may run in
-	Groups      []Group
-	Kind        Kind   // meta stoker.kind
-	Model       string // meta stoker.model
-	ModelVer    string // meta stoker.version
-	ModifyIndex uint64
+	ID            JobID
+	Type          string // service, batch, system, sysbatch
+	Status        string // pending, running, dead
+	Stopped       bool   // stopped by someone, as against finished
+	Priority      int
+	Version       uint64
+	Parent        string // of a dispatched or periodic child
+	Submitted     time.Time
+	Pool          string       // the node pool that it is to run in
+	Datacenters   []string     // patterns of those that it may run in
+	Constraints   []Constraint // its own: each group has these as well
+	Periodic      bool         // it starts a child at its times, and
+	Parameterized bool         // it starts one when asked to: neither is placed itself
+	Groups        []Group
+	Kind          Kind   // meta stoker.kind
+	Model         string // meta stoker.model
+	ModelVer      string // meta stoker.version
+	ModifyIndex   uint64
 
 	// Joined by the Feed from allocations and evaluations.
 	Running, Starting, Failed, Lost int
@@ -125,13 +144,18 @@ type Group struct {
 	GPUs  []GPUAsk
 	// Constraints are those of the job, the group and its tasks.
 	Constraints []Constraint
-	CPUMHz      int // shares; Cores are beside them
-	Cores       int // whole cores of its own
-	MemoryMB    int
-	DiskMB      int
-	Ports       []int    // static ones
-	Drivers     []string // of its tasks, sorted
-	Volumes     []string // host volumes, by the name that a node has
+	// CPUMHz, Cores and MemoryMB are the most that its tasks have at one time:
+	// one that prepares is gone when the next one starts.
+	CPUMHz   int // shares; Cores are beside them
+	Cores    int // whole cores of its own
+	MemoryMB int
+	DiskMB   int
+	Ports    []int    // static ones
+	Drivers  []string // of its tasks, sorted
+	Volumes  []string // host volumes, by the name that a node has
+	// Beyond are other things that it asks for and that this program does not
+	// compare with what nodes have, in words.
+	Beyond []string
 }
 
 // Constraint is one condition on the node, or on the device of a GPUAsk.
@@ -174,8 +198,8 @@ type PlacementFailure struct {
 	Evaluated int
 	Filtered  int
 	Exhausted int
-	// InPool is the number of nodes in the job's pool; Available are those that
-	// take work, by datacenter.
+	// InPool is the number of nodes in the job's pool and datacenters that take
+	// work; Available are the same by datacenter.
 	InPool    int
 	Available map[string]int
 	// Constraints and Dimensions count nodes by Nomad's own wording.
@@ -210,7 +234,8 @@ type Alloc struct {
 	Tasks      []Task
 	GPUs       []gpu.UUID
 	Ports      []Port
-	// CPUMHz, MemoryMB and DiskMB are what it was given of its node.
+	// CPUMHz, MemoryMB and DiskMB are what it was given of its node: the most
+	// that its tasks have at one time.
 	CPUMHz, MemoryMB, DiskMB int
 	ModifyIndex              uint64
 }
@@ -320,6 +345,7 @@ type Evaluation struct {
 	Next, Prev  EvalID       // evaluations that follow it and that it follows
 	Blocked     EvalID       // the one that waits for what this one could not place
 	Created     time.Time
+	WaitUntil   time.Time // before, nobody takes it up; zero for at once
 	Failures    []PlacementFailure
 	ModifyIndex uint64
 }

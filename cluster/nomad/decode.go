@@ -1,9 +1,11 @@
 package nomad
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unique"
@@ -37,16 +39,75 @@ type nodeResourcesJSON struct {
 	Memory  struct{ MemoryMB int }
 	Disk    struct{ DiskMB int }
 	Devices []deviceJSON
+	// Networks are a list in what a node has, and an object in what is reserved of it.
+	Networks     reservedPorts
+	NodeNetworks []struct {
+		Addresses []struct{ Alias, Address string }
+	}
+}
+
+// reservedPorts are the ports of a node that no allocation may have.
+type reservedPorts string
+
+func (p *reservedPorts) UnmarshalJSON(raw []byte) error {
+	if len(raw) == 0 || raw[0] != '{' {
+		return nil
+	}
+	var in struct{ ReservedHostPorts string }
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return err
+	}
+	*p = reservedPorts(in.ReservedHostPorts)
+	return nil
 }
 
 type deviceJSON struct {
 	Vendor, Type, Name string
+	Attributes         map[string]attributeJSON
 	Instances          []struct {
 		ID                string
 		Healthy           bool
 		HealthDescription string
 		Locality          *struct{ PciBusID string }
 	}
+}
+
+// attributeJSON is one value with its unit.
+type attributeJSON struct {
+	Int    *int64
+	Float  *float64
+	Bool   *bool
+	String *string
+	Unit   string
+}
+
+func (a *attributeJSON) row() cluster.DeviceAttribute {
+	var text string
+	switch {
+	case a.String != nil:
+		return cluster.DeviceAttribute{Value: unique.Make(*a.String).Value(), Text: true}
+	case a.Int != nil:
+		text = strconv.FormatInt(*a.Int, 10)
+	case a.Float != nil:
+		text = strconv.FormatFloat(*a.Float, 'f', -1, 64)
+	case a.Bool != nil:
+		text = strconv.FormatBool(*a.Bool)
+	}
+	if a.Unit != "" {
+		text += " " + a.Unit
+	}
+	return cluster.DeviceAttribute{Value: unique.Make(text).Value()}
+}
+
+func (d *deviceJSON) attributes() map[string]cluster.DeviceAttribute {
+	if len(d.Attributes) == 0 {
+		return nil
+	}
+	out := make(map[string]cluster.DeviceAttribute, len(d.Attributes))
+	for k, v := range d.Attributes {
+		out[unique.Make(k).Value()] = v.row()
+	}
+	return out
 }
 
 func (n *nodeJSON) row(place cluster.Place) cluster.Node {
@@ -74,13 +135,22 @@ func (n *nodeJSON) row(place cluster.Place) cluster.Node {
 		out.CPUMHz, out.MemoryMB, out.DiskMB = r.Cpu.CpuShares, r.Memory.MemoryMB, r.Disk.DiskMB
 		if less := n.ReservedResources; less != nil {
 			out.CPUMHz, out.MemoryMB, out.DiskMB = out.CPUMHz-less.Cpu.CpuShares, out.MemoryMB-less.Memory.MemoryMB, out.DiskMB-less.Disk.DiskMB
+			out.ReservedPorts = string(less.Networks)
+		}
+		for _, n := range r.NodeNetworks {
+			for _, a := range n.Addresses {
+				if a.Alias == "default" { // what a port has that names no host network
+					out.PortAddresses = append(out.PortAddresses, a.Address)
+				}
+			}
 		}
 		for _, d := range r.Devices {
 			if d.Type != "gpu" {
 				continue
 			}
+			out.Models = append(out.Models, cluster.NodeModel{Vendor: d.Vendor, Name: d.Name, Attributes: d.attributes()})
 			for _, i := range d.Instances {
-				row := cluster.NodeDevice{UUID: gpu.UUID(i.ID), Model: d.Name, Healthy: i.Healthy, HealthText: i.HealthDescription}
+				row := cluster.NodeDevice{UUID: gpu.UUID(i.ID), Vendor: d.Vendor, Model: d.Name, Healthy: i.Healthy, HealthText: i.HealthDescription}
 				if i.Locality != nil {
 					row.PCI = i.Locality.PciBusID
 				}
@@ -128,6 +198,15 @@ type jobJSON struct {
 	Meta                                  map[string]string
 	Constraints                           []constraintJSON
 	TaskGroups                            []groupJSON
+	Periodic, ParameterizedJob            given
+}
+
+// given says whether something is: true in a list, an object in a whole job.
+type given bool
+
+func (g *given) UnmarshalJSON(raw []byte) error {
+	*g = len(raw) > 0 && raw[0] != 'n' && raw[0] != 'f'
+	return nil
 }
 
 type groupJSON struct {
@@ -136,24 +215,42 @@ type groupJSON struct {
 	Constraints   []constraintJSON
 	EphemeralDisk *struct{ SizeMB int }
 	Networks      []networkJSON
-	Volumes       map[string]*struct{ Type, Source string }
-	Tasks         []struct {
-		Name, Driver string
-		Constraints  []constraintJSON
-		Resources    *struct {
-			CPU, Cores, MemoryMB int
-			Networks             []networkJSON
-			Devices              []struct {
-				Name        string
-				Count       *uint64
-				Constraints []constraintJSON
-			}
+	Volumes       map[string]*volumeJSON
+	Tasks         []groupTaskJSON
+}
+
+type groupTaskJSON struct {
+	Name, Driver string
+	Constraints  []constraintJSON
+	Lifecycle    *lifecycleJSON
+	Resources    *struct {
+		CPU, Cores, MemoryMB, SecretsMB int
+		Networks                        []networkJSON
+		NUMA                            *struct{ Affinity string }
+		Devices                         []struct {
+			Name        string
+			Count       *uint64
+			Constraints []constraintJSON
 		}
 	}
 }
 
+type volumeJSON struct {
+	Type, Source, AccessMode string
+	PerAlloc, Sticky         bool
+}
+
+type lifecycleJSON struct {
+	Hook    string
+	Sidecar bool
+}
+
 type networkJSON struct {
-	ReservedPorts []struct{ Value int }
+	Mode                        string
+	ReservedPorts, DynamicPorts []struct {
+		Value       int
+		HostNetwork string
+	}
 }
 
 type constraintJSON struct{ LTarget, RTarget, Operand string }
@@ -164,6 +261,8 @@ func (j *jobJSON) row(place cluster.Place) cluster.Job {
 		Priority: j.Priority, Pool: j.NodePool, Datacenters: j.Datacenters, Version: j.Version, Parent: j.ParentID, Submitted: nanos(j.SubmitTime), ModifyIndex: j.ModifyIndex,
 		Kind: cluster.Kind(j.Meta["stoker.kind"]), Model: j.Meta["stoker.model"], ModelVer: j.Meta["stoker.version"],
 	}
+	out.Periodic, out.Parameterized = bool(j.Periodic), bool(j.ParameterizedJob)
+	out.Constraints = constraints(nil, j.Constraints)
 	for i := range j.TaskGroups {
 		out.Groups = append(out.Groups, j.TaskGroups[i].row(j.Constraints))
 	}
@@ -172,16 +271,21 @@ func (j *jobJSON) row(place cluster.Place) cluster.Job {
 
 // row is what one allocation of the group needs; of are the constraints of its job.
 func (tg *groupJSON) row(of []constraintJSON) cluster.Group {
-	g := cluster.Group{Name: tg.Name, Count: tg.Count, Constraints: constraints(constraints(nil, of), tg.Constraints), Ports: staticPorts(nil, tg.Networks)}
+	g := cluster.Group{
+		Name: tg.Name, Count: tg.Count, Constraints: constraints(constraints(nil, of), tg.Constraints),
+		Ports: staticPorts(nil, tg.Networks), Beyond: tg.beyond(),
+	}
 	if tg.EphemeralDisk != nil {
 		g.DiskMB = tg.EphemeralDisk.SizeMB
 	}
 	for _, v := range tg.Volumes {
-		if v != nil && v.Type == "host" {
+		if v != nil && v.Type == "host" && !v.PerAlloc {
 			g.Volumes = append(g.Volumes, v.Source)
 		}
 	}
-	for _, t := range tg.Tasks {
+	var need stages
+	for i := range tg.Tasks {
+		t := &tg.Tasks[i]
 		g.Constraints = constraints(g.Constraints, t.Constraints)
 		if t.Driver != "" && !slices.Contains(g.Drivers, t.Driver) {
 			g.Drivers = append(g.Drivers, t.Driver)
@@ -190,10 +294,11 @@ func (tg *groupJSON) row(of []constraintJSON) cluster.Group {
 		if r == nil {
 			continue
 		}
-		g.MemoryMB, g.Cores = g.MemoryMB+r.MemoryMB, g.Cores+r.Cores
-		if r.Cores == 0 { // with cores of its own a task has no shares
-			g.CPUMHz += r.CPU
+		shares := r.CPU
+		if r.Cores > 0 { // with cores of its own a task has no shares
+			shares, g.Cores = 0, g.Cores+r.Cores
 		}
+		need.add(t.Lifecycle, shares, r.MemoryMB+r.SecretsMB)
 		g.Ports = staticPorts(g.Ports, r.Networks)
 		for _, d := range r.Devices {
 			ask := cluster.GPUAsk{Task: t.Name, Name: d.Name, Count: 1, Constraints: constraints(nil, d.Constraints)}
@@ -205,6 +310,7 @@ func (tg *groupJSON) row(of []constraintJSON) cluster.Group {
 			}
 		}
 	}
+	g.CPUMHz, g.MemoryMB = need.most()
 	slices.Sort(g.Drivers)
 	slices.Sort(g.Volumes)
 	return g
@@ -245,14 +351,18 @@ type allocJSON struct {
 	TaskStates                                                                    map[string]*taskJSON
 	AllocatedResources                                                            *struct {
 		Tasks map[string]*struct {
-			Cpu     struct{ CpuShares int } //nolint:revive // Nomad's spelling
+			Cpu struct { //nolint:revive // Nomad's spelling
+				CpuShares     int
+				ReservedCores []int
+			}
 			Memory  struct{ MemoryMB int }
 			Devices []struct {
 				Type      string
 				DeviceIDs []string
 			}
 		}
-		Shared struct {
+		TaskLifecycles map[string]*lifecycleJSON
+		Shared         struct {
 			DiskMB int
 			Ports  []struct {
 				Label  string
@@ -296,11 +406,16 @@ func (a *allocJSON) row(place cluster.Place) cluster.Alloc {
 		tasks[name] = t.row(name)
 	}
 	if r := a.AllocatedResources; r != nil {
+		var use stages
 		for name, t := range r.Tasks {
 			if tasks[name] == nil {
 				tasks[name] = &cluster.Task{Name: name, State: "pending"}
 			}
-			out.CPUMHz, out.MemoryMB = out.CPUMHz+t.Cpu.CpuShares, out.MemoryMB+t.Memory.MemoryMB
+			shares := t.Cpu.CpuShares
+			if len(t.Cpu.ReservedCores) > 0 { // they stay its own
+				use.kept, shares = use.kept+shares, 0
+			}
+			use.add(r.TaskLifecycles[name], shares, t.Memory.MemoryMB)
 			for _, d := range t.Devices {
 				if d.Type != "gpu" {
 					continue
@@ -311,6 +426,7 @@ func (a *allocJSON) row(place cluster.Place) cluster.Alloc {
 				}
 			}
 		}
+		out.CPUMHz, out.MemoryMB = use.most()
 		out.DiskMB = r.Shared.DiskMB
 		for _, p := range r.Shared.Ports {
 			out.Ports = append(out.Ports, cluster.Port{Label: p.Label, Host: p.HostIP, Port: p.Value})
@@ -383,6 +499,7 @@ type evalJSON struct {
 	NodeID, DeploymentID, NextEval, PreviousEval, BlockedEval          string
 	Priority                                                           int
 	CreateTime                                                         int64
+	WaitUntil                                                          time.Time
 	ModifyIndex                                                        uint64
 	FailedTGAllocs                                                     map[string]*metricJSON
 }
@@ -393,7 +510,7 @@ func (e *evalJSON) row(place cluster.Place) cluster.Evaluation {
 		Type: e.Type, Priority: e.Priority, Status: e.Status, StatusText: e.StatusDescription, TriggeredBy: e.TriggeredBy,
 		Node: cluster.NodeID(e.NodeID), Deployment: cluster.DeploymentID(e.DeploymentID),
 		Next: cluster.EvalID(e.NextEval), Prev: cluster.EvalID(e.PreviousEval), Blocked: cluster.EvalID(e.BlockedEval),
-		Created: nanos(e.CreateTime), ModifyIndex: e.ModifyIndex,
+		Created: nanos(e.CreateTime), WaitUntil: e.WaitUntil, ModifyIndex: e.ModifyIndex,
 	}
 	for group, m := range e.FailedTGAllocs {
 		out.Failures = append(out.Failures, m.row(group))

@@ -23,11 +23,12 @@ func TestNodeRow(t *testing.T) {
 	got := decoded[nodeJSON](t, "nodes.json")[0].row(place())
 	want := cluster.Node{
 		Place: place(), ID: "63a3e7e4-3e7b-c52e-efb8-54f0a5b0161c", Name: "gpu-a", Pool: "default", Datacenter: "dc1",
-		Address: "127.0.0.1", Version: "1.11.3", Status: cluster.NodeReady, Eligible: true, CPUMHz: 5198, MemoryMB: 24105, DiskMB: 258019,
+		Address: "127.0.0.1", Version: "1.11.3", Status: cluster.NodeReady, Eligible: true, CPUMHz: 5198, MemoryMB: 24105, DiskMB: 258019, Drivers: []string{"raw_exec"},
 		Devices: []cluster.NodeDevice{
-			{UUID: "GPU-11f96f11-7e2c-8fad-b6a0-747e8e8d5e35", Model: "NVIDIA H100 80GB HBM3", PCI: "0000:1b:00.0", Healthy: true},
-			{UUID: "GPU-951cb555-550a-87fc-846f-76e39e2d817b", Model: "NVIDIA H100 80GB HBM3", PCI: "0000:2a:00.0", Healthy: true},
+			{UUID: "GPU-11f96f11-7e2c-8fad-b6a0-747e8e8d5e35", Vendor: "nvidia", Model: "NVIDIA H100 80GB HBM3", PCI: "0000:1b:00.0", Healthy: true},
+			{UUID: "GPU-951cb555-550a-87fc-846f-76e39e2d817b", Vendor: "nvidia", Model: "NVIDIA H100 80GB HBM3", PCI: "0000:2a:00.0", Healthy: true},
 		},
+		Models:      []cluster.NodeModel{{Vendor: "nvidia", Name: "NVIDIA H100 80GB HBM3"}},
 		ModifyIndex: got.ModifyIndex,
 	}
 	if d := cmp.Diff(want, got); d != "" || got.ModifyIndex == 0 {
@@ -41,17 +42,19 @@ func TestNodeOfAnEvent(t *testing.T) {
 	body := `{"ID":"n","HTTPAddr":"10.0.0.7:4646","Attributes":{"nomad.version":"1.11.3"},"Status":"ready","SchedulingEligibility":"ineligible",
 		"Meta":{"rack":"r1"},"HostVolumes":{"models":{"Path":"/m"}},
 		"Drivers":{"exec":{"Detected":true,"Healthy":true},"docker":{"Detected":true,"Healthy":true},"qemu":{"Detected":false,"Healthy":false},"java":null},
-		"ReservedResources":{"Cpu":{"CpuShares":1000},"Memory":{"MemoryMB":100}},
-		"DrainStrategy":{"Deadline":3600000000000},"NodeResources":{"Cpu":{"CpuShares":4000},"Memory":{"MemoryMB":1000},"Devices":[
+		"ReservedResources":{"Cpu":{"CpuShares":1000},"Memory":{"MemoryMB":100},"Networks":{"ReservedHostPorts":"22,8000-8100"}},
+		"DrainStrategy":{"Deadline":3600000000000},"NodeResources":{"Cpu":{"CpuShares":4000},"Memory":{"MemoryMB":1000},"Networks":[{"Device":"lo"}],"NodeNetworks":[{},{"Addresses":[{"Alias":"default","Address":"10.0.0.7"},{"Alias":"private","Address":"192.168.0.7"}]}],"Devices":[
 			{"Vendor":"x","Type":"fpga","Name":"y","Instances":[{"ID":"F-1"}]},
-			{"Vendor":"nvidia","Type":"gpu","Name":"m","Instances":[{"ID":"GPU-2","Healthy":false,"HealthDescription":"Xid 79"}]}]}}`
+			{"Vendor":"nvidia","Type":"gpu","Name":"m","Attributes":{"memory":{"Int":81559,"Unit":"MiB"},"driver_version":{"String":"580.95"},"power":{"Float":99.5,"Unit":"W"},"display":{"Bool":false}},"Instances":[{"ID":"GPU-2","Healthy":false,"HealthDescription":"Xid 79"}]}]}}`
 	if err := json.Unmarshal([]byte(body), &n); err != nil {
 		t.Fatal(err)
 	}
 	got := n.row(place())
 	want := cluster.Node{
 		Place: place(), ID: "n", Address: "10.0.0.7", Version: "1.11.3", Status: "ready", Draining: true,
-		Devices: []cluster.NodeDevice{{UUID: "GPU-2", Model: "m", HealthText: "Xid 79"}}, CPUMHz: 3000, MemoryMB: 900, Drivers: []string{"docker", "exec"},
+		Devices: []cluster.NodeDevice{{UUID: "GPU-2", Vendor: "nvidia", Model: "m", HealthText: "Xid 79"}}, Models: []cluster.NodeModel{{Vendor: "nvidia", Name: "m", Attributes: map[string]cluster.DeviceAttribute{
+			"memory": {Value: "81559 MiB"}, "driver_version": {Value: "580.95", Text: true}, "power": {Value: "99.5 W"}, "display": {Value: "false"},
+		}}}, CPUMHz: 3000, MemoryMB: 900, ReservedPorts: "22,8000-8100", PortAddresses: []string{"10.0.0.7"}, Drivers: []string{"docker", "exec"},
 		Detail: &cluster.NodeDetail{Attributes: map[string]string{"nomad.version": "1.11.3"}, Meta: map[string]string{"rack": "r1"}, Volumes: []string{"models"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -153,18 +156,20 @@ func TestWhatAGroupNeeds(t *testing.T) {
 			"Tasks":[
 				{"Name":"a","Driver":"exec","Constraints":[{"LTarget":"${attr.kernel.name}","RTarget":"linux","Operand":"="}],"Resources":{"CPU":100,"MemoryMB":10,"Networks":[{"ReservedPorts":[{"Value":9}]}],
 					"Devices":[{"Name":"nvidia/gpu","Count":2,"Constraints":[{"LTarget":"${device.attr.memory}","RTarget":"40 GiB","Operand":">="}]},{"Name":"intel/fpga"}]}},
-				{"Name":"b","Driver":"exec","Resources":{"CPU":100,"Cores":2,"MemoryMB":20}}]}]}`
+				{"Name":"open","Driver":"exec","Lifecycle":{"Hook":"prestart"},"Resources":{"CPU":90,"MemoryMB":5,"SecretsMB":30}},
+				{"Name":"b","Driver":"exec","Lifecycle":{"Hook":"poststart","Sidecar":true},"Resources":{"CPU":100,"Cores":2,"MemoryMB":10,"SecretsMB":20}}]}]}`
 	if err := json.Unmarshal([]byte(body), &j); err != nil {
 		t.Fatal(err)
 	}
 	got := j.row(place())
 	want := []cluster.Group{{
-		Name: "g", Count: 2, CPUMHz: 100, Cores: 2, MemoryMB: 30, DiskMB: 500, Ports: []int{8080, 9}, Drivers: []string{"exec"}, Volumes: []string{"models"},
+		Name: "g", Count: 2, CPUMHz: 100, Cores: 2, MemoryMB: 40, DiskMB: 500, Ports: []int{8080, 9}, Drivers: []string{"exec"}, Volumes: []string{"models"},
 		Constraints: []cluster.Constraint{{Left: "${attr.kernel.name}", Operator: "=", Right: "linux"}, {Operator: "distinct_hosts", Right: "true"}},
 		GPUs:        []cluster.GPUAsk{{Task: "a", Name: "nvidia/gpu", Count: 2, Constraints: []cluster.Constraint{{Left: "${device.attr.memory}", Operator: ">=", Right: "40 GiB"}}}},
+		Beyond:      []string{"the csi volume other", "the device intel/fpga", "whole cores"},
 	}}
-	if d := cmp.Diff(want, got.Groups); d != "" || got.Pool != "train" || len(got.Datacenters) != 1 {
-		t.Error(d, got.Pool, got.Datacenters)
+	if d := cmp.Diff(want, got.Groups); d != "" || got.Pool != "train" || len(got.Datacenters) != 1 || len(got.Constraints) != 1 {
+		t.Error(d, got.Pool, got.Datacenters, got.Constraints)
 	}
 }
 
@@ -189,6 +194,45 @@ func TestIsGPU(t *testing.T) {
 	} {
 		if isGPU(name) != want {
 			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}
+
+// TestStages: what prepares an allocation is gone when its main tasks run, so the
+// most of the stages counts, in what a group asks for and in what one was given.
+func TestStages(t *testing.T) {
+	var a allocJSON
+	body := `{"ID":"a","AllocatedResources":{"Tasks":{
+		"open":{"Cpu":{"CpuShares":900},"Memory":{"MemoryMB":700}},
+		"side":{"Cpu":{"CpuShares":10},"Memory":{"MemoryMB":20}},
+		"main":{"Cpu":{"CpuShares":100},"Memory":{"MemoryMB":1000}},
+		"pinned":{"Cpu":{"CpuShares":4000,"ReservedCores":[0,1]},"Memory":{"MemoryMB":1}},
+		"wipe":{"Cpu":{"CpuShares":950},"Memory":{"MemoryMB":5}}},
+		"TaskLifecycles":{"open":{"Hook":"prestart"},"side":{"Hook":"prestart","Sidecar":true},"main":null,"wipe":{"Hook":"poststop"}},
+		"Shared":{"DiskMB":300}}}`
+	if err := json.Unmarshal([]byte(body), &a); err != nil {
+		t.Fatal(err)
+	}
+	got := a.row(place())
+	if got.CPUMHz != 4000+950 || got.MemoryMB != 1021 || got.DiskMB != 300 {
+		t.Errorf("%d MHz, %d MB, %d MB of disk", got.CPUMHz, got.MemoryMB, got.DiskMB)
+	}
+}
+
+// TestParents: a list says with a truth what a whole job says with an object.
+func TestParents(t *testing.T) {
+	for body, want := range map[string][2]bool{
+		`{"ID":"j","Periodic":true,"ParameterizedJob":false}`:            {true, false},
+		`{"ID":"j","Periodic":{"Enabled":true},"ParameterizedJob":null}`: {true, false},
+		`{"ID":"j","Periodic":null,"ParameterizedJob":{"Payload":""}}`:   {false, true},
+		`{"ID":"j"}`: {},
+	} {
+		var j jobJSON
+		if err := json.Unmarshal([]byte(body), &j); err != nil {
+			t.Fatal(err)
+		}
+		if got := j.row(place()); got.Periodic != want[0] || got.Parameterized != want[1] {
+			t.Errorf("%s is periodic %t, parameterised %t", body, got.Periodic, got.Parameterized)
 		}
 	}
 }

@@ -88,7 +88,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done, 1
 	root.Flags().StringVar(&screen.Start, "screen", "", "screen to open first, for example gpus")
 	root.AddCommand(
 		a.getCommand(&conn), a.contextsCommand(), a.packCommand(), a.planCommand(&conn), a.submitCommand(&conn),
-		a.logsCommand(&conn), a.scaleCommand(&conn), a.restartCommand(&conn), a.stopCommand(&conn), a.drainCommand(&conn), a.ineligibleCommand(&conn),
+		a.logsCommand(&conn), a.scaleCommand(&conn), a.restartCommand(&conn), a.stopCommand(&conn), a.drainCommand(&conn), a.ineligibleCommand(&conn), a.explainCommand(&conn),
 		a.doctorCommand(&conn), a.xidCommand(),
 	)
 	root.AddCommand(a.Extra...)

@@ -43,20 +43,21 @@ func adapters() map[string][]string {
 // clients may import a library that the rest must not know.
 func clients() map[string][]string {
 	return map[string][]string{
-		"github.com/hashicorp/nomad/api": {"cluster/nomad"},
-		"github.com/hashicorp/vault/api": {"secrets/vault"},
-		"github.com/NVIDIA/go-nvml":      {"gpu/nvml", "gpu/sim"},
-		"github.com/minio/sio":           {"secrets/seal"},
-		"github.com/hashicorp/hcl":       {"jobs/pack"},
-		"github.com/zclconf/go-cty":      {"jobs/pack"},
-		"github.com/prometheus":          {"gpu/agent", "gpu/source", "jobs/metrics", "tui/export"},
-		"github.com/spf13/cobra":         {"tui"},
-		"charm.land":                     {"tui"},
-		"github.com/charmbracelet":       {"tui"},
-		"github.com/expr-lang/expr":      {"cluster/facts", "scenarios"},
-		"github.com/goccy/go-yaml":       {"cluster/contexts", "scenarios", "tui/cli"},
-		"golang.org/x/sync":              {"cluster/nomad", "secrets/seal", "tui"},
-		"gonum.org/v1/gonum":             {"jobs/drift"},
+		"github.com/hashicorp/nomad/api":  {"cluster/nomad"},
+		"github.com/hashicorp/vault/api":  {"secrets/vault"},
+		"github.com/NVIDIA/go-nvml":       {"gpu/nvml", "gpu/sim"},
+		"github.com/minio/sio":            {"secrets/seal"},
+		"github.com/hashicorp/hcl":        {"jobs/pack"},
+		"github.com/hashicorp/go-version": {"cluster/explain"},
+		"github.com/zclconf/go-cty":       {"jobs/pack"},
+		"github.com/prometheus":           {"gpu/agent", "gpu/source", "jobs/metrics", "tui/export"},
+		"github.com/spf13/cobra":          {"tui"},
+		"charm.land":                      {"tui"},
+		"github.com/charmbracelet":        {"tui"},
+		"github.com/expr-lang/expr":       {"cluster/facts", "scenarios"},
+		"github.com/goccy/go-yaml":        {"cluster/contexts", "scenarios", "tui/cli"},
+		"golang.org/x/sync":               {"cluster/nomad", "secrets/seal", "tui"},
+		"gonum.org/v1/gonum":              {"jobs/drift"},
 	}
 }
 
