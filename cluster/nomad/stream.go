@@ -49,7 +49,7 @@ func defaultTimings() timings {
 	return timings{
 		silent: 45 * time.Second, hello: 5 * time.Second, relist: 5 * time.Minute, list: 30 * time.Second,
 		firstRetry: 500 * time.Millisecond, lastRetry: 10 * time.Second,
-		block: 4 * time.Minute, again: time.Second, token: time.Minute, detail: 10 * time.Millisecond,
+		block: 4 * time.Minute, again: time.Second, token: time.Minute, detail: 5 * time.Millisecond,
 	}
 }
 
