@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/rpc"
 	"strings"
@@ -40,15 +41,19 @@ type fleet struct {
 	ended context.Context
 }
 
-func newFleet(ctx context.Context, c config, id identity, servers []net.Addr, logger *log.Logger) *fleet {
+func newFleet(ctx context.Context, c config, id identity, servers []net.Addr, logger *log.Logger) (*fleet, error) {
 	f := &fleet{
-		conf: c, identity: id, servers: servers, topology: topology(), back: newCalls(), log: logger, ended: ctx,
+		conf: c, identity: id, servers: servers, topology: topology(), log: logger, ended: ctx,
 		gate: make(chan struct{}, registering), order: make(chan struct{}), wanted: wanted(c.nodes, c.allocs), said: map[string]time.Time{},
+	}
+	var err error
+	if f.back, err = newCalls(f); err != nil {
+		return nil, err
 	}
 	for i := range c.nodes {
 		f.nodes = append(f.nodes, newNode(f, i))
 	}
-	return f
+	return f, nil
 }
 
 // run lets all nodes live until the context ends.
@@ -113,17 +118,21 @@ func (f *fleet) node(name string) *node {
 
 func isNotFound(err error) bool { return strings.Contains(err.Error(), "not found") }
 
-// work waits for the order, and submits the jobs.
-func (f *fleet) work(ctx context.Context, cl *api.Client) error {
+// work waits for the order, submits the jobs and lets them change.
+func (f *fleet) work(ctx context.Context, servers []*api.Client) error {
 	select {
 	case <-f.order:
 	case <-ctx.Done():
 		return nil
 	}
 	jobs := asks(len(f.nodes), f.conf.allocs)
-	if err := submit(ctx, cl, jobs, f.log.Printf); err != nil {
+	if err := submit(ctx, servers[0], jobs, f.log.Printf); err != nil {
 		return err
 	}
+	// The same changes in the same order, each time.
+	seed := f.identity.number("churn")
+	c := &churn{fleet: f, api: servers, jobs: jobs, runs: map[string]int{}, rand: rand.New(rand.NewPCG(seed, seed))}
+	c.run(ctx, f.conf.churn)
 	return nil
 }
 

@@ -71,8 +71,11 @@ func run(c config, logger *log.Logger) error {
 		}
 		servers = append(servers, addr)
 	}
-	f := newFleet(ctx, c, identity{[]byte(strings.TrimSpace(string(token)))}, servers, logger)
-	cl, err := client(c, strings.TrimSpace(string(token)))
+	f, err := newFleet(ctx, c, identity{[]byte(strings.TrimSpace(string(token)))}, servers, logger)
+	if err != nil {
+		return err
+	}
+	web, err := clients(c, strings.TrimSpace(string(token)))
 	if err != nil {
 		return err
 	}
@@ -80,7 +83,7 @@ func run(c config, logger *log.Logger) error {
 		return fmt.Errorf("take orders: %w", err)
 	}
 	go func() {
-		if err := f.work(ctx, cl); err != nil {
+		if err := f.work(ctx, web); err != nil {
 			logger.Print(err)
 		}
 	}()

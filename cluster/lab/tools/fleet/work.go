@@ -31,7 +31,19 @@ type ask struct {
 	exit                      int
 	memoryMB                  int
 	rack                      string // must run there
+	run                       int    // how often it was submitted before: makes a new version of it
 	priority                  int
+}
+
+// group is the name of its task group, and of its task.
+func (k ask) group() string {
+	switch k.kind {
+	case "training":
+		return "trainer"
+	case "inference":
+		return "server"
+	}
+	return "main"
 }
 
 // job writes it out.
@@ -52,13 +64,13 @@ func (k ask) job() *api.Job {
 	if k.exit != 0 {
 		j.Meta[metaExit] = strconv.Itoa(k.exit)
 	}
+	if k.run > 0 {
+		j.Meta["fleet.run"] = strconv.Itoa(k.run)
+	}
 	if k.rack != "" {
 		j.Constrain(api.NewConstraint("${meta.rack}", "=", k.rack))
 	}
-	name := map[string]string{"training": "trainer", "inference": "server"}[k.kind]
-	if name == "" {
-		name = "main"
-	}
+	name := k.group()
 	task := api.NewTask(name, "docker")
 	task.SetConfig("image", "registry.example/"+k.id+":"+k.version)
 	cpu := 500 + 4000*int(k.gpus)
@@ -178,11 +190,17 @@ func spread(total, jobs int, each func(i, count int)) {
 
 func pick(i int, from ...string) string { return from[i%len(from)] }
 
-// client is Nomad's HTTP API, with the lab's token.
-func client(c config, token string) (*api.Client, error) {
-	conf := api.DefaultConfig()
-	conf.Address, conf.SecretID = c.http, token
-	return api.NewClient(conf)
+// clients are the HTTP APIs of all servers, with the lab's token.
+func clients(c config, token string) ([]*api.Client, error) {
+	var out []*api.Client
+	for addr := range strings.SplitSeq(c.http, ",") {
+		cl, err := api.NewClient(&api.Config{Address: addr, SecretID: token})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, cl)
+	}
+	return out, nil
 }
 
 // wanted is how many allocations the jobs make, the agents included.
