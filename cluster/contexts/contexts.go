@@ -132,6 +132,7 @@ func (s System) xdg(name, fallback string) string {
 type file struct {
 	Current  string             `yaml:"current"`
 	Contexts map[string]Context `yaml:"contexts"`
+	UI       UI                 `yaml:"ui"`
 }
 
 // All returns every named context, sorted by name. A broken file is an error

@@ -23,6 +23,7 @@ type App struct {
 	Redact func(text string) string
 
 	Contexts func() ([]contexts.Context, string, error)
+	UI       func() (contexts.UI, error) // what the user saved: views and the like
 	Connect  func(ctx context.Context, o ConnectOptions) (*Session, error)
 	Screen   func(ctx context.Context, s *Session, o ScreenOptions) error
 	Packs    func() *pack.Library

@@ -45,5 +45,6 @@ func (u *usageError) Hint() string { return u.advice }
 func IsUsage(err error) bool {
 	var u *usageError
 	var f *facts.FilterError
-	return errors.As(err, &u) || errors.As(err, &f)
+	var c *facts.FieldError
+	return errors.As(err, &u) || errors.As(err, &f) || errors.As(err, &c)
 }

@@ -1,10 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,13 +15,14 @@ import (
 	"stoker/cluster"
 	"stoker/cluster/facts"
 	"stoker/gpu"
+	"stoker/tui/settings"
 	"stoker/tui/ui"
 )
 
 type getOptions struct {
-	format string
-	watch  bool
-	filter string
+	RowOptions
+	watch bool
+	saved string // a view of the config file
 }
 
 func (a *App) getCommand(conn *ConnectOptions) *cobra.Command {
@@ -38,18 +40,55 @@ func (a *App) getCommand(conn *ConnectOptions) *cobra.Command {
 A number that nobody reported is – in a table and null in JSON. When a source did
 not answer, what is known is printed, a warning goes to stderr and the exit code is 5.`,
 		Example: `  stoker get gpus -o json
-  stoker get gpus --filter 'util_percent < 5 && held_by != nil'
+  stoker get gpus --filter 'util < 5 && held' --columns node,index,util,held_by --sort -power,node
+  stoker get --view idle -o csv
   stoker get jobs -w`,
 		ValidArgs: names,
-		Args:      exactly(1, "what to get: "+strings.Join(names, ", ")),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if o.saved != "" {
+				return exactly(0, "no arguments with --view, which says what to get")(cmd, args)
+			}
+			return exactly(1, "what to get: "+strings.Join(names, ", "))(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.get(cmd.Context(), *conn, args[0], o)
+			if o.saved != "" {
+				if err := a.saved(&o); err != nil {
+					return err
+				}
+			} else {
+				o.View = args[0]
+			}
+			return a.get(cmd.Context(), *conn, o)
 		},
 	}
-	cmd.Flags().StringVarP(&o.format, "output", "o", "table", strings.Join(formats, ", "))
+	o.RowOptions.Flags(cmd.Flags(), "")
+	cmd.Flags().StringVar(&o.saved, "view", "", "a view that is saved in the config file; the other flags win over what it says")
 	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "go on: print what changes, until interrupted")
-	cmd.Flags().StringVar(&o.filter, "filter", "", "an expression over the JSON names, or plain words (!word excludes)")
 	return cmd
+}
+
+// saved takes from a saved view what no flag says.
+func (a *App) saved(o *getOptions) error {
+	user, err := a.UI()
+	if err != nil {
+		return err
+	}
+	view, ok := user.Views[o.saved]
+	if !ok {
+		names := slices.Sorted(maps.Keys(user.Views))
+		return usage("there is no saved view %q", o.saved).hint("saved in the config file: " + cmp.Or(strings.Join(names, ", "), "none"))
+	}
+	if err := settings.CheckView(user, o.saved); err != nil {
+		return err
+	}
+	o.View, o.Filter = view.Screen, cmp.Or(o.Filter, view.Filter)
+	if len(o.Columns) == 0 {
+		o.Columns = view.Columns
+	}
+	if len(o.Sort) == 0 && view.Order != "" {
+		o.Sort = strings.Split(view.Order, ",")
+	}
+	return nil
 }
 
 func viewNames() string {
@@ -70,15 +109,8 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-func (a *App) get(ctx context.Context, conn ConnectOptions, name string, o getOptions) error {
-	v, ok := facts.Find(name)
-	if !ok {
-		return usage("there is no %q to get", name).hint("one of " + viewNames())
-	}
-	if !slices.Contains(formats, o.format) {
-		return usage("unknown output format %q", o.format).hint("one of " + strings.Join(formats, ", "))
-	}
-	f, err := facts.CompileFilter(o.filter, v)
+func (a *App) get(ctx context.Context, conn ConnectOptions, o getOptions) error {
+	q, err := o.question()
 	if err != nil {
 		return err
 	}
@@ -88,7 +120,8 @@ func (a *App) get(ctx context.Context, conn ConnectOptions, name string, o getOp
 		return err
 	}
 	defer s.Close()
-	v = v.Beside(s.Feed.Latest())
+	q.view = q.view.Beside(s.Feed.Latest())
+	v := q.view
 	settled := v.Settled
 	_, noNomad := s.ready(ctx)
 	if noNomad != nil {
@@ -98,13 +131,13 @@ func (a *App) get(ctx context.Context, conn ConnectOptions, name string, o getOp
 		settled = answered
 	}
 	if o.watch {
-		return a.watch(ctx, s, v, f, o.format)
+		return a.watch(ctx, s, q)
 	}
 	snap, _ := s.Wait(ctx, settleFor, settled)
 	if v.Name == "history" && s.Past != nil {
-		snap = a.past(ctx, s, v, f, snap)
+		snap = a.past(ctx, s, q, snap)
 	}
-	if err := write(a.Out, o.format, v.Columns, v.Select(snap, f), a.Now()); err != nil {
+	if err := q.write(a.Out, q.rows(snap), a.Now()); err != nil {
 		return err
 	}
 	late := v.Missing(snap)
@@ -123,10 +156,10 @@ const mostPasts = 64
 
 // past waits for what the GPUs of the answer did before now. A past that cannot
 // be had is warned of.
-func (a *App) past(ctx context.Context, s *Session, v *facts.View, f *facts.Filter, snap *cluster.Snapshot) *cluster.Snapshot {
+func (a *App) past(ctx context.Context, s *Session, q *question, snap *cluster.Snapshot) *cluster.Snapshot {
 	ids := map[gpu.UUID]bool{}
-	column := slices.IndexFunc(v.Columns, func(c facts.Column) bool { return c.Name == "uuid" })
-	for _, row := range v.Select(snap, f) {
+	column, _ := q.view.Field("uuid")
+	for _, row := range q.rows(snap) {
 		if id, ok := row[column].(string); ok && len(ids) < mostPasts {
 			ids[gpu.UUID(id)] = true
 		}
@@ -151,37 +184,19 @@ func answered(s *cluster.Snapshot) bool {
 
 // OnceOptions say what Once prints.
 type OnceOptions struct {
-	View, Format, Filter string
-	Ready                func(*cluster.Snapshot) bool // all is there that is to be printed
-	Patience             time.Duration                // for it, beside the usual one
-}
-
-// Check says what is wrong with the options, before anything is read.
-func (o *OnceOptions) Check() error {
-	_, _, err := o.rows()
-	return err
-}
-
-func (o *OnceOptions) rows() (*facts.View, *facts.Filter, error) {
-	v, ok := facts.Find(o.View)
-	if !ok {
-		return nil, nil, usage("there is no %q to print", o.View)
-	}
-	if !slices.Contains(formats, o.Format) {
-		return nil, nil, usage("unknown output format %q", o.Format).hint("one of " + strings.Join(formats, ", "))
-	}
-	f, err := facts.CompileFilter(o.Filter, v)
-	return v, f, err
+	RowOptions
+	Ready    func(*cluster.Snapshot) bool // all is there that is to be printed
+	Patience time.Duration                // for it, beside the usual one
 }
 
 // Once prints the rows of a session that is this machine alone, once they came.
 func (a *App) Once(ctx context.Context, s *Session, o OnceOptions) error {
-	v, f, err := o.rows()
+	q, err := o.question()
 	if err != nil {
 		return err
 	}
 	snap, ok := s.Wait(ctx, settleFor+o.Patience, o.Ready)
-	if err := write(a.Out, o.Format, v.Columns, v.Select(snap, f), a.Now()); err != nil {
+	if err := q.write(a.Out, q.rows(snap), a.Now()); err != nil {
 		return err
 	}
 	if !ok {
@@ -195,8 +210,8 @@ const watchEvery = time.Second
 
 // watch prints all rows, then those that are new or changed: as lines for a
 // person, as one array a line for a program.
-func (a *App) watch(ctx context.Context, s *Session, v *facts.View, f *facts.Filter, format string) error {
-	latest, _ := s.Wait(ctx, settleFor, v.Settled)
+func (a *App) watch(ctx context.Context, s *Session, q *question) error {
+	latest, _ := s.Wait(ctx, settleFor, q.view.Settled)
 	ch, stop := s.Feed.Subscribe()
 	defer stop()
 	seen := map[string]bool{}
@@ -205,10 +220,10 @@ func (a *App) watch(ctx context.Context, s *Session, v *facts.View, f *facts.Fil
 	defer tick.Stop()
 	for {
 		if latest != nil {
-			rows := changed(v.Select(latest, f), seen, reading(v.Columns, format))
+			rows := changed(q.rows(latest), seen, q.reading())
 			latest = nil
 			if len(rows) > 0 {
-				if err := a.writeChanged(v, rows, format, head); err != nil {
+				if err := q.writeChanged(a.Out, rows, head, a.Now()); err != nil {
 					return err
 				}
 				head = false
@@ -246,47 +261,6 @@ func changed(rows []facts.Row, seen map[string]bool, read func(facts.Row) string
 		seen[k] = true
 	}
 	return out
-}
-
-// reading is how a row reads in a format: the text that is shown, with times as
-// they are instead of ages, and without as_of, which is last.
-func reading(columns []facts.Column, format string) func(facts.Row) string {
-	if format != "table" && format != "wide" { // all is printed, as it is
-		return func(r facts.Row) string { return fmt.Sprintln(r[:len(r)-1]...) }
-	}
-	index := shown(columns[:len(columns)-1], format == "wide")
-	return func(r facts.Row) string {
-		var b strings.Builder
-		for _, i := range index {
-			if at, ok := r[i].(time.Time); ok {
-				fmt.Fprintln(&b, at)
-			} else {
-				fmt.Fprintln(&b, bound(columns, r, i)+ui.Value(columns[i].Name, r[i], time.Time{}))
-			}
-		}
-		return b.String()
-	}
-}
-
-func (a *App) writeChanged(v *facts.View, rows []facts.Row, format string, head bool) error {
-	switch format {
-	case "json":
-		objects := make([]object, len(rows))
-		for i, r := range rows {
-			objects[i] = object{v.Columns, r}
-		}
-		raw, err := json.Marshal(objects)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(a.Out, string(raw))
-		return err
-	case "csv":
-		return writeCSV(a.Out, v.Columns, rows, head)
-	case "yaml":
-		return writeYAML(a.Out, v.Columns, rows)
-	}
-	return writeTable(a.Out, v.Columns, rows, format == "wide", head, a.Now())
 }
 
 func (a *App) contextsCommand() *cobra.Command {

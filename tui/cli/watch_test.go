@@ -19,7 +19,7 @@ import (
 
 func TestChanged(t *testing.T) {
 	columns := []facts.Column{{Name: "name", Title: "NAME"}, {Name: "n", Title: "N"}, {Name: "as_of", Title: "AGE"}}
-	read, seen := reading(columns, "table"), map[string]bool{}
+	read, seen := (&question{view: &facts.View{Columns: columns}, format: "table"}).reading(), map[string]bool{}
 	later := noon().Add(time.Minute)
 	for i, step := range []struct{ rows, want []facts.Row }{
 		{[]facts.Row{{"a", 1, noon()}, {"b", nil, noon()}}, []facts.Row{{"a", 1, noon()}, {"b", nil, noon()}}},
@@ -60,7 +60,7 @@ func TestReading(t *testing.T) {
 		next := slices.Clone(row)
 		next[c.at] = c.to
 		for _, format := range formats {
-			read := reading(columns, format)
+			read := (&question{view: &facts.View{Columns: columns}, format: format}).reading()
 			if got := read(row) != read(next); got != slices.Contains(c.news, format) {
 				t.Errorf("%s, %s: news %v", name, format, got)
 			}
@@ -86,13 +86,13 @@ func watched(t *testing.T, format, filter string, changes ...func(*cluster.Feed)
 		time.Sleep(time.Second)
 		var out bytes.Buffer
 		a := &App{Out: &out, Now: time.Now}
-		v, _ := facts.Find("nodes")
-		f, err := facts.CompileFilter(filter, v)
+		o := RowOptions{View: "nodes", Format: format, Filter: filter}
+		q, err := o.question()
 		if err != nil {
 			t.Fatal(err)
 		}
 		ended := make(chan error, 1)
-		go func() { ended <- a.watch(ctx, &Session{Feed: feed}, v, f, format) }()
+		go func() { ended <- a.watch(ctx, &Session{Feed: feed}, q) }()
 		for _, change := range append(changes, func(*cluster.Feed) {}) {
 			time.Sleep(2 * watchEvery)
 			synctest.Wait()

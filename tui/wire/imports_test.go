@@ -55,7 +55,7 @@ func clients() map[string][]string {
 		"charm.land":                      {"tui"},
 		"github.com/charmbracelet":        {"tui"},
 		"github.com/expr-lang/expr":       {"cluster/facts", "scenarios"},
-		"github.com/goccy/go-yaml":        {"cluster/contexts", "scenarios", "tui/cli"},
+		"github.com/goccy/go-yaml":        {"cluster/contexts", "scenarios", "tui"},
 		"golang.org/x/sync":               {"cluster/nomad", "secrets/seal", "tui"},
 		"gonum.org/v1/gonum":              {"jobs/drift"},
 	}

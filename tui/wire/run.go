@@ -59,6 +59,7 @@ func program(sys contexts.System, version string, redactor *secrets.Redactor) *c
 		Now:      time.Now, Version: version, ReadFile: os.ReadFile, Redact: redactor.Clean,
 		Packs:    func() *pack.Library { return Packs(sys) },
 		Contexts: func() ([]contexts.Context, string, error) { return contexts.All(sys) },
+		UI:       func() (contexts.UI, error) { return contexts.ReadUI(sys) },
 		Connect: func(ctx context.Context, o cli.ConnectOptions) (*cli.Session, error) {
 			return Connect(ctx, sys, redactor, o)
 		},

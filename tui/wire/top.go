@@ -98,8 +98,7 @@ for that, -d apart: rates and shares are between two readings.`,
 	}
 	cmd.Flags().StringVar(&o.sim, "sim", "", "folder of simulated GPUs, instead of the hardware")
 	cmd.Flags().BoolVar(&o.once, "once", false, "print once and end")
-	cmd.Flags().StringVarP(&o.rows.Format, "output", "o", "table", "with --once: table, wide, json, yaml or csv")
-	cmd.Flags().StringVar(&o.rows.Filter, "filter", "", "with --once: which rows, as for stoker get")
+	o.rows.Flags(cmd.Flags(), "with --once: ")
 	cmd.Flags().VarP(&o.interval, "delay", "d", "time between two readings, from 0.1")
 	return cmd
 }
