@@ -58,6 +58,7 @@ func (n *Node) First() Kind {
 
 // Verdict is what several nodes have in common.
 type Verdict struct {
+	Key   string // stays the same while amounts change
 	Kind  Kind
 	Text  string
 	Nodes []int // rows of Group.Nodes

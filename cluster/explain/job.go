@@ -186,7 +186,7 @@ func verdicts(nodes []Node) []Verdict {
 		if !seen {
 			k = len(out)
 			at[key] = k
-			out = append(out, Verdict{Kind: nodes[i].First()})
+			out = append(out, Verdict{Key: key, Kind: nodes[i].First()})
 		}
 		out[k].Nodes = append(out[k].Nodes, i)
 	}

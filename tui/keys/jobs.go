@@ -34,7 +34,7 @@ func jobs() []Binding {
 		{Restart, ScopeJobs, []string{"R"}, "restart", "restart every allocation, one after the other"},
 		{Stop, ScopeJobs, []string{"x"}, "stop", "stop the job and free what it holds"},
 		{Logs, ScopeJobs, []string{"l"}, "logs", "follow the logs of all allocations; enter on one: its own"},
-		{Why, ScopeJobs, []string{"w"}, "why", "why the job waits, in Nomad's own counts"},
+		{Why, ScopeJobs, []string{"w"}, "why", "why the job waits, node by node, and what would help"},
 		{GoGPUs, ScopeJobs, []string{"v"}, "gpus", "the GPUs that the job holds"},
 
 		{Follow, ScopeJobs, []string{"f"}, "follow", "in a log: keep to its end, or stay here"},
@@ -59,7 +59,7 @@ func training() []Binding {
 	return []Binding{
 		{Stop, ScopeTrain, []string{"x"}, "stop", "stop the training job"},
 		{Logs, ScopeTrain, []string{"l"}, "logs", "follow the logs of the job"},
-		{Why, ScopeTrain, []string{"w"}, "why", "why the job waits, in Nomad's own counts"},
+		{Why, ScopeTrain, []string{"w"}, "why", "why the job waits, node by node, and what would help"},
 	}
 }
 

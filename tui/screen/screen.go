@@ -98,8 +98,9 @@ type Target struct {
 	Job   cluster.JobID
 	Alloc cluster.AllocID
 	Key   string
-	// Details opens them, too, instead of only selecting the row, and Logs the log of the job.
-	Details, Logs bool
+	// Details opens them, too, instead of only selecting the row, Logs the log of
+	// the job, and Why the account of why it waits.
+	Details, Logs, Why bool
 }
 
 // KeyMsg is a key that the table of keys knows in this screen's scopes.

@@ -1,9 +1,7 @@
 package jobs
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -25,6 +23,7 @@ type detail struct {
 	tasks  *ui.Table[entry, entryKey]
 	events *ui.Table[cluster.Event, eventKey]
 	evals  *ui.Table[cluster.Evaluation, cluster.EvalID]
+	why    reasons
 	focus  int // index into panes
 	lower  int // the last pane below the allocations that had the cursor
 	w, h   int
@@ -347,47 +346,4 @@ func (d *detail) because() string {
 		return ""
 	}
 	return d.env.Theme.Warn.Render(": " + ui.Count(d.row.failedGPUs, "GPU") + " failed under it")
-}
-
-// maxWhy bounds the lines of the account of why a job waits.
-const maxWhy = 8
-
-// waiting is Nomad's own account of what it could not place.
-func (d *detail) waiting() []string {
-	w, th := d.row.Waiting, d.env.Theme
-	if w == nil {
-		return nil
-	}
-	head := th.Warn.Render(th.G.Warn + " waits " + ui.Long(d.env.Now().Sub(w.Since)))
-	if w.Since.IsZero() {
-		head = th.Warn.Render(th.G.Warn + " waits")
-	}
-	text := ui.Count(w.Missing, "allocation") + " not placed"
-	if w.GPUs > 0 {
-		text += ", wants " + ui.Count(w.GPUs, "GPU")
-	}
-	lines := []string{"  " + ui.Segs([]ui.Seg{{Text: head}, {Text: text}, {Text: th.Muted.Render("evaluation " + w.Eval.Short()), Drop: 1}}, 3, d.w-2)}
-	for _, f := range w.Groups {
-		lines = append(lines, fmt.Sprintf("    %s  %s", ui.Clean(f.Group), th.Muted.Render(fmt.Sprintf("%d not placed, %s looked at", max(f.Unplaced, 1), ui.Count(f.Evaluated, "node")))))
-		lines = append(lines, counts(d.env, "filtered", f.Constraints)...)
-		lines = append(lines, counts(d.env, "exhausted", f.Dimensions)...)
-	}
-	if len(lines) > maxWhy {
-		lines = append(lines[:maxWhy-1], "    "+th.Muted.Render(fmt.Sprintf("and %d more lines; see the evaluations", len(lines)-maxWhy+1)))
-	}
-	return lines
-}
-
-// counts is one line for each reason, the most frequent first.
-func counts(e *screen.Env, verb string, by map[string]int) []string {
-	reasons := make([]string, 0, len(by))
-	for k := range by {
-		reasons = append(reasons, k)
-	}
-	slices.SortFunc(reasons, func(a, b string) int { return cmp.Or(cmp.Compare(by[b], by[a]), cmp.Compare(a, b)) })
-	out := make([]string, len(reasons))
-	for i, k := range reasons {
-		out[i] = fmt.Sprintf("      %s %s  %s", ui.FitRight(ui.Int(by[k]), 3), e.Theme.Muted.Render(ui.Fit(verb, 9)), ui.Clean(k))
-	}
-	return out
 }

@@ -17,11 +17,12 @@ import (
 	"stoker/tui/ui"
 )
 
-// Model is the jobs screen. Of its three views the log lies over the details,
-// and these over the table.
+// Model is the jobs screen. Of its views the log and the account of why a job
+// waits lie over the details, and these over the table.
 type Model struct {
 	screen.List[row, cluster.JobID]
 	detail *detail
+	reason *why
 	logs   *logView
 	jumped bool   // a jump opened what is on top
 	stream uint64 // number of the last log view
@@ -36,7 +37,7 @@ func New(e *screen.Env) *Model {
 	m.List = screen.NewList(e, "jobs", func(*cluster.Snapshot) string { return m.head },
 		func(r *row) cluster.JobID { return r.ID }, columns(e)).
 		Facts("jobs", func(s *cluster.Snapshot, r *row) facts.Row { return facts.JobRow(s, r.Job) }).
-		Under(func() bool { return m.detail != nil || m.logs != nil })
+		Under(func() bool { return m.detail != nil || m.reason != nil || m.logs != nil })
 	return m
 }
 
@@ -47,6 +48,9 @@ func (m *Model) SetSize(w, h int) {
 	m.head = summary(m.Env.Theme, m.Snap, rows(m.Snap), w)
 	if m.detail != nil {
 		m.detail.setSize(w, h)
+	}
+	if m.reason != nil {
+		m.reason.setSize(w, h)
 	}
 	if m.logs != nil {
 		m.logs.setSize(w, h)
@@ -61,6 +65,9 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	if m.detail != nil {
 		m.detail.setSnapshot(s)
 	}
+	if m.reason != nil {
+		m.reason.setSnapshot(s)
+	}
 	if m.logs != nil {
 		m.logs.snap = s
 	}
@@ -72,6 +79,9 @@ func (m *Model) SetDim(dim bool) {
 	m.Table.SetDim(dim)
 	if m.detail != nil {
 		m.detail.setDim(dim)
+	}
+	if m.reason != nil {
+		m.reason.setDim(dim)
 	}
 }
 
@@ -91,6 +101,12 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	switch {
 	case m.logs != nil:
 		return m.updateLogs(msg)
+	case m.reason != nil:
+		k, cmd := m.reason.keys(msg)
+		if k != "" {
+			return m.act(k, m.reason.id)
+		}
+		return cmd
 	case m.detail != nil:
 		if k, ok := m.detail.keys(msg); ok {
 			return m.act(k, m.detail.id)
@@ -155,13 +171,20 @@ func (m *Model) open(id cluster.JobID) tea.Cmd {
 	return nil
 }
 
+// why opens the account of why a job waits; for one that does not, a line says
+// what it does.
 func (m *Model) why(id cluster.JobID) tea.Cmd {
-	if j := m.Snap.Job(id); j == nil || j.Waiting == nil {
-		return screen.Note(cluster.Info, "job "+id.String()+" does not wait")
+	y := newWhy(m.Env, id)
+	y.setDim(m.dim)
+	y.setSize(m.w, m.h)
+	y.setSnapshot(m.Snap)
+	switch {
+	case y.e == nil:
+		return screen.Note(cluster.Warn, "job "+id.String()+" is not there any more")
+	case !y.e.Waits:
+		return screen.Note(cluster.Info, "job "+id.String()+": "+y.e.Summary)
 	}
-	if m.detail == nil {
-		m.show(id)
-	}
+	m.reason = y
 	return nil
 }
 
@@ -263,7 +286,7 @@ func (m *Model) closeLogs() {
 // Open implements screen.Opener.
 func (m *Model) Open(t screen.Target) tea.Cmd {
 	m.closeLogs()
-	m.detail, m.jumped = nil, false
+	m.detail, m.reason, m.jumped = nil, nil, false
 	if a := m.Snap.Alloc(t.Alloc); a != nil && t.Job == (cluster.JobID{}) {
 		t.Job = a.Job
 	}
@@ -275,6 +298,13 @@ func (m *Model) Open(t screen.Target) tea.Cmd {
 	case t.Logs:
 		cmd := m.follow(t.Job, t.Alloc)
 		m.jumped = m.logs != nil
+		return cmd
+	case t.Why:
+		cmd := m.why(t.Job)
+		if m.reason == nil { // by now it does not wait
+			m.show(t.Job)
+		}
+		m.jumped = true
 		return cmd
 	case t.Details:
 		m.show(t.Job)
@@ -288,15 +318,18 @@ func (m *Model) Open(t screen.Target) tea.Cmd {
 // Back implements screen.Backer.
 func (m *Model) Back() bool {
 	switch {
-	case m.logs != nil && m.detail != nil:
+	case m.logs != nil && (m.detail != nil || m.reason != nil):
 		m.closeLogs()
 		return true
-	case m.logs == nil && m.detail == nil:
+	case m.reason != nil && m.detail != nil:
+		m.reason = nil
+		return true
+	case m.logs == nil && m.detail == nil && m.reason == nil:
 		return false
 	}
 	m.closeLogs()
 	closed := !m.jumped
-	m.detail, m.jumped = nil, false
+	m.detail, m.reason, m.jumped = nil, nil, false
 	return closed
 }
 
@@ -305,6 +338,8 @@ func (m *Model) Wheel(n int) {
 	switch {
 	case m.logs != nil:
 		m.logs.scroll(n)
+	case m.reason != nil:
+		m.reason.table.Scroll(n)
 	case m.detail != nil:
 		m.detail.panes()[m.detail.focus].Scroll(n)
 		m.detail.fillTasks()
@@ -320,6 +355,8 @@ func (m *Model) Actions() []keys.ID {
 	}
 	id := cluster.JobID{}
 	switch row := m.Selected(); {
+	case m.reason != nil:
+		id = m.reason.id
 	case m.detail != nil:
 		id = m.detail.id
 	case row != nil:
@@ -330,13 +367,18 @@ func (m *Model) Actions() []keys.ID {
 		return []keys.ID{keys.GoSubmit}
 	}
 	out := []keys.ID{keys.Open, keys.Logs}
-	if j.Waiting != nil && m.detail == nil {
+	if j.Waiting != nil && m.reason == nil {
 		out = append(out, keys.Why)
 	}
 	if !j.Stopped {
 		out = append(out, keys.Scale, keys.Restart, keys.Stop)
 	}
-	if m.detail != nil {
+	switch {
+	case m.reason != nil && len(m.reason.groups()) > 1:
+		return append(out, keys.Pane)
+	case m.reason != nil:
+		return out
+	case m.detail != nil:
 		return append(out, keys.Pane, keys.GoGPUs)
 	}
 	return append(out, keys.GoSubmit, keys.Sort)
@@ -381,6 +423,8 @@ func (m *Model) View() string {
 	switch {
 	case m.logs != nil:
 		return m.logs.view()
+	case m.reason != nil:
+		return m.reason.view()
 	case m.detail != nil:
 		return m.detail.view()
 	}

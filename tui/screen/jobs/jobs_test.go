@@ -209,7 +209,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}{
 		{id("prod", "llm-chat"), keys.Scale, true, "scale: " + action.ErrReadOnly.Error()},
 		{id("default", "stoker-agent"), keys.Scale, false, "job default/stoker-agent runs once on each node: there is no count to change"},
-		{id("prod", "llm-chat"), keys.Why, false, "job prod/llm-chat does not wait"},
+		{id("prod", "llm-chat"), keys.Why, false, "job prod/llm-chat: It does not wait: 3 of 3 allocations placed."},
 		{id("default", "stoker-agent"), keys.GoGPUs, false, "job default/stoker-agent holds no GPU"},
 		{id("prod", "llm-chat"), keys.Logs, false, "there is no source of logs"},
 	} {

@@ -72,7 +72,7 @@ func (m *Model) act(k keys.ID, id cluster.JobID) tea.Cmd {
 	case keys.Stop:
 		return screen.Ask(action.Request{ID: action.Stop, Job: id})
 	case keys.Why:
-		return screen.Open(screen.Jobs, screen.Target{Job: id, Details: true})
+		return screen.Open(screen.Jobs, screen.Target{Job: id, Why: true})
 	case keys.Logs:
 		return screen.Open(screen.Jobs, screen.Target{Job: id, Logs: true})
 	}
