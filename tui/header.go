@@ -300,6 +300,8 @@ func (m *model) tabLine(named bool) string {
 	for i, s := range m.screens {
 		bind, ok := m.env.Keys.Find(s.key, keys.Global)
 		switch {
+		case !ok && i == m.top():
+			b.WriteString(th.Title.Render("[" + string(s.name) + "]"))
 		case !ok:
 		case i == m.top():
 			b.WriteString(th.Title.Render("[" + bind.Keys[0] + " " + bind.Label + "]"))

@@ -10,6 +10,7 @@ import (
 	"stoker/tui/screen/keyring"
 	"stoker/tui/screen/models"
 	"stoker/tui/screen/nodes"
+	"stoker/tui/screen/rows"
 	"stoker/tui/screen/scenarios"
 	"stoker/tui/screen/submit"
 	"stoker/tui/screen/training"
@@ -19,7 +20,7 @@ import (
 // entry is one screen as the root knows it.
 type entry struct {
 	name  screen.Name
-	key   keys.ID // the global key that opens it
+	key   keys.ID // the global key that opens it; empty for those that have none
 	scope keys.Scope
 	screen.Screen
 }
@@ -46,6 +47,16 @@ func screens(e *screen.Env, cfg Config) []entry {
 		event,
 		{screen.Usage, keys.Go0, keys.ScopeUsage, usage.New(e)},
 	}
+	out = append(
+		out,
+		entry{screen.Allocs, "", keys.ScopeAllocs, rows.NewAllocs(e)},
+		entry{screen.Deployments, "", "", rows.NewDeployments(e)},
+		entry{screen.Evaluations, "", "", rows.NewEvaluations(e)},
+		entry{screen.Services, "", "", rows.NewServices(e)},
+		entry{screen.Pools, "", "", rows.NewPools(e)},
+		entry{screen.Namespaces, "", "", rows.NewNamespaces(e)},
+		entry{screen.Variables, "", "", rows.NewVariables(e)},
+	)
 	if cfg.Packs != nil {
 		out = append(out, entry{screen.Submit, keys.GoSubmit, keys.ScopeSubmit, submit.New(e, cfg.Packs, cfg.PackVars, cfg.CommandContext)})
 	}

@@ -67,7 +67,7 @@ func allocsView() View {
 		},
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Allocs {
-				out = append(out, allocRow(s, &s.Allocs[i]))
+				out = append(out, AllocRow(s, &s.Allocs[i]))
 			}
 			return out
 		},
@@ -77,7 +77,8 @@ func allocsView() View {
 // untold says that only the task's name is known yet.
 func untold(t cluster.Task) bool { return t.State == "" }
 
-func allocRow(s *cluster.Snapshot, a *cluster.Alloc) Row {
+// AllocRow is the row of one allocation in the view allocs.
+func AllocRow(s *cluster.Snapshot, a *cluster.Alloc) Row {
 	var restarts any
 	if !slices.ContainsFunc(a.Tasks, untold) {
 		n := 0

@@ -79,20 +79,6 @@ func UsageRow(u *cluster.Usage) Row {
 	return line(u.Place, u.Source, u.AsOf, append([]any{u.Job.Namespace, u.Job.Name}, usageValues(u)...)...)
 }
 
-func namespacesView() View {
-	return View{
-		Pending: uncounted,
-		Name:    "namespaces", Aliases: []string{"namespace"}, Help: "the same, added up by namespace", Needs: gpuSources(),
-		Columns: columns(append([]Column{{Name: "namespace", Title: "NAMESPACE"}}, usageColumns()...)...),
-		Rows: func(s *cluster.Snapshot) (out []Row) {
-			for _, u := range s.NamespaceUsage() {
-				out = append(out, line(u.Place, u.Source, u.AsOf, append([]any{u.Job.Namespace}, usageValues(&u)...)...))
-			}
-			return out
-		},
-	}
-}
-
 func idleView() View {
 	return View{
 		Name: "idle", Help: "GPUs held without work, and worked on without being held", Needs: gpuSources(),

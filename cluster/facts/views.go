@@ -11,9 +11,10 @@ import (
 // docs/line-mode.md: names stay, columns may be added.
 func Views() []View {
 	return []View{
-		nodesView(), gpusView(), processesView(), jobsView(), allocsView(), modelsView(),
+		nodesView(), gpusView(), processesView(), jobsView(), allocsView(), deploymentsView(), evaluationsView(),
+		servicesView(), modelsView(),
 		trainingView(), keysView(), eventsView(), sourcesView(),
-		usageView(), namespacesView(), idleView(), historyView(),
+		usageView(), poolsView(), namespacesView(), variablesView(), idleView(), historyView(),
 	}
 }
 

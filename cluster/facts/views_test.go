@@ -106,11 +106,17 @@ func TestEverythingKnown(t *testing.T) {
 		"processes": {"pid", 7, nil},
 		"jobs":      {"job", "chat", []string{"waiting_since", "gpus_wanted"}},
 		"allocs":    {"id", "a1-1111", nil},
+		"pools":     {"pool", "gpu", nil},
+		"services":  {"service", "chat-api", nil},
+		"variables": {"path", "stoker/models/llm", nil},
 		"models":    {"job", "chat", []string{"latency_p50_bound", "latency_p95_bound"}},
 		"training":  {"job", "train", nil},
 		"keys":      {"key", "models", nil},
 		"events":    {"subject", "gpu-a/0", nil},
 		"sources":   {"name", "agent gpu-b", []string{"last", "retry_at", "as_of"}},
+
+		"deployments": {"id", "d1", nil},
+		"evaluations": {"id", "e1", nil},
 
 		"usage":      {"job", "train", []string{"idle_since"}},
 		"namespaces": {"namespace", "default", []string{"idle_since"}},
@@ -159,6 +165,15 @@ func TestValues(t *testing.T) {
 			"held_gpu_seconds": 2.0, "busy_gpu_seconds": 0.8, "efficiency_ratio": 0.4, "source": "agent", "as_of": start(),
 		}},
 		{"namespaces", "namespace", "default", map[string]any{"gpus": 2, "util_percent": 20.0, "power_watts": 1000.0, "energy_joules": 2000.0, "held_gpu_seconds": 4.0, "efficiency_ratio": 0.2}},
+		{"namespaces", "namespace", "default", map[string]any{"jobs": 4, "jobs_waiting": 1, "allocs_running": 2, "quota": "small", "pool": "gpu", "meta": "team=ml"}},
+		{"namespaces", "namespace", "empty", map[string]any{"gpus": 0, "jobs": 0, "energy_joules": nil, "quota": nil, "source": "nomad"}},
+		{"pools", "pool", "gpu", map[string]any{"nodes": 2, "nodes_open": 2, "gpus": 3, "gpus_held": 2, "gpus_free": 1, "gpus_failed": 0, "jobs": 0, "meta": "hall=B,row=7"}},
+		{"pools", "pool", "all", map[string]any{"nodes": 2, "gpus": 3}},
+		{"deployments", "id", "d1", map[string]any{"desired": 3, "placed": 2, "healthy": 1, "unhealthy": 1, "canaries": 1, "promoted": true, "groups": "g 1/2,h 0/1"}},
+		{"evaluations", "id", "e1", map[string]any{
+			"unplaced": 4, "node": "gpu-a", "failures": "g: 1 of 2 nodes filtered, 1 exhausted, missing devices (1), memory (1), quota cores", "blocked_id": "e3",
+		}},
+		{"services", "service", "chat-api", map[string]any{"node": "gpu-a", "alloc": "chat.g[0]", "port": 21001, "tags": "stoker.metrics=/metrics,v2"}},
 		{"idle", "uuid", "GPU-2", map[string]any{"state": "quiet", "since": start().Add(-2 * time.Second), "held_by": "default/train.g[0]", "users": "ann", "processes": "python3 (7)"}},
 		{"history", "uuid", "GPU-2", map[string]any{"time": time.Unix(start().Unix()-2, 0), "util_percent": 0.0, "memory_percent": 75.0, "power_percent": 71.0, "temperature_celsius": 61.0}},
 		{"events", "kind", "gpu", map[string]any{"subject": "gpu-a/0", "level": "warn", "gpu_uuid": "GPU-1", "hit": "default/chat.g[0]", "alloc_ids": "a1-1111", "jobs": "default/chat"}},
@@ -196,6 +211,9 @@ func TestUnknownStaysNil(t *testing.T) {
 			"queue", "ttft_p95_seconds", "tokens_per_second", "kv_cache_ratio", "gpu_util_percent", "accuracy", "window_seconds", "source", "as_of",
 		}},
 		{"training", "job", "train", []string{"step", "planned_steps", "epoch", "loss", "accuracy", "learning_rate", "samples_per_second", "gpu_util_percent", "source", "as_of"}},
+		{"namespaces", "namespace", "empty", []string{"util_percent", "power_watts", "energy_joules", "quota", "pool", "description"}},
+		{"pools", "pool", "all", []string{"scheduler", "description", "meta", "as_of"}},
+		{"variables", "path", "stoker/models/llm", []string{"as_of"}},
 		{"keys", "key", "models", []string{"artifacts", "artifacts_stale", "used_by", "latest_created", "as_of"}},
 	} {
 		got := row(t, s, c.view, c.column, c.value)

@@ -96,14 +96,36 @@ func update() cluster.Update {
 	wants, plain := job("wants", "", 4), job("agent", "", 1)
 	wants.Status, plain.Type, plain.Groups[0].GPUs = "pending", "system", nil
 	return cluster.Update{
-		Lists: cluster.SetAll, Index: 10,
-		Nodes:       []cluster.Node{node("n1", "gpu-a", "GPU-1", "GPU-2"), node("n2", "gpu-b", "GPU-3")},
-		Jobs:        []cluster.Job{chat, train, wants, plain},
-		Allocs:      []cluster.Alloc{alloc("a1", "chat", "gpu-a", "n1", "GPU-1"), alloc("a2", "train", "gpu-a", "n1", "GPU-2")},
-		Deployments: []cluster.Deployment{{Place: here(), ID: "d1", Job: id("chat"), JobVersion: 3, Status: "successful", ModifyIndex: 1}},
+		Lists: cluster.SetAll | cluster.SetPools | cluster.SetNamespaces | cluster.SetVariables, Index: 10,
+		Nodes:  []cluster.Node{node("n1", "gpu-a", "GPU-1", "GPU-2"), node("n2", "gpu-b", "GPU-3")},
+		Jobs:   []cluster.Job{chat, train, wants, plain},
+		Allocs: []cluster.Alloc{alloc("a1", "chat", "gpu-a", "n1", "GPU-1"), alloc("a2", "train", "gpu-a", "n1", "GPU-2")},
+		Deployments: []cluster.Deployment{{
+			Place: here(), ID: "d1", Job: id("chat"), JobVersion: 3, Created: ago(time.Hour), Status: "successful", StatusText: "Deployment completed successfully", ModifyIndex: 1,
+			Groups: []cluster.DeploymentGroup{{Name: "g", Desired: 2, Placed: 2, Healthy: 1, Unhealthy: 1, Canaries: 1, Promoted: true}, {Name: "h", Desired: 1}},
+		}},
 		Evaluations: []cluster.Evaluation{{
-			Place: here(), ID: "e1", Job: id("wants"), Status: "blocked", Created: ago(time.Minute), ModifyIndex: 1,
-			Failures: []cluster.PlacementFailure{{Group: "g", Unplaced: 4}},
+			Place: here(), ID: "e1", Job: id("wants"), Type: "service", Priority: 50, Status: "blocked", StatusText: "created to place remaining allocations",
+			TriggeredBy: "queued-allocs", Created: ago(time.Minute), Node: "n1", Deployment: "d1", Prev: "e0", Next: "e2", Blocked: "e3", ModifyIndex: 1,
+			Failures: []cluster.PlacementFailure{{
+				Group: "g", Unplaced: 4, Evaluated: 2, Filtered: 1, Exhausted: 1,
+				Constraints: map[string]int{"missing devices": 1}, Dimensions: map[string]int{"memory": 1}, Quota: []string{"cores"},
+			}},
+		}},
+		Services: []cluster.Service{{
+			Place: here(), ID: "_nomad-1", Name: "chat-api", Namespace: "default", Job: "chat", Alloc: "a1-1111", Node: "n1", Address: "10.0.0.1", Port: 21001,
+			Tags: []string{"stoker.metrics=/metrics", "v2"}, ModifyIndex: 1,
+		}},
+		Pools: []cluster.NodePool{
+			{Place: here(), Name: "all", ModifyIndex: 1},
+			{Place: here(), Name: "gpu", Description: "machines with GPUs", Scheduler: "spread", Meta: map[string]string{"row": "7", "hall": "B"}, ModifyIndex: 1},
+		},
+		Namespaces: []cluster.Namespace{
+			{Place: here(), Name: "default", Description: "everybody", Quota: "small", Pool: "gpu", Meta: map[string]string{"team": "ml"}, ModifyIndex: 1},
+			{Place: here(), Name: "empty", ModifyIndex: 1},
+		},
+		Variables: []cluster.Variable{{
+			Place: here(), ID: cluster.VariableID{Namespace: "default", Path: "stoker/models/llm"}, Created: ago(time.Hour), Modified: ago(time.Minute), ModifyIndex: 1,
 		}},
 	}
 }
@@ -173,6 +195,7 @@ func filled(t *testing.T) *cluster.Snapshot {
 	created := start().Add(-24 * time.Hour)
 	return fed(
 		t, source("nomad", cluster.SourceLive, ""), source("nomad/nodes", cluster.SourceLive, ""), source("agents", cluster.SourceLive, ""),
+		source("pools", cluster.SourceLive, ""), source("namespaces", cluster.SourceLive, ""), source("variables", cluster.SourceLive, ""),
 		source("agent gpu-a", cluster.SourceLive, ""), source("vault", cluster.SourceLive, ""), source("metrics", cluster.SourceLive, ""),
 		source("registry", cluster.SourceRetrying, "refused"), source("registry", cluster.SourceLive, ""), source("agent gpu-b", cluster.SourceRetrying, "no route to host"),
 		func(f *cluster.Feed) { f.Scheduler(update()) },

@@ -55,6 +55,12 @@ func models() []Binding {
 	}
 }
 
+func allocs() []Binding {
+	return []Binding{
+		{Logs, ScopeAllocs, []string{"l"}, "logs", "follow the log of the allocation"},
+	}
+}
+
 func training() []Binding {
 	return []Binding{
 		{Stop, ScopeTrain, []string{"x"}, "stop", "stop the training job"},

@@ -33,6 +33,7 @@ const (
 	ScopeEvents Scope = "events"
 	ScopeUsage  Scope = "usage"
 	ScopeSubmit Scope = "submit"
+	ScopeAllocs Scope = "allocs"
 )
 
 // Binding is one line of the table.
@@ -98,6 +99,6 @@ func (m *Map) In(s Scope) []Binding {
 func Table() []Binding {
 	return slices.Concat(
 		global(), list(), overlays(),
-		fleet(), nodes(), gpus(), top(), jobs(), models(), training(), vaultKeys(), events(), usage(), submit(),
+		fleet(), nodes(), gpus(), top(), jobs(), allocs(), models(), training(), vaultKeys(), events(), usage(), submit(),
 	)
 }

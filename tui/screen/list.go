@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -67,7 +68,8 @@ func NewList[R any, K comparable](e *Env, things string, summary func(*cluster.S
 
 // Facts says of which view of line mode the rows are, and how the view's row is
 // made. The list can then be filtered by expressions over its columns, and each
-// that it has no drawing for can be shown all the same.
+// that it has no drawing for can be shown all the same. Columns that were given
+// without a Cell show the value of the view as it is.
 func (l List[R, K]) Facts(view string, row func(*cluster.Snapshot, *R) facts.Row) List[R, K] {
 	v, ok := facts.Find(view)
 	if !ok {
@@ -75,15 +77,22 @@ func (l List[R, K]) Facts(view string, row func(*cluster.Snapshot, *R) facts.Row
 	}
 	f := &factual[R]{view: v, make: row, snap: l.Snap}
 	l.facts = f
-	drawn := map[string]bool{}
-	for _, c := range l.Table.Columns() {
-		drawn[c.Name] = true
-	}
-	for i, c := range v.Columns {
-		if !drawn[c.Name] {
-			l.AddColumns(plain(l.Env, f, i))
+	drawn := map[string]*ui.Column[R]{}
+	l.EachColumn(func(c *ui.Column[R]) { drawn[c.Name] = c })
+	var more []ui.Column[R]
+	for i := range v.Columns {
+		p := plain(l.Env, f, i)
+		switch c := drawn[p.Name]; {
+		case c == nil:
+			more = append(more, p)
+		case c.Cell == nil:
+			p.Title, p.Min, p.Max, p.Ahead, p.Drop, p.Extra = cmp.Or(c.Title, p.Title), c.Min, c.Max, c.Ahead, c.Drop, false
+			*c = p
+		case c.By == nil:
+			c.By = p.By
 		}
 	}
+	l.AddColumns(more...)
 	return l
 }
 

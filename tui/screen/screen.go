@@ -68,6 +68,14 @@ const (
 	Events    Name = "events"
 	Usage     Name = "usage"
 	Submit    Name = "submit"
+
+	Allocs      Name = "allocs"
+	Deployments Name = "deployments"
+	Evaluations Name = "evaluations"
+	Services    Name = "services"
+	Pools       Name = "pools"
+	Namespaces  Name = "namespaces"
+	Variables   Name = "variables"
 )
 
 // Env is what a screen is made with. It is shared and read-only for screens.
@@ -98,6 +106,14 @@ type Target struct {
 	Job   cluster.JobID
 	Alloc cluster.AllocID
 	Key   string
+
+	Deployment cluster.DeploymentID
+	Eval       cluster.EvalID
+	Service    cluster.ServiceID
+	Pool       string
+	Namespace  string
+	Variable   cluster.VariableID
+	Of         cluster.Place // of a pool, a namespace and a variable; zero is any
 	// Details opens them, too, instead of only selecting the row, Logs the log of
 	// the job, and Why the account of why it waits.
 	Details, Logs, Why bool

@@ -102,13 +102,22 @@ func Trouble(src *cluster.SourceStatus, now time.Time) string {
 	return b.String()
 }
 
+// teller is the source that tells of things.
+func teller(things string) string {
+	switch things {
+	case "nodes", "GPUs":
+		return "nomad/nodes"
+	case "node pools":
+		return "pools"
+	case "namespaces", "variables":
+		return things
+	}
+	return "nomad"
+}
+
 // refusal is the source that would tell of things and may not be read; nil when it may.
 func refusal(s *cluster.Snapshot, things string) *cluster.SourceStatus {
-	name := "nomad"
-	if things == "nodes" || things == "GPUs" {
-		name = "nomad/nodes"
-	}
-	if src := s.Source(name); src != nil && src.State == cluster.SourceDenied {
+	if src := s.Source(teller(things)); src != nil && src.State == cluster.SourceDenied {
 		return src
 	}
 	return nil
@@ -120,6 +129,9 @@ func EmptyText(s *cluster.Snapshot, things string, now time.Time) string {
 	if s != nil {
 		if src := refusal(s, things); src != nil {
 			return things + " may not be read. " + Trouble(src, now)
+		}
+		if src := s.Source(teller(things)); src != nil && src.AsOf.IsZero() && src.State == cluster.SourceRetrying {
+			return "no " + things + " yet. " + Trouble(src, now)
 		}
 	}
 	if s != nil && s.Ready {

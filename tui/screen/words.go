@@ -79,6 +79,40 @@ func AllocState(th *theme.Theme, a *cluster.Alloc) ui.Cell {
 	return ui.In(th.Unknown, th.G.Unknown+" "+cmp.Or(a.Client, "unknown"))
 }
 
+// DeploymentState is a deployment's state as glyph, word and style; nil is none.
+func DeploymentState(th *theme.Theme, d *cluster.Deployment) ui.Cell {
+	if d == nil {
+		return ui.In(th.Faint, ui.None)
+	}
+	switch d.Status {
+	case "successful":
+		return ui.In(th.Muted, th.G.OK+" successful")
+	case "failed":
+		return ui.In(th.Bad, th.G.Bad+" failed")
+	case "running", "pending", "initializing":
+		sum, _ := d.Totals()
+		return ui.In(th.Accent, th.G.Busy+" "+ui.Int(sum.Healthy)+" of "+ui.Int(sum.Desired)+" healthy")
+	case "paused", "blocked":
+		return ui.In(th.Warn, th.G.Warn+" "+d.Status)
+	}
+	return ui.In(th.Muted, th.G.Off+" "+d.Status)
+}
+
+// EvalState is an evaluation's state as glyph, word and style.
+func EvalState(th *theme.Theme, e *cluster.Evaluation) ui.Cell {
+	switch e.Status {
+	case "complete":
+		return ui.In(th.Muted, th.G.OK+" complete")
+	case "blocked":
+		return ui.In(th.Warn, th.G.Warn+" blocked")
+	case "failed":
+		return ui.In(th.Bad, th.G.Bad+" failed")
+	case "pending":
+		return ui.In(th.Accent, th.G.Busy+" pending")
+	}
+	return ui.In(th.Muted, th.G.Off+" "+e.Status)
+}
+
 // ShortModel is a GPU's model as people say it: "H100 80GB" for "NVIDIA H100
 // 80GB HBM3", "A100 80GB" for "NVIDIA A100-SXM4-80GB".
 func ShortModel(model string) string {

@@ -44,6 +44,8 @@ type Column[R any] struct {
 	// Extra columns are shown only when somebody chose them, and words of a
 	// filter are not looked for in them.
 	Extra bool
+	// Graph says that it is a picture: no word can be looked for in it.
+	Graph bool
 	// When, if set, says whether the column has something to show; if not it is
 	// shown only when somebody chose it.
 	When func() bool

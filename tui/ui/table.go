@@ -77,6 +77,13 @@ func (t *Table[R, K]) AddColumns(cols ...Column[R]) {
 	t.offer()
 }
 
+// EachColumn lets columns be completed before there are rows.
+func (t *Table[R, K]) EachColumn(do func(c *Column[R])) {
+	for i := range t.cols {
+		do(&t.cols[i])
+	}
+}
+
 // SetSame says how to tell that a row with the same identity is as it was: then
 // what was worked out of it stands. It must not say so of a row of which a
 // filter could say something else, or an order.
@@ -101,6 +108,9 @@ func (t *Table[R, K]) SetRows(rows []R) {
 
 // remember takes the memos of rows that are as they were over to the new ones.
 func (t *Table[R, K]) remember(rows []R) {
+	if t.same != nil && len(rows) > 0 && len(rows) == len(t.rows) && &rows[0] == &t.rows[0] {
+		return // the very same
+	}
 	memos := append(t.spare[:0], make([]memo, len(rows))...)
 	if t.same != nil {
 		var index map[K]int
@@ -502,7 +512,7 @@ func (t *Table[R, K]) follow() bool {
 func (t *Table[R, K]) text(r *R) string {
 	var b strings.Builder
 	for i := range t.cols {
-		if !t.cols[i].Extra {
+		if !t.cols[i].Extra && !t.cols[i].Graph {
 			b.WriteString(t.cols[i].Cell(r).Text)
 			b.WriteByte(' ')
 		}

@@ -32,7 +32,8 @@ func New(e *screen.Env) *Model {
 	return &Model{List: screen.NewList(e, "events",
 		func(s *cluster.Snapshot) string { return summary(e.Theme, s) },
 		func(ev *cluster.Event) id { return id{ev.At, ev.Kind, ev.Subject, ev.Text} }, columns(e)).
-		Facts("events", func(_ *cluster.Snapshot, ev *cluster.Event) facts.Row { return facts.EventRow(ev) })}
+		Facts("events", func(_ *cluster.Snapshot, ev *cluster.Event) facts.Row { return facts.EventRow(ev) }).
+		Same(func(old, now *cluster.Event) bool { return len(old.On) == len(now.On) && old.Level == now.Level })}
 }
 
 // SetSnapshot implements screen.Screen.

@@ -33,7 +33,16 @@ func New(e *screen.Env) *Model {
 
 func newList(e *screen.Env, cols []ui.Column[row], summary func(*cluster.Snapshot) string) screen.List[cluster.GPU, gpu.UUID] {
 	return screen.NewList(e, "GPUs", summary, func(g *cluster.GPU) gpu.UUID { return g.UUID }, cols).
-		Facts("gpus", func(_ *cluster.Snapshot, g *cluster.GPU) facts.Row { return facts.GPURow(g) }).Cells(facts.GPUCells)
+		Facts("gpus", func(_ *cluster.Snapshot, g *cluster.GPU) facts.Row { return facts.GPURow(g) }).Cells(facts.GPUCells).Same(same)
+}
+
+// same says that nothing changed of which a column or a filter could tell.
+func same(old, now *cluster.GPU) bool {
+	holder := old.Holder == now.Holder || old.Holder != nil && now.Holder != nil && *old.Holder == *now.Holder
+	return holder && old.Sample == now.Sample && old.History == now.History && len(old.Events) == len(now.Events) &&
+		old.NodeUp == now.NodeUp && old.NodeOpen == now.NodeOpen && old.Claims == now.Claims && old.Known == now.Known &&
+		old.Schedulable == now.Schedulable && old.Split == now.Split && old.Health == now.Health && old.Source == now.Source &&
+		old.Driver == now.Driver && old.NodeName == now.NodeName && old.Pool == now.Pool && old.Index == now.Index && old.Model == now.Model
 }
 
 // SetSize implements screen.Screen.

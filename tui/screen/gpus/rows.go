@@ -45,7 +45,7 @@ func (c column) util(cells int) ui.Column[row] {
 }
 
 func (c column) trend(title string, drop int) ui.Column[row] {
-	return ui.Column[row]{Name: "trend", Title: title, Min: 12, Drop: drop, Cell: func(g *row) ui.Cell { return parts.Trend(c.e.Theme, g, 12) }}
+	return ui.Column[row]{Name: "trend", Title: title, Graph: true, Min: 12, Drop: drop, Cell: func(g *row) ui.Cell { return parts.Trend(c.e.Theme, g, 12) }}
 }
 
 func (c column) memory(drop int) ui.Column[row] {

@@ -328,7 +328,7 @@ func (d *detail) facts() []string {
 	}
 	two = append(two, ui.Seg{Text: gpus})
 	if r.deployment != nil {
-		c := deploymentCell(th, r.deployment)
+		c := screen.DeploymentState(th, r.deployment)
 		two = append(two, ui.Seg{Text: th.Muted.Render("deployment ") + c.Style.Render(c.Text), Drop: 1})
 	}
 	two = append(two, ui.Seg{Text: fact("type", r.Type), Drop: 3}, ui.Seg{Text: fact("version", fmt.Sprintf("v%d", r.Version)), Drop: 4},

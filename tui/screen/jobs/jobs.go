@@ -37,6 +37,9 @@ func New(e *screen.Env) *Model {
 	m.List = screen.NewList(e, "jobs", func(*cluster.Snapshot) string { return m.head },
 		func(r *row) cluster.JobID { return r.ID }, columns(e)).
 		Facts("jobs", func(s *cluster.Snapshot, r *row) facts.Row { return facts.JobRow(s, r.Job) }).
+		Same(func(old, now *row) bool { // what did not change is shared between snapshots
+			return old.Job == now.Job && old.deployment == now.deployment && old.util == now.util && old.failedGPUs == now.failedGPUs
+		}).
 		Under(func() bool { return m.detail != nil || m.reason != nil || m.logs != nil })
 	return m
 }

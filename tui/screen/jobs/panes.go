@@ -312,23 +312,9 @@ func evalColumns(e *screen.Env) []ui.Column[cluster.Evaluation] {
 		{Title: "EVALUATION", Min: 10, Max: 20, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ev.ID.Short()) }},
 		{Title: "AGE", Min: 4, Align: ui.Right, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ui.Age(ev.Created, e.Now())) }},
 		{Title: "TIME", Min: 8, Drop: 1, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, clock(ev.Created, e)) }},
-		{Title: "STATUS", Min: 12, Max: 24, Cell: func(ev *E) ui.Cell { return evalState(th, ev) }},
+		{Title: "STATUS", Min: 12, Max: 24, Cell: func(ev *E) ui.Cell { return screen.EvalState(th, ev) }},
 		{Title: "WHY", Min: 30, Max: 160, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, evalText(ev)) }},
 	}
-}
-
-func evalState(th *theme.Theme, ev *cluster.Evaluation) ui.Cell {
-	switch ev.Status {
-	case "complete":
-		return ui.In(th.Muted, th.G.OK+" complete")
-	case "blocked":
-		return ui.In(th.Warn, th.G.Warn+" blocked")
-	case "failed":
-		return ui.In(th.Bad, th.G.Bad+" failed")
-	case "pending":
-		return ui.In(th.Accent, th.G.Busy+" pending")
-	}
-	return ui.In(th.Muted, th.G.Off+" "+ev.Status)
 }
 
 func evalText(ev *cluster.Evaluation) string {

@@ -58,7 +58,7 @@ func columns(e *screen.Env) []ui.Column[row] {
 		{Name: "running", Title: "RUN", Min: 5, Align: ui.Right, Cell: func(r *row) ui.Cell { return ui.Txt(runOf(r.Job)) }, By: func(r *row) ui.Key { return ui.By(r.Running) }, Desc: true},
 		{Name: "gpus_held", Title: "GPUS", Min: 4, Align: ui.Right, Cell: func(r *row) ui.Cell { return count(th, r.GPUsHeld, th.Text) }, By: func(r *row) ui.Key { return ui.By(r.GPUsHeld) }, Desc: true},
 		{Name: "util_percent", Title: "UTIL", Min: 5, Align: ui.Right, Drop: 2, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Percent(r.util.Mean())) }, By: func(r *row) ui.Key { return ui.ByKnown(r.util.Mean()) }, Desc: true},
-		{Name: "deployment", Title: "DEPLOYMENT", Min: 16, Drop: 5, Cell: func(r *row) ui.Cell { return deploymentCell(th, r.deployment) }},
+		{Name: "deployment", Title: "DEPLOYMENT", Min: 16, Drop: 5, Cell: func(r *row) ui.Cell { return screen.DeploymentState(th, r.deployment) }},
 		{Name: "job_version", Title: "VERSION", Min: 7, Align: ui.Right, Drop: 7, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, fmt.Sprintf("v%d", r.Version)) }},
 		{Name: "priority", Title: "PRIO", Min: 4, Align: ui.Right, Drop: 8, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, ui.Int(r.Priority)) }, By: func(r *row) ui.Key { return ui.By(r.Priority) }, Desc: true},
 		{Name: "submitted", Title: "AGE", Min: 4, Align: ui.Right, Drop: 1, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, ui.Age(r.Submitted, e.Now())) }, By: func(r *row) ui.Key { return ui.ByAge(r.Submitted) }},

@@ -99,30 +99,3 @@ func stateCell(th *theme.Theme, s state) ui.Cell {
 	}
 	return ui.In(th.Muted, th.G.Off+" "+s.String())
 }
-
-// deploymentCell is how the rollout of the job's latest version goes.
-func deploymentCell(th *theme.Theme, d *cluster.Deployment) ui.Cell {
-	if d == nil {
-		return ui.In(th.Faint, ui.None)
-	}
-	switch d.Status {
-	case "successful":
-		return ui.In(th.Muted, th.G.OK+" successful")
-	case "failed":
-		return ui.In(th.Bad, th.G.Bad+" failed")
-	case "running", "pending", "initializing":
-		return ui.In(th.Accent, th.G.Busy+" "+healthy(d))
-	case "paused", "blocked":
-		return ui.In(th.Warn, th.G.Warn+" "+d.Status)
-	}
-	return ui.In(th.Muted, th.G.Off+" "+d.Status)
-}
-
-// healthy is "2 of 3 healthy", over all groups.
-func healthy(d *cluster.Deployment) string {
-	var ok, want int
-	for _, g := range d.Groups {
-		ok, want = ok+g.Healthy, want+g.Desired
-	}
-	return ui.Int(ok) + " of " + ui.Int(want) + " healthy"
-}

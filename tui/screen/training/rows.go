@@ -68,7 +68,7 @@ func columns(e *screen.Env) []ui.Column[row] {
 		{Name: "step", Title: "STEP", Min: 16, Max: 22, Align: ui.Right, Drop: 5, Cell: func(t *row) ui.Cell { return ui.Txt(steps(t)) }, By: by(func(t *row) *float64 { return t.Step }), Desc: true},
 		{Name: "epoch", Title: "EPOCH", Min: 5, Align: ui.Right, Drop: 7, Cell: func(t *row) ui.Cell { return ui.Txt(ui.Num(t.Epoch, 0, "")) }},
 		{Name: "loss", Title: "LOSS", Min: 7, Align: ui.Right, Cell: func(t *row) ui.Cell { return ui.Txt(lossText(loss(t))) }, By: by(loss)},
-		{Name: "loss_curve", Title: "LOSS SO FAR", Min: curveCells, Drop: 2, Cell: func(t *row) ui.Cell { return ui.Cell{Text: spark(&th.G, t.Loss, curveCells), Style: th.Accent} }},
+		{Name: "loss_curve", Graph: true, Title: "LOSS SO FAR", Min: curveCells, Drop: 2, Cell: func(t *row) ui.Cell { return ui.Cell{Text: spark(&th.G, t.Loss, curveCells), Style: th.Accent} }},
 		{Name: "accuracy", Title: "ACCURACY", Min: 8, Align: ui.Right, Drop: 3, Cell: func(t *row) ui.Cell { return ui.Txt(ui.Ratio(t.Accuracy, 1)) }, By: by(func(t *row) *float64 { return t.Accuracy }), Desc: true},
 		{Name: "samples_per_second", Title: "SAMPLES/S", Min: 9, Align: ui.Right, Drop: 6, Cell: func(t *row) ui.Cell { return ui.Txt(ui.Num(t.SamplesPerSec, 0, "")) }, By: by(func(t *row) *float64 { return t.SamplesPerSec }), Desc: true},
 		{Name: "gpus", Title: "GPUS", Min: 4, Align: ui.Right, Drop: 8, Cell: func(t *row) ui.Cell { return ui.Txt(ui.Int(t.GPUs)) }},
