@@ -53,6 +53,7 @@ type Config struct {
 	Runs           scenarios.Source                             // the scenario that runs beside the screen, and the files there are
 	Local          bool                                         // this machine alone: only its GPUs are shown
 	Past           func(ctx context.Context, id gpu.UUID) error // loads what a GPU did before; nil: nobody knows
+	Look           func(id gpu.UUID)                            // has the details of a GPU read; nil: they are
 	Killer         gpus.Killer                                  // ends processes of this machine; nil: they are only shown
 
 	Theme string      // one of theme.Names; empty is theme.Auto

@@ -60,7 +60,7 @@ func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapsho
 		m.plain = theme.Plain()
 	}
 	m.env = &screen.Env{
-		Theme: &m.theme, Keys: keys.NewMap(keys.Table()), Now: cfg.Now, Base: ctx, Logs: cfg.Logs, Past: cfg.Past,
+		Theme: &m.theme, Keys: keys.NewMap(keys.Table()), Now: cfg.Now, Base: ctx, Logs: cfg.Logs, Past: cfg.Past, Look: cfg.Look,
 		Allowed: allowed(cfg),
 	}
 	m.screens = screens(m.env, cfg)

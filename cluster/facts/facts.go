@@ -1,7 +1,10 @@
 package facts
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -181,16 +184,39 @@ func (v *View) missingOf(s *cluster.Snapshot) error {
 	return errors.New(strings.Join(late, "; "))
 }
 
+// mostAlike is how many sources of nodes are told by name: on a large fleet a
+// thousand agents may be late.
+const mostAlike = 3
+
 // late are the sources of the view that did not answer, with what they say.
 func (v *View) late(s *cluster.Snapshot) []string {
 	var late []string
+	type kind struct {
+		group string
+		state cluster.SourceState
+	}
+	alike := map[kind]int{}
 	for _, src := range s.Sources {
+		switch src.State {
+		case cluster.SourceRetrying, cluster.SourceDenied, cluster.SourceStarting:
+		default:
+			continue
+		}
 		if !v.wants(src.Name) {
 			continue
 		}
-		switch src.State {
-		case cluster.SourceRetrying, cluster.SourceDenied, cluster.SourceStarting:
+		group, _, ofNode := strings.Cut(src.Name, " ")
+		k := kind{group, src.State}
+		if ofNode {
+			alike[k]++
+		}
+		if alike[k] <= mostAlike {
 			late = append(late, Failure(src))
+		}
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(alike), func(a, b kind) int { return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.state, b.state)) }) {
+		if more := alike[k] - mostAlike; more > 0 {
+			late = append(late, fmt.Sprintf("%s of %d more nodes: %s", k.group, more, k.state))
 		}
 	}
 	if v.sealed(s) {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -140,6 +141,17 @@ func (c *Client) get(ctx context.Context, path string, params map[string]string,
 }
 
 func (c *Client) getIn(ctx context.Context, namespace, path string, params map[string]string, out any) (uint64, error) {
+	return c.ask(ctx, namespace, path, params, func(body io.Reader) error {
+		var text bytes.Buffer
+		if _, err := text.ReadFrom(body); err != nil {
+			return err
+		}
+		return json.Unmarshal(text.Bytes(), out)
+	})
+}
+
+// ask reads one answer and returns the index it was taken at.
+func (c *Client) ask(ctx context.Context, namespace, path string, params map[string]string, read func(io.Reader) error) (uint64, error) {
 	var index atomic.Uint64
 	q := (&api.QueryOptions{Params: params, Namespace: namespace}).WithContext(context.WithValue(ctx, indexKey{}, &index))
 	body, err := c.api.Raw().Response(path, q)
@@ -147,14 +159,7 @@ func (c *Client) getIn(ctx context.Context, namespace, path string, params map[s
 		return 0, c.fault(err)
 	}
 	defer body.Close()
-	var text bytes.Buffer
-	if _, err := text.ReadFrom(body); err != nil {
-		return 0, c.fault(err)
-	}
-	if err := json.Unmarshal(text.Bytes(), out); err != nil {
-		return 0, c.fault(err)
-	}
-	return index.Load(), nil
+	return index.Load(), c.fault(read(body))
 }
 
 // indexKey is under what a request's context holds where the index of the

@@ -178,6 +178,9 @@ func (n *nodeJSON) detail() *cluster.NodeDetail {
 	return d
 }
 
+// one is the text itself, kept once: thousands of rows name the same things.
+func one[T ~string](text string) T { return T(unique.Make(text).Value()) }
+
 func shared(in map[string]string) map[string]string {
 	out := make(map[string]string, len(in))
 	for k, v := range in {
@@ -386,10 +389,10 @@ type taskJSON struct {
 
 func (a *allocJSON) row(place cluster.Place) cluster.Alloc {
 	out := cluster.Alloc{
-		Place: place, ID: cluster.AllocID(a.ID), Name: a.Name, Job: cluster.JobID{Namespace: a.Namespace, Name: a.JobID},
-		JobVersion: cluster.UnknownVersion, Group: a.TaskGroup, Node: cluster.NodeID(a.NodeID), NodeName: a.NodeName,
-		Eval: cluster.EvalID(a.EvalID), Deployment: cluster.DeploymentID(a.DeploymentID), Desired: a.DesiredStatus,
-		Client: a.ClientStatus, ClientText: a.ClientDescription, Created: nanos(a.CreateTime), Modified: nanos(a.ModifyTime),
+		Place: place, ID: cluster.AllocID(a.ID), Name: a.Name, Job: cluster.JobID{Namespace: one[string](a.Namespace), Name: one[string](a.JobID)},
+		JobVersion: cluster.UnknownVersion, Group: one[string](a.TaskGroup), Node: one[cluster.NodeID](a.NodeID), NodeName: one[string](a.NodeName),
+		Eval: one[cluster.EvalID](a.EvalID), Deployment: one[cluster.DeploymentID](a.DeploymentID), Desired: one[string](a.DesiredStatus),
+		Client: one[string](a.ClientStatus), ClientText: one[string](a.ClientDescription), Created: nanos(a.CreateTime), Modified: nanos(a.ModifyTime),
 		ModifyIndex: a.ModifyIndex,
 	}
 	switch {
@@ -444,13 +447,13 @@ func (t *taskJSON) row(name string) *cluster.Task {
 	if t == nil {
 		return &cluster.Task{Name: name, State: "pending"}
 	}
-	out := &cluster.Task{Name: name, State: t.State, Failed: t.Failed, Restarts: t.Restarts, Started: t.StartedAt, Finished: t.FinishedAt}
+	out := &cluster.Task{Name: one[string](name), State: one[string](t.State), Failed: t.Failed, Restarts: t.Restarts, Started: t.StartedAt, Finished: t.FinishedAt}
 	for _, e := range t.Events {
 		text := e.DisplayMessage
 		if text == "" {
 			text = e.Message
 		}
-		out.Events = append(out.Events, cluster.TaskEvent{At: nanos(e.Time), Type: e.Type, Text: text})
+		out.Events = append(out.Events, cluster.TaskEvent{At: nanos(e.Time), Type: one[string](e.Type), Text: one[string](text)})
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package nomad
 import (
 	"context"
 	"errors"
+	"io"
 	"net/url"
 	"slices"
 	"sync"
@@ -19,23 +20,24 @@ func pathEscape(s string) string { return url.PathEscape(s) }
 
 // listNodes emits all nodes and returns the index that they were taken at.
 func (c *Client) listNodes(ctx context.Context, emit func(cluster.Update)) (uint64, error) {
-	var rows []nodeJSON
-	idx, err := c.list(ctx, "/v1/nodes", map[string]string{"resources": "true"}, &rows)
+	nodes, idx, err := list(ctx, c, "/v1/nodes", map[string]string{"resources": "true"}, func(r *nodeJSON) cluster.Node { return r.row(c.place) })
 	if err != nil {
 		return 0, err
 	}
-	nodes := convert(rows, func(r *nodeJSON) cluster.Node { return r.row(c.place) })
 	c.wholes.list(nodes)
 	emit(cluster.Update{Lists: cluster.SetNodes, Index: idx, Nodes: nodes})
 	return idx, nil
 }
 
-// list is get for a whole list. Each list has the index of its own table:
-// taken together they would not say what a row that is missing means. A table
-// that was never written has index 0, which here would mean that none was given.
-func (c *Client) list(ctx context.Context, path string, params map[string]string, out any) (uint64, error) {
-	idx, err := c.get(ctx, path, params, out)
-	return max(idx, 1), err
+// list reads a whole list. Each list has the index of its own table: taken
+// together they would not say what a row that is missing means. A table that was
+// never written has index 0, which here would mean that none was given.
+func list[J, R any](ctx context.Context, c *Client, path string, params map[string]string, row func(*J) R) (rows []R, index uint64, err error) {
+	index, err = c.ask(ctx, c.namespace, path, params, func(body io.Reader) error {
+		rows, err = rowsOf(body, row)
+		return err
+	})
+	return rows, max(index, 1), err
 }
 
 // listJobs emits everything that lives in namespaces, each list as it comes,
@@ -55,14 +57,12 @@ func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) (uint6
 		},
 		func(ctx context.Context) (cluster.Update, error) { return c.allocs(ctx, !first) },
 		func(ctx context.Context) (cluster.Update, error) {
-			var rows []deploymentJSON
-			idx, err := c.list(ctx, "/v1/deployments", nil, &rows)
-			return cluster.Update{Lists: cluster.SetDeployments, Index: idx, Deployments: convert(rows, func(r *deploymentJSON) cluster.Deployment { return r.row(c.place) })}, err
+			rows, idx, err := list(ctx, c, "/v1/deployments", nil, func(r *deploymentJSON) cluster.Deployment { return r.row(c.place) })
+			return cluster.Update{Lists: cluster.SetDeployments, Index: idx, Deployments: rows}, err
 		},
 		func(ctx context.Context) (cluster.Update, error) {
-			var rows []evalJSON
-			idx, err := c.list(ctx, "/v1/evaluations", nil, &rows)
-			return cluster.Update{Lists: cluster.SetEvaluations, Index: idx, Evaluations: convert(rows, func(r *evalJSON) cluster.Evaluation { return r.row(c.place) })}, err
+			rows, idx, err := list(ctx, c, "/v1/evaluations", nil, func(r *evalJSON) cluster.Evaluation { return r.row(c.place) })
+			return cluster.Update{Lists: cluster.SetEvaluations, Index: idx, Evaluations: rows}, err
 		},
 		func(ctx context.Context) (u cluster.Update, err error) {
 			u.Services, u.Index, err = c.services(ctx)
@@ -96,10 +96,8 @@ func (c *Client) allocs(ctx context.Context, tasks bool) (cluster.Update, error)
 	if !tasks {
 		params["task_states"] = "false"
 	}
-	var rows []allocJSON
 	var err error
-	u.Index, err = c.list(ctx, "/v1/allocations", params, &rows)
-	u.Allocs = convert(rows, func(r *allocJSON) cluster.Alloc { return r.row(c.place) })
+	u.Allocs, u.Index, err = list(ctx, c, "/v1/allocations", params, func(r *allocJSON) cluster.Alloc { return r.row(c.place) })
 	if !tasks {
 		for i := range u.Allocs {
 			for k := range u.Allocs[i].Tasks {
@@ -123,24 +121,14 @@ func (c *Client) tasks(ctx context.Context, emit func(cluster.Update)) {
 	}
 }
 
-func convert[J, R any](rows []J, row func(*J) R) []R {
-	out := make([]R, len(rows))
-	for i := range rows {
-		out[i] = row(&rows[i])
-	}
-	return out
-}
-
 // jobs lists all jobs and reads the specification of those that live: the
 // list alone does not say what GPUs a group asks for. What it does say is
 // emitted at once.
 func (c *Client) jobs(ctx context.Context, emit func(cluster.Update)) ([]cluster.Job, uint64, error) {
-	var stubs []jobJSON
-	idx, err := c.list(ctx, "/v1/jobs", map[string]string{"meta": "true"}, &stubs)
+	out, idx, err := list(ctx, c, "/v1/jobs", map[string]string{"meta": "true"}, func(r *jobJSON) cluster.Job { return r.row(c.place) })
 	if err != nil {
 		return nil, 0, err
 	}
-	out := convert(stubs, func(r *jobJSON) cluster.Job { return r.row(c.place) })
 	for i := range out {
 		out[i].Version = cluster.UnknownVersion // a list does not tell it
 	}
@@ -170,11 +158,11 @@ func (c *Client) jobs(ctx context.Context, emit func(cluster.Update)) ([]cluster
 
 // services lists all instances: the list names services, each is asked for its own.
 func (c *Client) services(ctx context.Context) ([]cluster.Service, uint64, error) {
-	var spaces []struct {
+	type space struct {
 		Namespace string
 		Services  []struct{ ServiceName string }
 	}
-	idx, err := c.list(ctx, "/v1/services", nil, &spaces)
+	spaces, idx, err := list(ctx, c, "/v1/services", nil, func(s *space) space { return *s })
 	if err != nil {
 		return nil, 0, err
 	}
@@ -192,7 +180,9 @@ func (c *Client) services(ctx context.Context) ([]cluster.Service, uint64, error
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				out = slices.AppendSeq(out, slices.Values(convert(rows, func(r *serviceJSON) cluster.Service { return r.row(c.place) })))
+				for i := range rows {
+					out = append(out, rows[i].row(c.place))
+				}
 				return err
 			})
 		}

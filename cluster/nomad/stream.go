@@ -183,20 +183,17 @@ var errSpaces = errors.New("the namespaces changed")
 // denied. It ends with the first stream that breaks, and when the token may see
 // other namespaces than before.
 func (c *Client) streamEach(ctx context.Context, cl class, index uint64, got func(u cluster.Update, anything bool)) error {
-	var spaces []struct{ Name string }
-	since, err := c.list(ctx, "/v1/namespaces", nil, &spaces)
+	spaces, since, err := c.spaces(ctx, 0)
 	if err != nil {
 		return err
 	}
-	names := make([]string, len(spaces))
 	denied := make([]error, len(spaces))
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	g, gctx := errgroup.WithContext(ctx)
 	for i, space := range spaces {
-		names[i] = space.Name
 		g.Go(func() error {
-			err := c.stream(gctx, cl, space.Name, index, got)
+			err := c.stream(gctx, cl, space, index, got)
 			if errors.Is(err, cluster.ErrDenied) {
 				denied[i] = err
 				return nil // the others may be allowed
@@ -207,7 +204,7 @@ func (c *Client) streamEach(ctx context.Context, cl class, index uint64, got fun
 	var beside sync.WaitGroup
 	changed := false
 	beside.Go(func() {
-		if changed = c.spacesChanged(gctx, since, names) == nil; changed {
+		if changed = c.spacesChanged(gctx, since, slices.Clone(spaces)) == nil; changed {
 			stop()
 		}
 	})

@@ -23,21 +23,15 @@ type watched struct {
 func (c *Client) watches() []watched {
 	return []watched{
 		{"pools", cluster.SetPools, func(ctx context.Context, since uint64) (u cluster.Update, err error) {
-			var rows []poolJSON
-			u.Index, err = c.block(ctx, "/v1/node/pools", since, &rows)
-			u.Pools = convert(rows, func(r *poolJSON) cluster.NodePool { return r.row(c.place) })
+			u.Pools, u.Index, err = block(ctx, c, "/v1/node/pools", since, func(r *poolJSON) cluster.NodePool { return r.row(c.place) })
 			return u, err
 		}},
 		{"namespaces", cluster.SetNamespaces, func(ctx context.Context, since uint64) (u cluster.Update, err error) {
-			var rows []namespaceJSON
-			u.Index, err = c.block(ctx, "/v1/namespaces", since, &rows)
-			u.Namespaces = convert(rows, func(r *namespaceJSON) cluster.Namespace { return r.row(c.place) })
+			u.Namespaces, u.Index, err = block(ctx, c, "/v1/namespaces", since, func(r *namespaceJSON) cluster.Namespace { return r.row(c.place) })
 			return u, err
 		}},
 		{"variables", cluster.SetVariables, func(ctx context.Context, since uint64) (u cluster.Update, err error) {
-			var rows []variableJSON
-			u.Index, err = c.block(ctx, "/v1/vars", since, &rows)
-			u.Variables = convert(rows, func(r *variableJSON) cluster.Variable { return r.row(c.place) })
+			u.Variables, u.Index, err = block(ctx, c, "/v1/vars", since, func(r *variableJSON) cluster.Variable { return r.row(c.place) })
 			return u, err
 		}},
 	}
@@ -45,14 +39,19 @@ func (c *Client) watches() []watched {
 
 // block lists as soon as the list is newer than since, or at the latest after
 // some minutes.
-func (c *Client) block(ctx context.Context, path string, since uint64, out any) (uint64, error) {
-	params := map[string]string{}
+func block[J, R any](ctx context.Context, c *Client, path string, since uint64, row func(*J) R) ([]R, uint64, error) {
+	var params map[string]string
 	if since > 0 {
 		params = map[string]string{"index": strconv.FormatUint(since, 10), "wait": c.wait.block.String()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.wait.block+c.wait.list)
 	defer cancel()
-	return c.list(ctx, path, params, out)
+	return list(ctx, c, path, params, row)
+}
+
+// spaces are the names of the namespaces that may be seen.
+func (c *Client) spaces(ctx context.Context, since uint64) ([]string, uint64, error) {
+	return block(ctx, c, "/v1/namespaces", since, func(n *namespaceJSON) string { return n.Name })
 }
 
 // watch follows one list for ever.
@@ -116,21 +115,14 @@ func (c *Client) tokenLife(ctx context.Context, status func(cluster.SourceStatus
 
 // spacesChanged returns when the namespaces that may be seen are no longer those named.
 func (c *Client) spacesChanged(ctx context.Context, since uint64, names []string) error {
-	known := map[string]bool{}
-	for _, n := range names {
-		known[n] = true
-	}
+	slices.Sort(names)
 	for {
-		var spaces []struct{ Name string }
-		index, err := c.block(ctx, "/v1/namespaces", since, &spaces)
+		now, index, err := c.spaces(ctx, since)
 		if err != nil {
 			return err
 		}
-		changed := len(spaces) != len(names)
-		for _, s := range spaces {
-			changed = changed || !known[s.Name]
-		}
-		if changed {
+		slices.Sort(now)
+		if !slices.Equal(now, names) {
 			return nil
 		}
 		since = index

@@ -296,7 +296,7 @@ func TestSlowClient(t *testing.T) {
 		t.Helper()
 		<-box.ready
 		tk := box.take()
-		l, err := h.line(tk, seq)
+		l, err := h.line(tk, seq, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -341,7 +341,7 @@ func TestPeriodicKeyframe(t *testing.T) {
 	keys := 0
 	for i := range 91 {
 		h.publish(node(1, time.Unix(int64(i), 0)))
-		l, err := h.last.encoded()
+		l, err := h.last.encoded(false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -356,6 +356,43 @@ func TestPeriodicKeyframe(t *testing.T) {
 
 // TestDeafClient connects and reads nothing: it must be dropped, and the
 // others be served meanwhile.
+// TestPlainStream: who wants no details gets none, in no frame, and each reading
+// all the same.
+func TestPlainStream(t *testing.T) {
+	h := newHub(7 * time.Second)
+	var folder stream.Folder
+	free := uint64(7)
+	for i := range 20 {
+		b := node(2, time.Unix(int64(i), 0))
+		for k := range b.Samples {
+			b.Samples[k].Detail = &gpu.Detail{MemoryFreeBytes: &free}
+		}
+		h.publish(b)
+		l, err := h.line(h.last, uint64(i), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(l), "memory_free") {
+			t.Fatalf("reading %d has details: %s", i, l)
+		}
+		head, _ := stream.MarshalHeader(stream.Header{})
+		dec, err := stream.NewDecoder(strings.NewReader(string(head) + string(l)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := dec.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := folder.Fold(f); !ok || !got.At.Equal(b.At) || len(got.Samples) != 2 || got.Samples[1].Detail != nil {
+			t.Fatalf("reading %d came as %+v", i, got)
+		}
+		if b.Samples[0].Detail == nil {
+			t.Fatal("taken from the reading itself")
+		}
+	}
+}
+
 func TestDeafClient(t *testing.T) {
 	s := &script{gpus: 400} // so that buffers fill soon
 	a := newAgent(t, Config{Sampler: s, Interval: time.Millisecond})
@@ -445,7 +482,7 @@ func BenchmarkPublish8(b *testing.B) {
 			b.Fatal(err)
 		}
 		a.publish(batch)
-		if _, err := a.hub.last.encoded(); err != nil {
+		if _, err := a.hub.last.encoded(false); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -100,7 +100,7 @@ func (a *Agent) serveStream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.hub.leave(box)
-	c := &client{agent: a, box: box, ctl: http.NewResponseController(w), out: w}
+	c := &client{agent: a, box: box, ctl: http.NewResponseController(w), out: w, plain: r.FormValue(stream.DetailParam) == stream.DetailNone}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Add("Vary", "Accept-Encoding")
@@ -134,6 +134,7 @@ type client struct {
 	out   io.Writer
 	zip   *gzip.Writer
 	seq   uint64 // last reading sent
+	plain bool   // it wants no details
 }
 
 func (c *client) run(done <-chan struct{}) error {
@@ -173,7 +174,7 @@ func (c *client) sendTick(t *tick) error {
 	if t == nil {
 		return nil
 	}
-	l, err := c.agent.hub.line(t, c.seq)
+	l, err := c.agent.hub.line(t, c.seq, c.plain)
 	if err != nil {
 		return err
 	}

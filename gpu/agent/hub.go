@@ -44,27 +44,40 @@ type tick struct {
 	key   bool // time for a keyframe, or a delta cannot say it
 	full  bool // time for the details
 
+	detailed, plain line
+}
+
+type line struct {
 	once sync.Once
-	line []byte
+	text []byte
 	err  error
 }
 
-// encoded is the line for a client that has the reading before.
-func (t *tick) encoded() ([]byte, error) {
-	t.once.Do(func() {
-		f := stream.Key(t.seq, t.batch)
-		if !t.key {
-			delta := stream.Delta
-			if t.full {
-				delta = stream.FullDelta
-			}
-			if d, ok := delta(t.seq, t.prev, t.batch); ok {
-				f = d
-			}
+// encoded is the line for a client that has the reading before; plain for one
+// that wants no details.
+func (t *tick) encoded(plain bool) ([]byte, error) {
+	l := &t.detailed
+	if plain {
+		l = &t.plain
+	}
+	l.once.Do(func() { l.text, l.err = stream.MarshalFrame(t.frame(plain)) })
+	return l.text, l.err
+}
+
+func (t *tick) frame(plain bool) stream.Frame {
+	prev, next, delta := t.prev, t.batch, stream.Delta
+	switch {
+	case plain:
+		prev, next = stream.Plain(prev), stream.Plain(next)
+	case t.full:
+		delta = stream.FullDelta
+	}
+	if !t.key {
+		if f, ok := delta(t.seq, prev, next); ok {
+			return f
 		}
-		t.line, t.err = stream.MarshalFrame(f)
-	})
-	return t.line, t.err
+	}
+	return stream.Key(t.seq, next)
 }
 
 func (h *hub) publish(b gpu.Batch) {
@@ -134,11 +147,14 @@ func (h *hub) clients() int {
 
 // line is what a client that has seen reading after needs to see t: the shared
 // line, or a keyframe with all events since.
-func (h *hub) line(t *tick, after uint64) ([]byte, error) {
+func (h *hub) line(t *tick, after uint64, plain bool) ([]byte, error) {
 	if after > 0 && t.seq == after+1 {
-		return t.encoded()
+		return t.encoded(plain)
 	}
 	b := t.batch
+	if plain {
+		b = stream.Plain(b)
+	}
 	b.Events = nil
 	h.mu.Lock()
 	for _, e := range h.recent {

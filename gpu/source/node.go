@@ -157,8 +157,16 @@ func (n *nodeStream) open(ctx context.Context) (io.Closer, *stream.Decoder, erro
 	return resp.Body, dec, nil
 }
 
+func (n *nodeStream) address() string {
+	at := strings.TrimRight(n.end.URL, "/") + "/v1/stream"
+	if n.end.Plain {
+		at += "?" + stream.DetailParam + "=" + stream.DetailNone
+	}
+	return at
+}
+
 func (n *nodeStream) request(ctx context.Context) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(n.end.URL, "/")+"/v1/stream", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.address(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("address not understood: %w", err)
 	}

@@ -14,6 +14,7 @@ type Endpoint struct {
 	Node     string // the Nomad node's ID; an agent that claims another is refused
 	NodeName string
 	URL      string // base address, for example "https://10.0.0.7:9460"
+	Plain    bool   // an agent is asked for samples without their details
 }
 
 // The states of a reader.

@@ -22,9 +22,10 @@ var (
 	ErrLineTooLong = errors.New("gpu stream line too long")
 )
 
-// keepLine is how much line buffer stays with an idle Decoder. A terminal may
-// hold a thousand streams, and keyframes are much longer than deltas.
-const keepLine = 8 << 10
+// buffer is what stays with an idle Decoder: a delta of eight GPUs without
+// details fits, and is then read in place. A terminal may hold a thousand
+// streams, so what a longer line needs is let go after it.
+const buffer = 6 << 10
 
 // Decoder reads one stream.
 type Decoder struct {
@@ -36,7 +37,7 @@ type Decoder struct {
 // NewDecoder reads the header, which blocks until the peer sent it. An unknown
 // version is ErrVersion; anything but a header is ErrNotStream.
 func NewDecoder(r io.Reader) (*Decoder, error) {
-	d := &Decoder{r: bufio.NewReaderSize(r, 4<<10)}
+	d := &Decoder{r: bufio.NewReaderSize(r, buffer)}
 	raw, err := d.readLine()
 	if err != nil {
 		return nil, fmt.Errorf("read gpu stream header: %w", err)
@@ -105,10 +106,7 @@ func (k Kind) known() bool { return k == KindKey || k == KindDelta || k == KindB
 // readLine returns the next line without its newline; it is valid until the
 // next call. A line that the end of the stream cut is io.ErrUnexpectedEOF.
 func (d *Decoder) readLine() ([]byte, error) {
-	if cap(d.line) > keepLine {
-		d.line = nil
-	}
-	d.line = d.line[:0]
+	d.line = nil
 	for {
 		part, err := d.r.ReadSlice('\n')
 		if len(d.line)+len(part) > MaxLine {

@@ -15,6 +15,14 @@ const (
 	Version  = 1
 )
 
+// DetailParam is the parameter of a request for a stream that says which details
+// of samples are wanted: all unless it is DetailNone. They are nine tenths of
+// what an agent has to say, and a thousand agents say it.
+const (
+	DetailParam = "detail"
+	DetailNone  = "none"
+)
+
 // Header is the first line of a stream.
 type Header struct {
 	Protocol string `json:"stoker"`
@@ -85,6 +93,16 @@ const (
 // Key makes a keyframe of a batch.
 func Key(seq uint64, b gpu.Batch) Frame {
 	return Frame{Kind: KindKey, Seq: seq, At: b.At, Batch: &b}
+}
+
+// Plain is a batch without the details of its samples, for a reader who has
+// asked for none.
+func Plain(b gpu.Batch) gpu.Batch {
+	b.Samples = slices.Clone(b.Samples)
+	for i := range b.Samples {
+		b.Samples[i].Detail = nil
+	}
+	return b
 }
 
 // FullDelta makes the frame that turns prev into next, with all samples whole.

@@ -38,6 +38,7 @@ type ConnectOptions struct {
 	Context  string // a name, names with commas between them, or contexts.Every
 	ReadOnly bool
 	Several  bool // the command can show several clusters; otherwise Connect refuses them
+	Sparing  bool // of a large fleet only the details of GPUs that somebody looks at are read
 }
 
 // ScreenOptions are the global flags that concern the screen.
@@ -100,7 +101,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done, 1
 // openScreen starts the screen. A cluster that was named may be down: the
 // screen says so and waits. One that nobody named must answer.
 func (a *App) openScreen(ctx context.Context, conn ConnectOptions, o ScreenOptions) error {
-	conn.Several = true
+	conn.Several, conn.Sparing = true, true
 	s, err := a.Connect(ctx, conn)
 	if err != nil {
 		return err

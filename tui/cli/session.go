@@ -47,7 +47,10 @@ type Session struct {
 	// not ask it. nil where the processes are another machine's.
 	Kill func(ctx context.Context, p gpu.Process, on []gpu.UUID, force bool) error
 	// Past loads what a GPU did before this program watched it; nil where nobody knows.
-	Past  func(ctx context.Context, id gpu.UUID) error
+	Past func(ctx context.Context, id gpu.UUID) error
+	// Look says that somebody opened a GPU, so that its details are read; nil
+	// where they are anyway.
+	Look  func(id gpu.UUID)
 	Ping  func(ctx context.Context) error // whether Nomad answers, as an error with a kind
 	Close func()
 }

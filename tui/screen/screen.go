@@ -92,6 +92,9 @@ type Env struct {
 	// Past loads what a GPU did before this program watched it, into the
 	// snapshots; nil where nobody knows.
 	Past func(ctx context.Context, id gpu.UUID) error
+	// Look says that somebody opened a GPU, so that its details are read; nil
+	// where they are anyway.
+	Look func(id gpu.UUID)
 }
 
 // LogSource reads logs; it returns when the log ends or ctx does.

@@ -16,7 +16,6 @@ import (
 	"stoker/cluster"
 	"stoker/cluster/contexts"
 	"stoker/cluster/nomad"
-	"stoker/gpu"
 	"stoker/jobs/action"
 	"stoker/jobs/metrics"
 	"stoker/jobs/pack"
@@ -42,7 +41,7 @@ func Connect(ctx context.Context, sys contexts.System, redactor *secrets.Redacto
 	if err != nil {
 		return nil, err
 	}
-	w := &wiring{sys: sys, redactor: redactor, readOnly: o.ReadOnly}
+	w := &wiring{sys: sys, redactor: redactor, readOnly: o.ReadOnly, sparing: o.Sparing}
 	if len(list) > 1 {
 		if !o.Several {
 			return nil, cli.OneOnly(list)
@@ -61,6 +60,7 @@ type wiring struct {
 	sys      contexts.System
 	redactor *secrets.Redactor
 	readOnly bool
+	sparing  bool // see cli.ConnectOptions
 }
 
 // opened is a session of one cluster, with the parts that several are joined by.
@@ -92,7 +92,8 @@ func (w *wiring) one(ctx context.Context, c contexts.Context, options ...cluster
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return feed.Run(gctx) })
-	past := startSources(gctx, g, feed, c, w.redactor, nc, vc)
+	gpus := &gpuSources{feed: feed, context: c, nomad: nc, redactor: w.redactor, details: !w.sparing}
+	startSources(gctx, g, gpus, vc)
 	runner := &action.Runner{Scheduler: nc, Audit: audit, ReadOnly: c.ReadOnly, Production: c.Production, Now: time.Now}
 	return &opened{place: place, feed: feed, runner: runner, Session: &cli.Session{
 		Context: c,
@@ -100,7 +101,8 @@ func (w *wiring) one(ctx context.Context, c contexts.Context, options ...cluster
 		Actions: runner,
 		Packs:   Packs(w.sys),
 		Logs:    nc.Logs,
-		Past:    past,
+		Past:    gpus.past,
+		Look:    gpus.look,
 		Rotate:  rotate(vc, audit, calls),
 		Ping:    func(ctx context.Context) error { return ping(ctx, nc, c) },
 		Close: sync.OnceFunc(func() {
@@ -226,10 +228,10 @@ func who() string {
 
 // startSources runs every source of facts into the feed until ctx ends. None
 // of them ends the others: each reports its own state.
-func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c contexts.Context, redactor *secrets.Redactor, nc *nomad.Client, vc *vault.Client) (past func(context.Context, gpu.UUID) error) {
+func startSources(ctx context.Context, g *errgroup.Group, gpus *gpuSources, vc *vault.Client) {
+	feed, nc := gpus.feed, gpus.nomad
 	g.Go(func() error { return nc.Run(ctx, feed.Scheduler, feed.Source) })
 
-	gpus := gpuSources{feed: feed, context: c, nomad: nc, redactor: redactor}
 	gpus.start(ctx, g)
 
 	// Who waits for an answer must know of whom: both say nothing before their first.
@@ -246,7 +248,7 @@ func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c 
 
 	if vc == nil {
 		feed.Source(cluster.SourceStatus{Name: "vault", State: cluster.SourceOff})
-		return gpus.past
+		return
 	}
 	feed.Source(cluster.SourceStatus{Name: "vault", State: cluster.SourceStarting})
 	g.Go(func() error {
@@ -255,7 +257,6 @@ func startSources(ctx context.Context, g *errgroup.Group, feed *cluster.Feed, c 
 			feed.Source(vaultStatus(s))
 		})
 	})
-	return gpus.past
 }
 
 func vaultStatus(s secrets.State) cluster.SourceStatus {

@@ -27,6 +27,10 @@ type gpuSources struct {
 	redactor *secrets.Redactor
 	// past loads what was before this program watched; nil where nobody knows.
 	past func(ctx context.Context, id gpu.UUID) error
+	// details of all agents' GPUs are read, and not only of a few.
+	details bool
+	// look says that somebody looks at a GPU.
+	look func(id gpu.UUID)
 }
 
 // pastFor is how far back the past of a GPU is asked for: what a chart shows.
@@ -56,14 +60,26 @@ func (s *gpuSources) readers(group, each string, pick func(*cluster.Snapshot) []
 }
 
 func (s *gpuSources) agents(ctx context.Context, g *errgroup.Group) {
-	agents := s.readers("agents", "agent ", func(snap *cluster.Snapshot) []source.Endpoint { return agentEndpoints(snap, s.context.Agents) })
+	agents := s.readers("agents", "agent ", nil)
+	agents.pick = func(snap *cluster.Snapshot) []source.Endpoint {
+		all := agentEndpoints(snap, s.context.Agents)
+		if s.details {
+			return all
+		}
+		return sparing(all, agents.looked.has)
+	}
+	s.look = func(id gpu.UUID) {
+		if g := s.feed.Latest().GPU(id); g != nil {
+			agents.look(g.Node)
+		}
+	}
 	g.Go(func() error { return agents.follow(ctx) })
 	src := source.Agents(source.Config{Endpoints: agents.endpoints, Changed: agents.changed, TLS: tlsOf(certs.Files{Cert: s.context.Agents.ClientCert, Key: s.context.Agents.ClientKey, CA: s.context.Agents.CACert}, s.context.Agents.TLSServerName, false), Token: s.token(s.context.Agents.Token)})
 	g.Go(func() error { return src.Run(ctx, s.feed.GPUs, agents.status) })
 }
 
 func (s *gpuSources) devices(ctx context.Context, g *errgroup.Group) {
-	devices := s.readers("devices", "devices ", deviceEndpoints)
+	devices := s.readers("devices", "devices ", func(snap *cluster.Snapshot) []source.Endpoint { return deviceEndpoints(snap, s.context.Agents) })
 	g.Go(func() error { return devices.follow(ctx) })
 	src := source.Poll(source.PollConfig{
 		Source: "nomad", Endpoints: devices.endpoints, Changed: devices.changed,

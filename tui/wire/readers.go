@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"sync"
 
 	"stoker/cluster"
 	"stoker/cluster/contexts"
@@ -21,6 +22,62 @@ type nodeReaders struct {
 	each    string // what the name of a node's source begins with
 	pick    func(*cluster.Snapshot) []source.Endpoint
 	changed chan struct{}
+	looked  looked
+}
+
+// looked remembers the nodes of the GPUs that somebody opened last.
+type looked struct {
+	mu    sync.Mutex
+	nodes []cluster.NodeID
+}
+
+// mostLooked bounds how many nodes are read in detail because of that.
+const mostLooked = 8
+
+func (l *looked) at(node cluster.NodeID) (news bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.Index(l.nodes, node)
+	if i >= 0 {
+		l.nodes = slices.Delete(l.nodes, i, i+1)
+	}
+	l.nodes = append(l.nodes, node)
+	l.nodes = l.nodes[max(len(l.nodes)-mostLooked, 0):]
+	return i < 0
+}
+
+func (l *looked) has(node cluster.NodeID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(l.nodes, node)
+}
+
+// look says that somebody looks at the GPUs of a node.
+func (a *nodeReaders) look(node cluster.NodeID) {
+	if a.looked.at(node) {
+		a.change()
+	}
+}
+
+func (a *nodeReaders) change() {
+	select {
+	case a.changed <- struct{}{}:
+	default:
+	}
+}
+
+// fewAgents is up to how many agents are read in all detail. Of more, those are
+// whose GPUs somebody looks at: details are nine tenths of what an agent says.
+const fewAgents = 64
+
+// sparing asks the agents of a large fleet for no details, but of nodes that wanted names.
+func sparing(agents []source.Endpoint, wanted func(cluster.NodeID) bool) []source.Endpoint {
+	if len(agents) > fewAgents {
+		for i := range agents {
+			agents[i].Plain = !wanted(cluster.NodeID(agents[i].Node))
+		}
+	}
+	return agents
 }
 
 func (a *nodeReaders) endpoints() []source.Endpoint { return a.pick(a.feed.Latest()) }
@@ -75,14 +132,18 @@ func tlsOf(files certs.Files, serverName string, skipVerify bool) func() (*tls.C
 
 // deviceEndpoints picks the nodes of which Nomad itself must tell: those with
 // GPUs and no agent, or none that answers.
-func deviceEndpoints(s *cluster.Snapshot) []source.Endpoint {
+func deviceEndpoints(s *cluster.Snapshot, trust contexts.Agents) []source.Endpoint {
 	var out []source.Endpoint
+	begins := map[cluster.NodeID]bool{} // agents that nobody has begun to read yet
+	for _, e := range agentEndpoints(s, trust) {
+		begins[cluster.NodeID(e.Node)] = s.Source("agent "+e.NodeName) == nil
+	}
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
 		if !s.Ready || n.Status != cluster.NodeReady || len(n.Devices) == 0 {
 			continue
 		}
-		if agentTells(s, n) {
+		if begins[n.ID] || agentTells(s, n) {
 			continue
 		}
 		out = append(out, source.Endpoint{Node: string(n.ID), NodeName: n.Name})
@@ -156,10 +217,7 @@ func (a *nodeReaders) follow(ctx context.Context) error {
 				st.State = cluster.SourceOff
 			}
 			a.feed.Source(st)
-			select {
-			case a.changed <- struct{}{}:
-			default:
-			}
+			a.change()
 		}
 	}
 }

@@ -1,12 +1,16 @@
 package wire
 
 import (
+	"context"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"stoker/cluster"
 	"stoker/cluster/contexts"
+	"stoker/gpu/source"
 )
 
 // Nomad is asked of the nodes that no agent tells of, and of no others: each
@@ -26,14 +30,14 @@ func TestDeviceEndpoints(t *testing.T) {
 		},
 	}
 	var got []string
-	for _, e := range deviceEndpoints(s) {
+	for _, e := range deviceEndpoints(s, contexts.Agents{Namespace: "default", Job: "agent"}) {
 		got = append(got, e.Node+" "+e.NodeName)
 	}
 	if d := cmp.Diff([]string{"id-bare bare", "id-late late"}, got); d != "" {
 		t.Error(d)
 	}
 	s.Ready = false // whether there are agents is not known yet
-	if got := deviceEndpoints(s); got != nil {
+	if got := deviceEndpoints(s, contexts.Agents{Namespace: "default", Job: "agent"}); got != nil {
 		t.Errorf("%v", got)
 	}
 }
@@ -58,5 +62,70 @@ func TestAgentScheme(t *testing.T) {
 				t.Errorf("%s without the tag, %s with it", plain, asked)
 			}
 		})
+	}
+}
+
+// TestFewDetails: of a large fleet, only the agents of nodes that somebody looks
+// at are asked for all that they know.
+func TestFewDetails(t *testing.T) {
+	agents := func(n int) (out []source.Endpoint) {
+		for i := range n {
+			out = append(out, source.Endpoint{Node: fmt.Sprint("n", i)})
+		}
+		return out
+	}
+	plain := func(list []source.Endpoint) (n int) {
+		for _, e := range list {
+			if e.Plain {
+				n++
+			}
+		}
+		return n
+	}
+	r := nodeReaders{changed: make(chan struct{}, 1)}
+	if got := plain(sparing(agents(fewAgents), r.looked.has)); got != 0 {
+		t.Errorf("%d of few are asked for less", got)
+	}
+	r.look("n7")
+	<-r.changed
+	r.look("n7") // again: nothing changes
+	select {
+	case <-r.changed:
+		t.Error("the readers are told for nothing")
+	default:
+	}
+	list := sparing(agents(1000), r.looked.has)
+	if plain(list) != 999 || list[7].Plain {
+		t.Errorf("%d of 1000 are asked for less", plain(list))
+	}
+	for i := range 20 {
+		r.look(cluster.NodeID(fmt.Sprint("n", i)))
+	}
+	if got := plain(sparing(agents(1000), r.looked.has)); got != 1000-mostLooked {
+		t.Errorf("%d of 1000 are asked for less", got)
+	}
+}
+
+// TestAgentsComeFirst: what agents there are is told by the same lists as what
+// nodes there are. Nomad is not asked of a thousand nodes whose agents are about
+// to be read.
+func TestAgentsComeFirst(t *testing.T) {
+	feed := cluster.NewFeed(cluster.Place{}, time.Now)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { _ = feed.Run(ctx) }()
+	device := []cluster.NodeDevice{{UUID: "GPU-1", Healthy: true}}
+	feed.Scheduler(cluster.Update{
+		Lists: cluster.SetAll, Index: 1,
+		Nodes: []cluster.Node{{ID: "a", Name: "gpu-a", Status: cluster.NodeReady, Devices: device}, {ID: "b", Name: "gpu-b", Status: cluster.NodeReady, Devices: device}},
+		Services: []cluster.Service{
+			{ID: "1", Name: "stoker-agent", Namespace: "default", Job: "agent", Node: "a"},
+			{ID: "2", Name: "stoker-agent", Namespace: "elsewhere", Job: "agent", Node: "b"},
+		},
+	})
+	s := await(t, feed, func(s *cluster.Snapshot) bool { return len(s.Nodes) == 2 })
+	got := deviceEndpoints(s, contexts.Agents{Namespace: "default", Job: "agent"})
+	if len(got) != 1 || got[0].Node != "b" {
+		t.Errorf("%+v", got)
 	}
 }

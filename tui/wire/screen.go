@@ -36,7 +36,7 @@ func screenConfig(s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder
 		Context: s.Context.Name, Namespace: s.Context.Nomad.Namespace, Production: s.Context.Production,
 		ReadOnly: s.Context.ReadOnly, Feed: s.Feed, Runner: s.Actions, Logs: logSource(s.Logs),
 		PackVars: s.Context.PackVars, Local: s.Local, Runs: runs,
-		Past:  s.Past,
+		Past: s.Past, Look: s.Look,
 		Theme: o.Theme, Start: screen.Name(o.Start), Now: time.Now, Redact: redact,
 		In: os.Stdin, Out: os.Stdout, Env: os.Environ(),
 	}

@@ -45,6 +45,7 @@ func (w *wiring) several(ctx context.Context, list []contexts.Context) (*cli.Ses
 		Actions: &action.Router{Of: u.runner, Each: u.runners},
 		Logs:    u.logs,
 		Past:    u.past,
+		Look:    u.look,
 		Ping:    u.ping,
 		Close: sync.OnceFunc(func() {
 			cancel()
@@ -136,6 +137,15 @@ func (u *union) past(ctx context.Context, id gpu.UUID) error {
 	}
 	_, _ = m.Wait(ctx, closeFor, func(s *cluster.Snapshot) bool { return s.Rev > rev+1 })
 	return nil
+}
+
+// look tells the cluster of a GPU that somebody opened it.
+func (u *union) look(id gpu.UUID) {
+	if g := u.feed.Latest().GPU(id); g != nil {
+		if m := u.of(g.Place); m != nil && m.Look != nil {
+			m.Look(id)
+		}
+	}
 }
 
 // ping is the error of the first that fails, where none answers.

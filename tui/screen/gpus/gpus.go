@@ -105,6 +105,9 @@ func (m *Model) show(id gpu.UUID) tea.Cmd {
 	m.detail = newDetail(m.Env, id)
 	m.detail.SetSize(m.w, m.h)
 	m.detail.SetSnapshot(m.Snap)
+	if m.Env.Look != nil {
+		m.Env.Look(id)
+	}
 	return past(m.Env, id)
 }
 

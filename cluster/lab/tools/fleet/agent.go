@@ -39,6 +39,7 @@ type agent struct {
 type reader struct {
 	lines  chan []byte
 	behind bool // it missed a line
+	plain  bool // it wants no details
 }
 
 // serveAgent lets the agent listen. The caller holds the node's lock.
@@ -102,7 +103,7 @@ func (ag *agent) serveStream(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	rd := ag.join()
+	rd := ag.join(r.FormValue(stream.DetailParam) == stream.DetailNone)
 	defer ag.leave(rd)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	ctl := http.NewResponseController(w)
@@ -140,8 +141,8 @@ func (ag *agent) serveSnapshot(w http.ResponseWriter, r *http.Request) {
 }
 
 // join adds a reader, who gets everything with the next reading.
-func (ag *agent) join() *reader {
-	rd := &reader{lines: make(chan []byte, queue), behind: true}
+func (ag *agent) join(plain bool) *reader {
+	rd := &reader{lines: make(chan []byte, queue), behind: true, plain: plain}
 	ag.mu.Lock()
 	defer ag.mu.Unlock()
 	ag.readers[rd] = true
@@ -169,24 +170,27 @@ func (ag *agent) publish(now time.Time, events []gpu.Event) {
 		return
 	}
 	ag.seq++
-	var usual, whole []byte
+	lines := map[reader][]byte{} // by what the readers want
 	for rd := range ag.readers {
-		line := &usual
-		if rd.behind || ag.seq%keyEvery == 0 {
-			line = &whole
-		}
-		if *line == nil {
-			f := stream.Key(ag.seq, ag.node.batch(events))
-			if line == &usual {
-				f = ag.node.delta(ag.seq, now, events)
+		want := reader{behind: rd.behind || ag.seq%keyEvery == 0, plain: rd.plain}
+		line := lines[want]
+		if line == nil {
+			f := ag.node.delta(ag.seq, now, events, !want.plain && ag.seq%detailEvery == 0)
+			if want.behind {
+				b := ag.node.batch(events)
+				if want.plain {
+					b = stream.Plain(b)
+				}
+				f = stream.Key(ag.seq, b)
 			}
 			var err error
-			if *line, err = stream.MarshalFrame(f); err != nil {
+			if line, err = stream.MarshalFrame(f); err != nil {
 				return // it cannot fail
 			}
+			lines[want] = line
 		}
 		select {
-		case rd.lines <- *line:
+		case rd.lines <- line:
 			rd.behind = false
 		default:
 			rd.behind = true
@@ -206,8 +210,7 @@ func (n *node) batch(events []gpu.Event) gpu.Batch {
 }
 
 // delta is what has changed since the reading before: on a GPU, something always has.
-func (n *node) delta(seq uint64, now time.Time, events []gpu.Event) stream.Frame {
-	details := seq%detailEvery == 0
+func (n *node) delta(seq uint64, now time.Time, events []gpu.Event, details bool) stream.Frame {
 	f := stream.Frame{Kind: stream.KindDelta, Seq: seq, At: now, SameDetail: !details, Events: events}
 	for _, d := range n.gpus {
 		f.Samples = append(f.Samples, d.reading(details))
