@@ -302,7 +302,7 @@ func TestSlowClient(t *testing.T) {
 		}
 		seq = tk.seq
 		head, _ := stream.MarshalHeader(stream.Header{})
-		dec, err := stream.NewDecoder(strings.NewReader(string(head) + string(l)))
+		dec, err := stream.NewDecoder(strings.NewReader(string(head)+string(l)), new(stream.Lines))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -376,7 +376,7 @@ func TestPlainStream(t *testing.T) {
 			t.Fatalf("reading %d has details: %s", i, l)
 		}
 		head, _ := stream.MarshalHeader(stream.Header{})
-		dec, err := stream.NewDecoder(strings.NewReader(string(head) + string(l)))
+		dec, err := stream.NewDecoder(strings.NewReader(string(head)+string(l)), new(stream.Lines))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stoker/gpu"
+	"stoker/gpu/stream"
 )
 
 // Config says which agents to read and how to reach them. Only Endpoints must be set.
@@ -53,6 +54,7 @@ type AgentSource struct {
 	cfg    Config
 	client *http.Client
 	slots  chan struct{}
+	lines  stream.Lines
 }
 
 // Agents returns a reader of agents' streams; Run starts it.
@@ -97,7 +99,7 @@ func newClient(dial func(context.Context, string, string) (net.Conn, error), set
 			// One stream takes a connection for its lifetime; a thousand of
 			// them must not keep big buffers.
 			DisableKeepAlives:      true,
-			ReadBufferSize:         4 << 10,
+			ReadBufferSize:         2 << 10,
 			WriteBufferSize:        1 << 10,
 			MaxResponseHeaderBytes: 32 << 10,
 		},

@@ -210,7 +210,7 @@ func (n *nodeStream) accept(resp *http.Response) (*stream.Decoder, error) {
 		}
 		r = z
 	}
-	dec, err := stream.NewDecoder(r)
+	dec, err := stream.NewDecoder(r, &n.src.lines)
 	if err != nil {
 		return nil, err
 	}

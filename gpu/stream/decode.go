@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/goccy/go-json"
 
@@ -22,22 +23,43 @@ var (
 	ErrLineTooLong = errors.New("gpu stream line too long")
 )
 
-// buffer is what stays with an idle Decoder: a delta of eight GPUs without
-// details fits, and is then read in place. A terminal may hold a thousand
-// streams, so what a longer line needs is let go after it.
-const buffer = 6 << 10
+// buffer is what stays with an idle Decoder. A terminal may hold a thousand
+// streams; what a line needs beside is borrowed while it is read.
+const buffer = 2 << 10
+
+// Lines lends the buffers for whole lines to any number of Decoders. The zero
+// Lines is ready to use.
+type Lines struct{ pool sync.Pool }
+
+// mostLent is the largest buffer that is kept: that of a keyframe may go.
+const mostLent = 32 << 10
+
+func (l *Lines) lend() []byte {
+	if b, ok := l.pool.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, 4*buffer)
+}
+
+func (l *Lines) back(b []byte) {
+	if cap(b) <= mostLent {
+		l.pool.Put(&b)
+	}
+}
 
 // Decoder reads one stream.
 type Decoder struct {
 	r      *bufio.Reader
-	line   []byte
+	lines  *Lines
+	line   []byte // borrowed from lines; nil while nothing is read
 	header Header
 }
 
-// NewDecoder reads the header, which blocks until the peer sent it. An unknown
+// NewDecoder reads the header, which blocks until the peer sent it. Lines may be
+// shared with other Decoders. An unknown
 // version is ErrVersion; anything but a header is ErrNotStream.
-func NewDecoder(r io.Reader) (*Decoder, error) {
-	d := &Decoder{r: bufio.NewReaderSize(r, buffer)}
+func NewDecoder(r io.Reader, lines *Lines) (*Decoder, error) {
+	d := &Decoder{r: bufio.NewReaderSize(r, buffer), lines: lines}
 	raw, err := d.readLine()
 	if err != nil {
 		return nil, fmt.Errorf("read gpu stream header: %w", err)
@@ -91,12 +113,7 @@ func unmarshalFrame(raw []byte) (Frame, bool, error) {
 		return Frame{}, false, nil
 	}
 	f := Frame{
-		Kind: w.Kind, Seq: w.Seq, At: w.At, Samples: fromWire(w.Samples), SameDetail: w.Same, Events: w.Events, Sampler: w.Sampler,
-	}
-	if w.Batch != nil {
-		b := w.Batch.Batch
-		b.Samples = fromWire(w.Batch.Samples)
-		f.Batch = &b
+		Kind: w.Kind, Seq: w.Seq, At: w.At, Samples: w.Samples, Batch: w.Batch, SameDetail: w.Same, Events: w.Events, Sampler: w.Sampler,
 	}
 	return f, true, nil
 }
@@ -106,7 +123,10 @@ func (k Kind) known() bool { return k == KindKey || k == KindDelta || k == KindB
 // readLine returns the next line without its newline; it is valid until the
 // next call. A line that the end of the stream cut is io.ErrUnexpectedEOF.
 func (d *Decoder) readLine() ([]byte, error) {
-	d.line = nil
+	if d.line != nil {
+		d.lines.back(d.line)
+		d.line = nil
+	}
 	for {
 		part, err := d.r.ReadSlice('\n')
 		if len(d.line)+len(part) > MaxLine {
@@ -114,6 +134,9 @@ func (d *Decoder) readLine() ([]byte, error) {
 		}
 		if err == nil && len(d.line) == 0 {
 			return trim(part), nil // the usual case: no copy
+		}
+		if d.line == nil {
+			d.line = d.lines.lend()
 		}
 		d.line = append(d.line, part...)
 		switch {
@@ -177,7 +200,10 @@ func (f *Folder) foldDelta(fr Frame) (gpu.Batch, bool) {
 	}
 	out := f.last
 	out.At, out.Events = fr.At, fr.Events
-	out.Samples = make([]gpu.Sample, len(f.last.Samples))
+	out.Samples = fr.Samples // which is all of them as a rule; it is the frame's own memory
+	if len(fr.Samples) != len(f.last.Samples) {
+		out.Samples = make([]gpu.Sample, len(f.last.Samples))
+	}
 	next := 0
 	for i, was := range f.last.Samples {
 		// The agent keeps the order, so one pass is enough.

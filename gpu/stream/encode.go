@@ -13,24 +13,11 @@ type frameWire struct {
 	Kind    Kind          `json:"kind"`
 	Seq     uint64        `json:"seq,omitempty"`
 	At      time.Time     `json:"at"`
-	Batch   *batchWire    `json:"batch,omitempty"`
-	Samples []sampleWire  `json:"samples,omitempty"`
+	Batch   *gpu.Batch    `json:"batch,omitempty"`
+	Samples []gpu.Sample  `json:"samples,omitempty"`
 	Same    bool          `json:"same_detail,omitempty"`
 	Events  []gpu.Event   `json:"events,omitempty"`
 	Sampler *SamplerState `json:"sampler,omitempty"`
-}
-
-// batchWire and sampleWire are gpu's types, except that an empty list of
-// throttle reasons stays distinct from an unknown one: omitempty would drop
-// both, and a GPU that runs freely would look like one that does not say.
-type batchWire struct {
-	gpu.Batch
-	Samples []sampleWire `json:"samples"`
-}
-
-type sampleWire struct {
-	gpu.Sample
-	Throttle []string `json:"throttle,omitzero"`
 }
 
 // MarshalHeader returns the first line of a stream, newline included.
@@ -42,10 +29,11 @@ func MarshalHeader(h Header) ([]byte, error) {
 // MarshalFrame returns one frame as a line, newline included.
 func MarshalFrame(f Frame) ([]byte, error) {
 	w := frameWire{
-		Kind: f.Kind, Seq: f.Seq, At: f.At, Samples: toWire(f.Samples), Same: f.SameDetail, Events: f.Events, Sampler: f.Sampler,
+		Kind: f.Kind, Seq: f.Seq, At: f.At, Samples: f.Samples, Same: f.SameDetail, Events: f.Events, Sampler: f.Sampler,
 	}
 	if f.Batch != nil {
-		w.Batch = &batchWire{Batch: *f.Batch, Samples: toWire(f.Batch.Samples)}
+		b := listed(*f.Batch)
+		w.Batch = &b
 	}
 	return line(w, "frame")
 }
@@ -53,7 +41,7 @@ func MarshalFrame(f Frame) ([]byte, error) {
 // MarshalBatch returns a whole batch as the same JSON that a keyframe holds,
 // with a newline.
 func MarshalBatch(b gpu.Batch) ([]byte, error) {
-	return line(batchWire{Batch: b, Samples: toWire(b.Samples)}, "batch")
+	return line(listed(b), "batch")
 }
 
 func line(v any, what string) ([]byte, error) {
@@ -64,25 +52,10 @@ func line(v any, what string) ([]byte, error) {
 	return append(out, '\n'), nil
 }
 
-func toWire(in []gpu.Sample) []sampleWire {
-	if len(in) == 0 {
-		return []sampleWire{}
+// listed lets a batch without samples have an empty list of them, not null.
+func listed(b gpu.Batch) gpu.Batch {
+	if b.Samples == nil {
+		b.Samples = []gpu.Sample{}
 	}
-	out := make([]sampleWire, len(in))
-	for i, s := range in {
-		out[i] = sampleWire{Sample: s, Throttle: s.Throttle}
-	}
-	return out
-}
-
-func fromWire(in []sampleWire) []gpu.Sample {
-	if in == nil {
-		return nil
-	}
-	out := make([]gpu.Sample, len(in))
-	for i := range in {
-		out[i] = in[i].Sample
-		out[i].Throttle = in[i].Throttle
-	}
-	return out
+	return b
 }

@@ -120,7 +120,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Errorf("samples in the deltas: %v, want one each", got)
 	}
 
-	dec, err := NewDecoder(encode(t, frames...))
+	dec, err := NewDecoder(encode(t, frames...), new(Lines))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestDetailsAreSentNowAndThen(t *testing.T) {
 	if !ok || len(full.Samples) != 2 {
 		t.Fatalf("a full delta leaves samples out: %+v", full)
 	}
-	dec, err := NewDecoder(encode(t, Key(1, first), vital, full))
+	dec, err := NewDecoder(encode(t, Key(1, first), vital, full), new(Lines))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func TestDecoderTolerates(t *testing.T) {
 		`{"kind":"weather","seq":"not a number"}` + "\n\r\n\n" +
 		`{"kind":"key","seq":1}` + "\n" + // a keyframe without a batch is none
 		`{"kind":"key","seq":1,"at":"2026-01-01T00:00:00Z","new":true,"batch":{"node":"n1","source":"nvml","at":"2026-01-01T00:00:00Z","samples":[{"uuid":"GPU-1","at":"2026-01-01T00:00:00Z","health":{"verdict":"excellent"},"vibe":3}]}}` + "\n"
-	dec, err := NewDecoder(strings.NewReader(in))
+	dec, err := NewDecoder(strings.NewReader(in), new(Lines))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestDecoderRefuses(t *testing.T) {
 		{"endless line", goodHeader + strings.Repeat("x", MaxLine+1), ErrLineTooLong},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			dec, err := NewDecoder(strings.NewReader(tc.in))
+			dec, err := NewDecoder(strings.NewReader(tc.in), new(Lines))
 			if err == nil {
 				_, err = dec.Next()
 			}
@@ -293,7 +293,7 @@ func TestDecoderRefuses(t *testing.T) {
 			}
 		})
 	}
-	dec, err := NewDecoder(strings.NewReader(goodHeader + `{"kind":"key","batch":7}` + "\n"))
+	dec, err := NewDecoder(strings.NewReader(goodHeader+`{"kind":"key","batch":7}`+"\n"), new(Lines))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func FuzzDecoder(f *testing.F) {
 	f.Add([]byte(goodHeader + `{"kind":"key","batch":{"samples":[{"detail":{"nvlinks":[{"link":-1}],"throttle_seconds":{"":1e308}}}]}}` + "\n"))
 	f.Add([]byte(goodHeader + "null\n[]\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		dec, err := NewDecoder(bytes.NewReader(in))
+		dec, err := NewDecoder(bytes.NewReader(in), new(Lines))
 		if err != nil {
 			return
 		}

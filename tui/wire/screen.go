@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"stoker/cluster"
@@ -25,8 +26,16 @@ func newRecorder() *scenscreen.Recorder {
 	return scenscreen.NewRecorder(files)
 }
 
+// gcPercent is how much garbage may gather beside what is in use, in percent of it.
+const gcPercent = 40
+
 // showScreens opens the screens on this process's terminal.
 func showScreens(ctx context.Context, s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder, redact func(string) string) error {
+	if os.Getenv("GOGC") == "" {
+		// A screen is open all day beside other work on a bastion: less memory is
+		// worth some more collecting.
+		debug.SetGCPercent(gcPercent)
+	}
 	return tui.Run(ctx, screenConfig(s, o, runs, redact))
 }
 
