@@ -56,6 +56,7 @@ type Config struct {
 	Look           func(id gpu.UUID)                            // has the details of a GPU read; nil: they are
 	Killer         gpus.Killer                                  // ends processes of this machine; nil: they are only shown
 
+	Typed Past        // what was typed in sessions before; nil: nothing is kept
 	Theme string      // one of theme.Names; empty is theme.Auto
 	Start screen.Name // the first screen; empty is the fleet
 	Now   func() time.Time

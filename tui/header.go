@@ -221,6 +221,11 @@ func (m *model) footerLines() int {
 func (m *model) footer() []string {
 	th := m.env.Theme
 	out := []string{ui.Rule(th, m.w)}
+	if m.line != nil && m.footerLines() == 2 { // an error must be seen on any height
+		if under := m.underLine(); under != "" {
+			out[0] = under
+		}
+	}
 	switch {
 	case m.line != nil:
 		out = append(out, m.lineView(m.w))
@@ -238,7 +243,7 @@ func (m *model) footer() []string {
 	switch {
 	case m.footerLines() == 2:
 	case m.line != nil:
-		out = append(out, m.underLine())
+		out = append(out, ui.Fit(m.underLine(), m.w))
 	default:
 		out = append(out, m.tabs())
 	}

@@ -8,7 +8,8 @@ import (
 	"stoker/tui/ui"
 )
 
-// newHelp lists the keys of the active screen, from the table that dispatches them.
+// newHelp lists the keys of the active screen and the commands, from the tables
+// that dispatch them.
 func newHelp(m *model) overlay {
 	return newBox(m.env, "help", func(w int) []string {
 		th := m.env.Theme
@@ -18,6 +19,8 @@ func newHelp(m *model) overlay {
 		}
 		lines = append(lines, m.helpOn("everywhere", keys.Global, w)...)
 		lines = append(lines, m.helpOn("in rows", keys.List, w)...)
+		lines = append(lines, m.helpOnCommands(w)...)
+		lines = append(lines, m.helpOn("while typing", keys.Input, w)...)
 		if m.cfg.ReadOnly {
 			return append(lines, th.Muted.Render("Read-only: the keys that change the cluster are off."))
 		}
@@ -38,6 +41,24 @@ func (m *model) helpOn(title string, scope keys.Scope, w int) []string {
 		return nil
 	}
 	return append(append([]string{th.Title.Render(title)}, rows...), "")
+}
+
+// helpOnCommands lists the commands with what else they are called.
+func (m *model) helpOnCommands(w int) []string {
+	th := m.env.Theme
+	out := []string{th.Title.Render("commands")}
+	for _, c := range m.commands() {
+		name := ":" + c.name
+		if c.args != "" {
+			name += " " + c.args
+		}
+		text := c.help
+		if len(c.aliases) > 0 {
+			text += th.Muted.Render("   also " + strings.Join(c.aliases, ", "))
+		}
+		out = append(out, "  "+th.Key.Render(ui.Fit(name, min(28, w/3)))+"  "+text)
+	}
+	return append(out, "")
 }
 
 // hidden leaves out what cannot be done: changes that are not allowed, and

@@ -1,16 +1,12 @@
 package tui
 
 import (
-	"errors"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
-	"stoker/cluster"
-	"stoker/cluster/facts"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
-	"stoker/tui/theme"
 	"stoker/tui/ui"
 )
 
@@ -18,24 +14,46 @@ import (
 type kind rune
 
 const (
-	command kind = ':'
-	filter  kind = '/'
+	commandLine kind = ':'
+	filter      kind = '/'
 )
 
 // inputLine is the filter or the command bar.
 type inputLine struct {
 	kind
 	ui.Line
-	old   bool     // what is there is from the last time: typing replaces it
-	err   error    // about an expression; the filter is then the last one that was right
-	tabs  []string // what the tab key goes through
-	tabAt int
+	old    bool   // what is there is from the last time: typing replaces it
+	before string // the filter when the line was opened
+	loose  bool   // the filter is words, which may yet become an expression
+	err    error  // what is wrong; the filter is then the last one that was right
+	// insisted says that enter was pressed on what is wrong.
+	insisted bool
+
+	// While tab goes through what the end could become: what stands before it
+	// and behind it, the options, and which one is in place.
+	head, tail string
+	tabs       []string
+	tabAt      int
+
+	past int // how far back in the history; 0 is what was typed, which is kept
+	kept string
 }
 
 func newInput(k kind, text string) *inputLine {
-	l := &inputLine{kind: k, old: text != ""}
+	l := &inputLine{kind: k, old: text != "" && k == filter, before: text}
 	l.Set(text)
 	return l
+}
+
+// argsAt is where, in characters, what the error is about begins: behind the
+// name of a command.
+func (l *inputLine) argsAt() int {
+	if l.kind == filter {
+		return 0
+	}
+	text := l.Value()
+	_, args, _ := strings.Cut(strings.TrimLeft(text, " "), " ")
+	return len([]rune(text)) - len([]rune(strings.TrimLeft(args, " ")))
 }
 
 // replace takes the text of the last time away, unless it was edited since.
@@ -68,16 +86,15 @@ func (m *model) lineKey(k tea.KeyPressMsg) tea.Cmd {
 		}
 		m.line = nil
 	case keys.Accept:
-		l := m.line
-		if l.err != nil {
-			return nil // it stays, to be put right
-		}
-		m.line = nil
-		if l.kind == command {
-			return m.command(strings.Fields(l.Value()))
-		}
+		return m.accept()
 	case keys.Complete:
-		m.complete()
+		m.complete(1)
+	case keys.CompleteBack:
+		m.complete(-1)
+	case keys.Older:
+		m.recall(1)
+	case keys.Newer:
+		m.recall(-1)
 	default:
 		if k.String() == "backspace" && m.line.Value() == "" {
 			m.line = nil // as vi and less do
@@ -91,151 +108,86 @@ func (m *model) lineKey(k tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
+// accept takes what was typed. With an error the line stays, to be put right.
+func (m *model) accept() tea.Cmd {
+	l := m.line
+	text := strings.TrimSpace(l.Value())
+	if l.kind == filter {
+		if l.err != nil {
+			l.insisted = true
+			return nil
+		}
+		m.line = nil
+		return m.past.add(filter, text)
+	}
+	m.line = nil // a command may open one of its own
+	if text == "" {
+		return nil
+	}
+	cmd, err := m.do(text)
+	if err != nil {
+		l.err, l.tabs, l.insisted = err, nil, true
+		m.line = l
+		return cmd
+	}
+	return tea.Batch(cmd, m.past.add(commandLine, text))
+}
+
+// recall goes back and forth in what was typed before.
+func (m *model) recall(by int) {
+	l := m.line
+	if l.past == 0 {
+		l.kept = l.Value()
+	}
+	text, ok := m.past.at(l.kind, l.past+by, l.kept)
+	if !ok {
+		return
+	}
+	l.past += by
+	l.old, l.tabs = false, nil
+	l.Set(text)
+	m.typed()
+}
+
 // typed filters as one types.
 func (m *model) typed() {
-	if m.line.kind != filter {
-		return
-	}
-	m.line.err = m.setFilter(m.line.Value())
-}
-
-// commands lists what the command bar knows.
-func (m *model) commands() []string {
-	var out []string
-	for _, s := range m.screens {
-		out = append(out, string(s.name))
-	}
-	out = append(out, "help", "messages", "quit")
-	for _, t := range theme.Names() {
-		out = append(out, "theme "+t)
-	}
-	return out
-}
-
-func (m *model) matches(text string) []string {
-	var out []string
-	for _, c := range m.commands() {
-		if strings.HasPrefix(c, text) {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-func (m *model) complete() {
 	l := m.line
-	if l.kind != command {
+	l.err, l.insisted = nil, false
+	if l.kind != filter {
 		return
 	}
-	if l.tabs == nil {
-		l.tabs, l.tabAt = m.matches(l.Value()), -1
+	l.err = m.setFilter(l.Value())
+	if l.err != nil && l.loose { // they were the beginning of an expression
+		_ = m.setFilter(l.before)
 	}
-	if len(l.tabs) > 0 {
-		l.tabAt = (l.tabAt + 1) % len(l.tabs)
-		l.Set(l.tabs[l.tabAt])
-	}
+	l.loose = l.err == nil && m.onlyWords(l.Value())
 }
 
-// command does what was typed: a screen, with words to filter by, or a word of
-// its own. A word may be cut short as long as it is clear.
-func (m *model) command(words []string) tea.Cmd {
-	if len(words) == 0 {
-		return nil
+// lineRoom is how many cells what is typed has.
+func (m *model) lineRoom() int { return max(m.w-ui.Width(m.lineRight())-5, 4) }
+
+// lineRight stands at the right of what is typed.
+func (m *model) lineRight() string {
+	s, ok := m.active().Screen.(screen.Filterer)
+	if m.line.kind != filter || !ok {
+		return ""
 	}
-	switch words[0] {
-	case "q", "q!", "quit", "exit":
-		return tea.Quit
-	case "theme":
-		return m.restyle(strings.Join(words[1:], " "))
+	shown, all := s.Counts()
+	text := ui.Int(shown) + " of " + ui.Int(all)
+	if m.line.old {
+		text += "   typing replaces it"
 	}
-	var found []string
-	for _, c := range m.matches(words[0]) {
-		if c == words[0] {
-			found = []string{c}
-			break
-		}
-		if !strings.Contains(c, " ") {
-			found = append(found, c)
-		}
-	}
-	switch {
-	case len(found) == 0:
-		m.note(cluster.Warn, "there is no command :"+words[0]+"; tab completes, ? lists the keys")
-		return nil
-	case len(found) > 1:
-		m.note(cluster.Warn, ":"+words[0]+" could be "+strings.Join(found, ", "))
-		return nil
-	case found[0] == "help":
-		m.over = newHelp(m)
-		return nil
-	case found[0] == "messages":
-		m.over = newMessages(m)
-		return nil
-	case found[0] == "quit":
-		return tea.Quit
-	}
-	i, _ := m.find(screen.Name(found[0]))
-	cmd := m.switchTo(i)
-	if len(words) > 1 {
-		if err := m.setFilter(strings.Join(words[1:], " ")); err != nil {
-			m.note(cluster.Warn, "filter: "+filterError(err))
-		}
-	}
-	return cmd
+	text = ui.Fit(text, min(ui.Width(text), m.w*2/3))
+	return m.env.Theme.Muted.Render(text)
 }
 
-// filterError says in one line what is wrong with an expression, and what could
-// be named in it.
-func filterError(err error) string {
-	text := err.Error()
-	var wrong *facts.FilterError
-	if errors.As(err, &wrong) {
-		text = wrong.Err.Error()
-	}
-	text, _, _ = strings.Cut(text, "\n") // a drawing of the place follows
-	if wrong != nil {
-		text += "   " + wrong.Hint()
-	}
-	return ui.Clean(text)
-}
-
-// underLine stands under what is typed: what is wrong with it, or what it may be.
-func (m *model) underLine() string {
-	th := m.env.Theme
-	if m.line.err != nil {
-		return th.Bad.Render(ui.Fit("  "+th.G.Bad+" "+filterError(m.line.err), m.w))
-	}
-	if s, ok := m.active().Screen.(interface{ Fields() []string }); ok && m.line.kind == filter {
-		if names := s.Fields(); len(names) > 0 {
-			return th.Muted.Render(ui.Fit("  words, !word, or an expression (< == && …) over "+strings.Join(names, ", "), m.w))
-		}
-	}
-	return m.tabs()
-}
-
-// lineView draws what is typed, and what it could become.
+// lineView draws what is typed.
 func (m *model) lineView(w int) string {
-	th := m.env.Theme
-	right := ""
-	if m.line.kind == command {
-		right = th.Muted.Render(strings.Join(m.matches(m.line.Value()), "  "))
-		if m.line.tabs != nil {
-			right = th.Muted.Render(strings.Join(m.line.tabs, "  "))
-		}
-	} else if s, ok := m.active().Screen.(screen.Filterer); ok {
-		shown, all := s.Counts()
-		hint := "!word leaves out"
-		if m.line.old {
-			hint = "typing replaces it"
-		}
-		right = th.Muted.Render(ui.Int(shown) + " of " + ui.Int(all) + "   " + hint)
-	}
-	right = ui.Fit(right, min(ui.Width(right), w*2/3))
-	room := max(w-ui.Width(right)-5, 4)
+	th, room := m.env.Theme, m.lineRoom()
 	text := m.line.View(th, room)
 	if m.line.old {
 		text = th.Selected.Render(ui.Fit(m.line.Value(), min(ui.Width(m.line.Value()), room)))
 	}
 	left := " " + th.Key.Render(string(rune(m.line.kind))) + text
-	return ui.Sides(left, right+"  ", w)
+	return ui.Sides(left, m.lineRight()+"  ", w)
 }

@@ -39,6 +39,7 @@ type model struct {
 
 	over overlay    // nil when nothing lies over the screen
 	line *inputLine // nil when nothing is typed in the footer
+	past typedPast
 	acts actions
 	log  notes
 
@@ -55,7 +56,7 @@ func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapsho
 	if cfg.Redact == nil {
 		cfg.Redact = func(text string) string { return text }
 	}
-	m := &model{cfg: cfg, theme: th, snapshots: snapshots, snap: cfg.Feed.Latest()}
+	m := &model{cfg: cfg, theme: th, snapshots: snapshots, snap: cfg.Feed.Latest(), past: newPast(cfg.Typed)}
 	if theme.WantsASCII(cfg.Env) {
 		m.plain = theme.Plain()
 	}
@@ -127,7 +128,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, nil
 	case tea.BackgroundColorMsg:
 		if m.theme.Name == theme.Auto && !msg.IsDark() {
-			return m, m.restyle(theme.Light)
+			_ = m.restyle(theme.Light) // it is built in
 		}
 		return m, nil
 	case snapshotMsg:
@@ -218,11 +219,10 @@ func (m *model) resize() {
 func (m *model) tooSmall() bool { return m.w < minWidth || m.h < minHeight }
 
 // restyle changes the theme; screens draw anew when they are sized.
-func (m *model) restyle(name string) tea.Cmd {
+func (m *model) restyle(name string) error {
 	t, err := theme.New(name, m.plain != nil)
 	if err != nil {
-		m.note(cluster.Warn, err.Error())
-		return nil
+		return err
 	}
 	m.theme = t
 	m.resize()

@@ -98,8 +98,11 @@ func (r *rig) run(cmd tea.Cmd) {
 }
 
 func key(s string) tea.KeyPressMsg {
-	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "down": tea.KeyDown, "up": tea.KeyUp, "backspace": tea.KeyBackspace, "left": tea.KeyLeft}
+	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "down": tea.KeyDown, "up": tea.KeyUp, "backspace": tea.KeyBackspace, "left": tea.KeyLeft, "shift+tab": tea.KeyTab}
 	if code, ok := special[s]; ok {
+		if strings.HasPrefix(s, "shift+") {
+			return tea.KeyPressMsg{Code: code, Mod: tea.ModShift}
+		}
 		return tea.KeyPressMsg{Code: code}
 	}
 	return tea.KeyPressMsg{Text: s, Code: []rune(s)[0]}
@@ -152,7 +155,12 @@ func TestGolden(t *testing.T) {
 		{"filtered", fixture.Lab(), []string{"2", "/", `"gpu !-b"`, "enter"}, nil},
 		{"expression", fixture.Lab(), []string{"3", "/", `"gpu-c"`, "enter", "/", `"util < 5 && hold"`}, nil},
 		{"form", fixture.Lab(), []string{"S", "enter"}, []func(*Config){func(c *Config) { c.Packs = pack.Library{}.List }}},
-		{"command", fixture.Lab(), []string{":", `"no"`}, nil},
+		{"command", fixture.Lab(), []string{":"}, nil},
+		{"usage", fixture.Lab(), []string{"3", ":", `"sort "`}, nil},
+		{"tab", fixture.Lab(), []string{"3", ":", `"columns node,po"`, "tab", "tab"}, nil},
+		{"badcommand", fixture.Lab(), []string{":", `"gpus util < 5 && hold"`, "enter"}, nil},
+		{"names", fixture.Lab(), []string{"3", "/", `"util < 5 && me"`}, nil},
+		{"values", fixture.Lab(), []string{"3", "/", `"state == "`, "tab"}, nil},
 	} {
 		for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 50}} {
 			t.Run(fmt.Sprintf("%s-%dx%d", tc.name, size[0], size[1]), func(t *testing.T) {
@@ -409,6 +417,8 @@ func TestCommandBar(t *testing.T) {
 	}
 	r.press(":", `"bogus"`, "enter")
 	r.sees("there is no command :bogus")
+	r.sees(" :bogus") // it stays, to be put right
+	r.press("esc")
 	r.press(":", `"theme light"`, "enter")
 	if r.theme.Name != theme.Light {
 		t.Error(r.theme.Name)

@@ -6,6 +6,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 )
@@ -126,6 +127,16 @@ func (m *model) setFilter(text string) error {
 	return m.active().Screen.(screen.Filterer).SetFilter(text)
 }
 
+// onlyWords says that a filter of what is on top is words and no expression.
+func (m *model) onlyWords(text string) bool {
+	view := lists(m.active().Screen)
+	if view == nil {
+		return true
+	}
+	f, err := facts.CompileFilter(text, view)
+	return err == nil && f.Words()
+}
+
 // clearFilter says whether there was one.
 func (m *model) clearFilter() bool {
 	was, _ := m.filter()
@@ -192,7 +203,7 @@ func (m *model) dispatch(id keys.ID) tea.Cmd {
 			m.note(cluster.Info, "there are no columns to choose here")
 		}
 	case keys.Command:
-		m.line = newInput(command, "")
+		m.line = newInput(commandLine, "")
 	case keys.Filter:
 		if text, ok := m.filter(); ok {
 			m.line = newInput(filter, text)
@@ -217,6 +228,7 @@ func (m *model) paste(p tea.PasteMsg) tea.Cmd {
 	case m.line != nil:
 		m.line.replace()
 		m.line.Insert(p.Content)
+		m.line.tabs = nil
 		m.typed()
 	case m.typing():
 		return m.active().Update(p)

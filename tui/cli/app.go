@@ -9,6 +9,7 @@ import (
 
 	"stoker/cluster/contexts"
 	"stoker/jobs/pack"
+	"stoker/tui/settings"
 )
 
 // App is what main wires for the commands. Every function connects only when it is called.
@@ -44,7 +45,8 @@ type ConnectOptions struct {
 // ScreenOptions are the global flags that concern the screen.
 type ScreenOptions struct {
 	Theme string
-	Start string // screen to open first
+	Start string          // screen to open first
+	User  *settings.Files // what the user wrote, and typed; nil: nothing
 }
 
 // Root builds the whole command tree.

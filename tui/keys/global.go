@@ -83,17 +83,22 @@ func list() []Binding {
 
 // The actions of overlays.
 const (
-	Toggle    ID = "toggle"
-	MoveUp    ID = "move up"
-	MoveDown  ID = "move down"
-	Restore   ID = "restore"
-	Yes       ID = "yes"
-	No        ID = "no"
-	Turn      ID = "turn"
-	ShowAll   ID = "show all"
-	Accept    ID = "accept"
-	Cancel    ID = "cancel"
-	Complete  ID = "complete"
+	Toggle   ID = "toggle"
+	MoveUp   ID = "move up"
+	MoveDown ID = "move down"
+	Restore  ID = "restore"
+	Yes      ID = "yes"
+	No       ID = "no"
+	Turn     ID = "turn"
+	ShowAll  ID = "show all"
+	Accept   ID = "accept"
+	Cancel   ID = "cancel"
+	Complete ID = "complete"
+	Older    ID = "older"
+	Newer    ID = "newer"
+
+	CompleteBack ID = "complete back"
+
 	ScrollUp  ID = "scroll up"
 	ScrollDn  ID = "scroll down"
 	ScrollPgU ID = "scroll page up"
@@ -123,7 +128,10 @@ func overlays() []Binding {
 
 		{Accept, Input, []string{"enter"}, "accept", "accept"},
 		{Cancel, Input, []string{"esc"}, "cancel", "leave it"},
-		{Complete, Input, []string{"tab"}, "complete", "complete the word"},
+		{Complete, Input, []string{"tab"}, "complete", "complete the word; again: the next that it could be"},
+		{CompleteBack, Input, []string{"shift+tab"}, "complete back", "the one before"},
+		{Older, Input, []string{"up", "ctrl+p"}, "older", "what was typed before"},
+		{Newer, Input, []string{"down", "ctrl+n"}, "newer", "what was typed after that"},
 
 		{Cancel, Box, []string{"esc", "q", "enter", "?", "!"}, "close", "close"},
 		{ScrollUp, Box, []string{"k", "up"}, "up", "scroll"},

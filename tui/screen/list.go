@@ -163,19 +163,12 @@ func (l *List[R, K]) SetFilter(text string) error {
 	return nil
 }
 
-// Fields are names that an expression may hold, those that people see in line
-// mode; there are more. It is nil where there is no view.
-func (l *List[R, K]) Fields() []string {
+// Lists implements Factual.
+func (l *List[R, K]) Lists() *facts.View {
 	if l.facts == nil {
 		return nil
 	}
-	var names []string
-	for _, c := range l.facts.view.Columns {
-		if c.Title != "" && !c.Wide {
-			names = append(names, c.Name)
-		}
-	}
-	return names
+	return l.facts.view
 }
 
 // Filter implements Filterer: under something there is nothing to filter.

@@ -26,6 +26,10 @@ type Tabular interface {
 	Rows() (view *facts.View, rows []facts.Row)
 }
 
+// Factual is a screen that says of which view the rows on top are, so that what
+// is typed about them can be completed; nil where there are only words.
+type Factual interface{ Lists() *facts.View }
+
 // TableColumn is one column of a Tabular.
 type TableColumn struct {
 	Name, Title string

@@ -59,29 +59,35 @@ const (
 // Names lists what New takes.
 func Names() []string { return []string{Auto, Dark, Light, ColourBlind, Sixteen, None} }
 
-// New makes a theme by its name; an empty name is Auto.
-func New(name string, asciiOnly bool) (Theme, error) {
+// palettes are those of the built-in themes with colours.
+func palettes() map[string]palette {
+	return map[string]palette{Auto: darkPalette(), Dark: darkPalette(), Light: lightPalette(), ColourBlind: blindPalette(), Sixteen: sixteenPalette()}
+}
+
+// blank is a theme without any style.
+func blank(name string, asciiOnly bool) Theme {
 	t := Theme{Name: name, G: Unicode()}
 	if asciiOnly {
 		t.G = ASCII()
 	}
-	switch name {
-	case "", Auto:
-		t.Name = Auto
-		t.paint(darkPalette())
-	case Dark:
-		t.paint(darkPalette())
-	case Light:
-		t.paint(lightPalette())
-	case ColourBlind:
-		t.paint(blindPalette())
-	case Sixteen:
-		t.paint(sixteenPalette())
-	case None:
+	return t
+}
+
+// New makes a built-in theme by its name; an empty name is Auto.
+func New(name string, asciiOnly bool) (Theme, error) {
+	if name == "" {
+		name = Auto
+	}
+	t := blank(name, asciiOnly)
+	if name == None {
 		t.Styles = plainStyles()
-	default:
+		return t, nil
+	}
+	p, ok := palettes()[name]
+	if !ok {
 		return Theme{}, fmt.Errorf("no theme %q: take one of %s", name, strings.Join(Names(), ", "))
 	}
+	t.paint(p)
 	return t, nil
 }
 

@@ -66,16 +66,43 @@ func edits(m textinput.KeyMap, k tea.KeyPressMsg) bool {
 		m.DeleteCharacterBackward, m.DeleteCharacterForward, m.LineStart, m.LineEnd)
 }
 
-// View draws the text with its caret in w cells; a long text scrolls.
-func (l *Line) View(th *theme.Theme, w int) string {
-	if w < 2 {
-		return Spaces(w)
-	}
+// Head is what stands before the caret, Tail what stands behind it.
+func (l *Line) Head() string { return string([]rune(l.Value())[:l.ready().Position()]) }
+
+// Tail is what stands behind the caret.
+func (l *Line) Tail() string { return string([]rune(l.Value())[l.ready().Position():]) }
+
+// Put replaces the text and puts the caret between the two parts.
+func (l *Line) Put(head, tail string) {
+	in := l.ready()
+	head = Clean(head)
+	in.SetValue(head + Clean(tail))
+	in.SetCursor(len([]rune(head)))
+}
+
+// Cell is the cell at which View, w cells wide, draws a character.
+func (l *Line) Cell(at, w int) int {
+	text, from := []rune(l.Value()), l.from(w)
+	at = min(max(at, from), len(text))
+	return Width(string(text[from:at]))
+}
+
+// from is the first character that View draws.
+func (l *Line) from(w int) int {
 	text, at := []rune(l.Value()), l.ready().Position()
 	from := 0
 	for from < at && Width(string(text[from:at])) > w-1 {
 		from++
 	}
+	return from
+}
+
+// View draws the text with its caret in w cells; a long text scrolls.
+func (l *Line) View(th *theme.Theme, w int) string {
+	if w < 2 {
+		return Spaces(w)
+	}
+	text, at, from := []rune(l.Value()), l.ready().Position(), l.from(w)
 	before, under, after := string(text[from:at]), "", ""
 	if at < len(text) {
 		under, after = string(text[at]), string(text[at+1:])

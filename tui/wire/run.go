@@ -16,6 +16,7 @@ import (
 	"stoker/secrets"
 	"stoker/secrets/vault"
 	"stoker/tui/cli"
+	"stoker/tui/settings"
 )
 
 // The exit codes, the same for every command.
@@ -64,6 +65,7 @@ func program(sys contexts.System, version string, redactor *secrets.Redactor) *c
 			return Connect(ctx, sys, redactor, o)
 		},
 		Screen: func(ctx context.Context, s *cli.Session, o cli.ScreenOptions) error {
+			o.User = settings.NewFiles(sys)
 			return showScreens(ctx, s, o, newRecorder(), redactor.Clean)
 		},
 	}

@@ -49,6 +49,9 @@ func screenConfig(s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder
 		Theme: o.Theme, Start: screen.Name(o.Start), Now: time.Now, Redact: redact,
 		In: os.Stdin, Out: os.Stdout, Env: os.Environ(),
 	}
+	if o.User != nil {
+		cfg.Typed = o.User.History()
+	}
 	if s.Context.Named {
 		cfg.CommandContext = s.Context.Name
 	}

@@ -271,12 +271,12 @@ func (t *Top) Counts() (shown, all int) {
 	return t.List.Counts()
 }
 
-// Fields are the names that an expression may hold.
-func (t *Top) Fields() []string {
+// Lists implements screen.Factual.
+func (t *Top) Lists() *facts.View {
 	if t.lower {
-		return t.procs.Fields()
+		return t.procs.Lists()
 	}
-	return t.List.Fields()
+	return t.List.Lists()
 }
 
 // View implements screen.Screen.

@@ -405,12 +405,12 @@ func (m *Model) Filter() (text string, ok bool) {
 	return m.List.Filter()
 }
 
-// Fields are the names that an expression may hold.
-func (m *Model) Fields() []string {
+// Lists implements screen.Factual: a log has words only.
+func (m *Model) Lists() *facts.View {
 	if m.logs != nil {
 		return nil
 	}
-	return m.List.Fields()
+	return m.List.Lists()
 }
 
 // Counts implements screen.Filterer.
