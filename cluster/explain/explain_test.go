@@ -543,3 +543,32 @@ func TestHeldBySeveralTasks(t *testing.T) {
 		t.Errorf("%v %v", reasons, where)
 	}
 }
+
+// TestToTheLast: what is just enough is enough.
+func TestToTheLast(t *testing.T) {
+	for more, want := range []Kind{Fits, Memory} {
+		j := job("j", 1, cluster.Group{CPUMHz: 64_000, MemoryMB: 512<<10 + more, DiskMB: 1 << 20})
+		e := explained(t, snapshot(t, cluster.Update{Nodes: []cluster.Node{node("a", "", 0)}, Jobs: []cluster.Job{j}, Evaluations: waits(&j, exhausted(1, "memory"))}), id("j"))
+		if got := e.Groups[0].Nodes[0].First(); got != want {
+			t.Errorf("%d MB more than there is: %s, want %s", more, got, want)
+		}
+	}
+}
+
+// TestLeaving: an allocation that was told to stop has its GPUs until it is gone,
+// and its rack no longer.
+func TestLeaving(t *testing.T) {
+	old := job("old", 1, gpus(h100, 1))
+	j := job("j", 2, gpus(h100, 1))
+	j.Groups[0].Constraints = []cluster.Constraint{constraint("${meta.rack}", distinctProperty, "")}
+	leaves := func(a cluster.Alloc) cluster.Alloc { a.Desired = "stop"; return a }
+	gone := leaves(alloc(&j, 0, "a"))
+	s := snapshot(t, cluster.Update{
+		Nodes: []cluster.Node{node("a", h100, 1)}, Jobs: []cluster.Job{old, j}, Allocs: []cluster.Alloc{leaves(alloc(&old, 0, "a", 0)), gone},
+		Evaluations: waits(&j, exhausted(1, "devices: no devices match request")),
+	})
+	g := explained(t, s, id("j")).Groups[0]
+	if r := g.Nodes[0].Reasons; len(r) != 1 || r[0].Kind != GPUs || !g.Check.Agrees {
+		t.Errorf("%+v, %s", r, g.Check.Text)
+	}
+}
