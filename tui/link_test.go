@@ -76,16 +76,21 @@ type program struct {
 
 func newOnLine(t *testing.T, rate int) *program {
 	t.Helper()
+	return newProgram(t, rate, 80, 24, theme.None, fixture.Now, fixture.Lab(), fixture.Calm())
+}
+
+// newProgram starts the program on a line; looks are what it can publish.
+func newProgram(t *testing.T, rate, w, h int, palette string, now func() time.Time, looks ...*cluster.Snapshot) *program {
+	t.Helper()
 	in, keys := io.Pipe()
-	looks := []*cluster.Snapshot{fixture.Lab(), fixture.Calm()}
-	p := &program{line: newLine(rate, 80, 24), t: t, looks: looks, feed: &streaming{first: looks[0], ch: make(chan *cluster.Snapshot)}, keys: keys, ended: make(chan error, 1)}
+	p := &program{line: newLine(rate, w, h), t: t, looks: looks, feed: &streaming{first: looks[0], ch: make(chan *cluster.Snapshot)}, keys: keys, ended: make(chan error, 1)}
 	go func() { _, _ = io.Copy(io.Discard, p.emu) }() // its replies to queries
 	go func() {
 		p.ended <- run(t.Context(), Config{
-			Context: "lab", Feed: p.feed, Now: fixture.Now, Theme: theme.None,
-			Runner: &action.Runner{Scheduler: &scheduler{}, Now: fixture.Now},
-			In:     in, Out: p.line, Env: []string{"TERM=xterm-256color", "LANG=C.UTF-8", "SSH_TTY=/dev/pts/1"},
-		}, tea.WithWindowSize(80, 24), tea.WithoutSignalHandler())
+			Context: "lab", Feed: p.feed, Now: now, Theme: palette,
+			Runner: &action.Runner{Scheduler: &scheduler{}, Now: now},
+			In:     in, Out: p.line, Env: []string{"TERM=xterm-256color", "COLORTERM=truecolor", "LANG=C.UTF-8", "SSH_TTY=/dev/pts/1"},
+		}, tea.WithWindowSize(w, h), tea.WithoutSignalHandler())
 	}()
 	return p
 }
