@@ -18,6 +18,7 @@ type device struct {
 	cuda   string
 	lacks  []string // what the source of the sample cannot tell of any device
 	sample *gpu.Sample
+	heard  time.Time // when sample came
 	past   *History
 	events []GPUEvent
 	visits []visit
@@ -38,6 +39,7 @@ func (st *state) batch(b gpu.Batch) {
 	for i := range b.Samples {
 		samples[b.Samples[i].UUID] = &b.Samples[i]
 	}
+	st.clock(&b)
 	for _, d := range b.Devices {
 		st.reading(&b, d, samples[d.UUID])
 	}
@@ -84,7 +86,8 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 	dev.Device, dev.node, dev.source = d, NodeID(b.Node), b.Source
 	dev.driver, dev.cuda, dev.lacks = cmp.Or(b.Driver, dev.driver), cmp.Or(b.CUDA, dev.cuda), b.Lacks
 	if s != nil && (dev.sample == nil || better || back || s.At.After(dev.sample.At)) {
-		dev.sample, dev.past, dev.visits = s, dev.past.with(*s, d, st.step), seen(dev.visits, s)
+		dev.sample, dev.heard = s, st.now()
+		dev.past, dev.visits = dev.past.with(*s, d, st.step), seen(dev.visits, s)
 	}
 }
 

@@ -48,7 +48,7 @@ func (st *state) joinGPUs(s *Snapshot) {
 // fill adds what the samples say.
 func (d *device) fill(row *GPU) {
 	row.Device = d.Device
-	row.Sample, row.Source, row.History, row.Events = d.sample, d.source, d.past, d.events
+	row.Sample, row.Heard, row.Source, row.History, row.Events = d.sample, d.heard, d.source, d.past, d.events
 	row.Driver, row.CUDA, row.Lacks = d.driver, d.cuda, d.lacks
 	if d.sample == nil || d.sample.Health.Verdict == gpu.VerdictUnknown {
 		return

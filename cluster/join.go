@@ -52,6 +52,7 @@ func (st *state) snapshot() *Snapshot {
 	s.Training = st.joinTraining(s, use)
 	s.Keys = joinKeys(st.place, st.vault, st.artifacts)
 	s.Sources = st.allSources()
+	s.clocks = st.clocksApart()
 	s.Fleet = sum(s)
 	if u := s.Fleet.UtilPercent; u != nil && s.At.Sub(st.utilAt) >= utilEvery {
 		st.utilPast, st.utilAt = tail(st.utilPast, *u), s.At

@@ -363,8 +363,8 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	}
 	at = at.Add(-30 * time.Minute)
 	g := say(50)
-	if *g.Util() != 50 || !g.AsOf().Equal(at) {
-		t.Fatalf("%v as of %s", *g.Util(), g.AsOf())
+	if *g.Util() != 50 || !g.Sample.At.Equal(at) {
+		t.Fatalf("%v as of %s", *g.Util(), g.Sample.At)
 	}
 	if n := len(g.History.Util); n != 11 {
 		t.Errorf("%d points of history, want 11", n)

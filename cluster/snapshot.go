@@ -51,7 +51,10 @@ type Snapshot struct {
 	// are missing, or as they were when they were read last.
 	Known Set
 
-	of     Place // what its jobs say of which cluster they are
+	of Place // what its jobs say of which cluster they are
+	// clocks is by how much those of nodes are ahead of ours, where they differ.
+	clocks map[NodeID]time.Duration
+
 	nodes  map[NodeID]int
 	jobs   map[JobID]int
 	allocs map[AllocID]int
@@ -84,6 +87,7 @@ type GPU struct {
 	Claims   bool // it is known which allocations there are, so no Holder means that nobody holds it
 	gpu.Device
 	Sample *gpu.Sample // nil until a source reported
+	Heard  time.Time   // when Sample came, by our clock
 	Source string      // which source the sample came from: "agent", "nomad"
 	Driver string
 	CUDA   string
@@ -170,10 +174,15 @@ func (g *GPU) Processes() (list []gpu.Process, known bool) {
 	return g.Sample.Processes, true
 }
 
-// AsOf is when the sample was taken; zero when there is none.
+// AsOf is when the sample was taken; zero when there is none. A node whose
+// clock is ahead dates it into the future: it is not younger than when it came,
+// or what stands still would look live for as long as the clock is ahead.
 func (g *GPU) AsOf() time.Time {
-	if g.Sample == nil {
+	switch {
+	case g.Sample == nil:
 		return time.Time{}
+	case !g.Heard.IsZero() && g.Heard.Before(g.Sample.At):
+		return g.Heard
 	}
 	return g.Sample.At
 }
@@ -288,6 +297,7 @@ type Fleet struct {
 // Problem is one thing that somebody should look at.
 type Problem struct {
 	Place
+	Kind    ProblemKind
 	Level   Level
 	Subject string
 	Text    string
@@ -297,13 +307,39 @@ type Problem struct {
 	Node NodeID
 	Job  JobID
 	Key  string
-	// Source names a source that is late.
+	// Source names a source that is late, or whose right to read ends.
 	Source string
+	// Deployment is that of Job which failed.
+	Deployment DeploymentID
 	// Holder is the job that holds a GPU without using it; GPU is set, too.
 	Holder JobID
 	// Later says that there is nothing to do about it yet.
 	Later bool
+	// Cause is what it has in common with others of its kind.
+	Cause string
+	// GPUs is how many it is about: those held on a lost node, or that a job waits for.
+	GPUs int
 }
+
+// ProblemKind tells alike problems from others.
+type ProblemKind string
+
+// The kinds.
+const (
+	GPUFailed     ProblemKind = "gpu failed"
+	GPUWorn       ProblemKind = "gpu worn" // degraded, or to be watched
+	GPURogue      ProblemKind = "gpu rogue"
+	GPUIdle       ProblemKind = "gpu idle"
+	NodeLost      ProblemKind = "node lost"
+	ClockApart    ProblemKind = "clock apart"
+	JobWaits      ProblemKind = "job waits"
+	RolloutFailed ProblemKind = "rollout failed"
+	AllocsFailed  ProblemKind = "allocations failed"
+	KeyStale      ProblemKind = "key stale"
+	VaultSealed   ProblemKind = "vault sealed"
+	TokenEnds     ProblemKind = "token ends"
+	SourceLost    ProblemKind = "source lost"
+)
 
 // Node looks a node up; nil when unknown.
 func (s *Snapshot) Node(id NodeID) *Node {

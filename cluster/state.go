@@ -51,6 +51,9 @@ type state struct {
 	utilPast    []float64
 	utilAt      time.Time
 
+	clocks map[NodeID]*clock
+	apart  map[NodeID]time.Duration // clocks that differ from ours; nil when out of date
+
 	parts    map[gpu.UUID][]gpu.UUID // MIG instances by their device, as of partsRev
 	partsRev int
 
@@ -113,6 +116,7 @@ func newState(place Place, now func() time.Time) *state {
 		stays:    map[gpu.UUID][]stay{},
 		hit:      map[gpu.UUID]bool{},
 		unnamed:  map[AllocID][]gpu.UUID{},
+		clocks:   map[NodeID]*clock{},
 		ledger:   newLedger(),
 	}
 	st.allocs.heard = st.allocMoved

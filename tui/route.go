@@ -62,6 +62,9 @@ func (m *model) open(name screen.Name, t screen.Target) tea.Cmd {
 		cmd = tea.Batch(cmd, o.Open(t))
 	}
 	m.clearFilter() // it could hide the target
+	if err := m.setFilter(t.Filter); err != nil {
+		m.note(cluster.Warn, "filter: "+filterError(err))
+	}
 	return cmd
 }
 

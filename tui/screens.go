@@ -12,6 +12,7 @@ import (
 	"stoker/tui/screen/nodes"
 	"stoker/tui/screen/rows"
 	"stoker/tui/screen/scenarios"
+	"stoker/tui/screen/sources"
 	"stoker/tui/screen/submit"
 	"stoker/tui/screen/training"
 	"stoker/tui/screen/usage"
@@ -56,6 +57,7 @@ func screens(e *screen.Env, cfg Config) []entry {
 		entry{screen.Pools, "", "", rows.NewPools(e)},
 		entry{screen.Namespaces, "", "", rows.NewNamespaces(e)},
 		entry{screen.Variables, "", "", rows.NewVariables(e)},
+		entry{screen.Sources, "", "", sources.New(e)},
 	)
 	if cfg.Packs != nil {
 		out = append(out, entry{screen.Submit, keys.GoSubmit, keys.ScopeSubmit, submit.New(e, cfg.Packs, cfg.PackVars, cfg.CommandContext)})

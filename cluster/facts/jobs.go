@@ -286,13 +286,18 @@ func sourcesView() View {
 		Name: "sources", Aliases: []string{"source"}, Help: "where facts come from, and whether it answers", Needs: []string{"nomad", "agents", "agent", "dcgm", "prometheus", "vault", "metrics", "registry"}, Anyway: true,
 		Columns: columns(
 			Column{Name: "name", Title: "SOURCE"}, Column{Name: "state", Title: "STATE"}, Column{Name: "since", Title: "SINCE"},
-			Column{Name: "last", Title: "LAST"}, Column{Name: "retry_at"}, Column{Name: "error", Title: "ERROR"},
+			Column{Name: "last", Title: "LAST"}, Column{Name: "retry_at"}, Column{Name: "error", Title: "ERROR"}, Column{Name: "expires_at"},
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
-			for _, src := range s.Sources {
-				out = append(out, line(src.Place, src.Name, src.AsOf, src.Name, string(src.State), src.Since, src.AsOf, src.Retry, word(src.Err)))
+			for i := range s.Sources {
+				out = append(out, SourceRow(&s.Sources[i]))
 			}
 			return out
 		},
 	}
+}
+
+// SourceRow is the row of one source in the view sources.
+func SourceRow(src *cluster.SourceStatus) Row {
+	return line(src.Place, src.Name, src.AsOf, src.Name, string(src.State), src.Since, src.AsOf, src.Retry, word(src.Err), src.Expires)
 }

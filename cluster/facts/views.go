@@ -110,6 +110,7 @@ func nodesView() View {
 			Column{Name: "allocs", Title: "ALLOCS"},
 			Column{Name: "cpu_mhz", Title: "CPU MHZ", Wide: true}, Column{Name: "memory_mib", Title: "MEM MIB", Wide: true},
 			Column{Name: "address", Title: "ADDRESS", Wide: true}, Column{Name: "version", Title: "NOMAD", Wide: true},
+			Column{Name: "clock_ahead_seconds"},
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Nodes {
@@ -164,6 +165,10 @@ func NodeRow(s *cluster.Snapshot, n *cluster.Node) Row {
 	if reporting > 0 {
 		mean = util / float64(reporting)
 	}
+	var ahead any
+	if off := s.ClockAhead(n.ID); off != 0 {
+		ahead = off.Seconds()
+	}
 	return line(n.Place, "nomad", nomadAsOf(s, n.Place, "nomad/nodes"), n.Name, string(n.ID), n.Pool, string(n.Status), n.Eligible, n.Draining,
-		list(models), len(n.Devices), heldOf, freeOf, failed, mean, num(power), num(temp), allocs, n.CPUMHz, n.MemoryMB, word(n.Address), word(n.Version))
+		list(models), len(n.Devices), heldOf, freeOf, failed, mean, num(power), num(temp), allocs, n.CPUMHz, n.MemoryMB, word(n.Address), word(n.Version), ahead)
 }

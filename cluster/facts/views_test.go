@@ -101,7 +101,7 @@ func TestEverythingKnown(t *testing.T) {
 		value  any
 		unset  []string // what this row has no reason to have
 	}{
-		"nodes":     {"node", "gpu-a", nil},
+		"nodes":     {"node", "gpu-a", []string{"clock_ahead_seconds"}},
 		"gpus":      {"uuid", "GPU-1", []string{"parent_uuid", "mig_profile"}},
 		"processes": {"pid", 7, nil},
 		"jobs":      {"job", "chat", []string{"waiting_since", "gpus_wanted"}},
@@ -113,7 +113,7 @@ func TestEverythingKnown(t *testing.T) {
 		"training":  {"job", "train", nil},
 		"keys":      {"key", "models", nil},
 		"events":    {"subject", "gpu-a/0", nil},
-		"sources":   {"name", "agent gpu-b", []string{"last", "retry_at", "as_of"}},
+		"sources":   {"name", "agent gpu-b", []string{"last", "retry_at", "as_of", "expires_at"}},
 
 		"deployments": {"id", "d1", nil},
 		"evaluations": {"id", "e1", nil},

@@ -76,6 +76,7 @@ const (
 	Pools       Name = "pools"
 	Namespaces  Name = "namespaces"
 	Variables   Name = "variables"
+	Sources     Name = "sources"
 )
 
 // Env is what a screen is made with. It is shared and read-only for screens.
@@ -117,6 +118,8 @@ type Target struct {
 	Namespace  string
 	Variable   cluster.VariableID
 	Of         cluster.Place // of a pool, a namespace and a variable; zero is any
+	// Filter narrows the rows, as if it had been typed.
+	Filter string
 	// Details opens them, too, instead of only selecting the row, Logs the log of
 	// the job, and Why the account of why it waits.
 	Details, Logs, Why bool

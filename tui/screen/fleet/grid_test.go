@@ -40,7 +40,7 @@ func TestScaleFollowsTheRoom(t *testing.T) {
 		{"300", fixture.Big(300), 200, 45, twoGPUs},
 		{"1000", huge, 120, 35, perNode},
 		{"1000, small", huge, 80, 19, twoNodes},
-		{"1000, large", huge, 200, 45, perNode},
+		{"1000, large", huge, 200, 45, twoGPUs},
 	} {
 		m := newMap(t, fixture.Env(t), tc.s, tc.w, tc.h)
 		if m.dense.now != tc.want || len(m.dense.lines) > m.dense.page() {

@@ -17,8 +17,10 @@ import (
 // problem is one line of NEEDS ATTENTION.
 type problem struct {
 	cluster.Problem
-	id   problemID
-	more []string // the subjects of others that say the same
+	id     problemID
+	more   []string // the subjects of others that say the same
+	many   int      // how many lines this one stands for, 0 for itself
+	filter string   // keeps those of them on the screen that it leads to
 }
 
 // problemID stays the same from snapshot to snapshot while the problem does.
@@ -30,6 +32,8 @@ type problemID struct {
 	key     string
 	source  string
 	level   cluster.Level
+	kind    cluster.ProblemKind // of a line that stands for many
+	cause   string
 }
 
 // merge makes one line of GPUs of one node that have the same problem, and of
@@ -53,12 +57,12 @@ func merge(in []cluster.Problem) []problem {
 			}
 			continue
 		}
-		out = append(out, problem{Problem: p, id: problemID{p.Subject, p.GPU, p.Node, p.Job, p.Key, p.Source, p.Level}})
+		out = append(out, problem{Problem: p, id: problemID{subject: p.Subject, gpu: p.GPU, node: p.Node, job: p.Job, key: p.Key, source: p.Source, level: p.Level}})
 	}
 	for i := range out {
 		out[i].Subject = subject(out[i].Subject, out[i].more)
 	}
-	return out
+	return fold(out)
 }
 
 func nodeOf(subject string) string {
@@ -116,39 +120,49 @@ func ranges(list []int) string {
 
 // open goes to where one can act on the problem.
 func (p *problem) open(s *cluster.Snapshot) tea.Cmd {
-	switch {
-	case p.Holder != cluster.JobID{}:
-		return screen.Open(screen.Jobs, screen.Target{Job: p.Holder, Details: true})
-	case p.GPU != "":
-		t := screen.Target{GPU: p.GPU, Details: true}
-		if g := s.GPU(p.GPU); g != nil {
-			t.Node = g.Node
-		}
-		return screen.Open(screen.GPUs, t)
-	case p.Node != "":
-		return screen.Open(screen.Nodes, screen.Target{Node: p.Node, Details: true})
-	case p.Job != cluster.JobID{}:
-		return screen.Open(screen.Jobs, screen.Target{Job: p.Job, Details: true})
-	case p.Key != "":
-		return screen.Open(screen.Keys, screen.Target{Key: p.Key, Details: true})
+	name, t := p.where()
+	if g := s.GPU(t.GPU); g != nil {
+		t.Node = g.Node
 	}
-	return screen.Open(screen.Events, screen.Target{})
+	return screen.Open(name, t)
 }
 
-func (p *problem) hint() string {
+// where is the screen on which one can act on the problem, and what it selects.
+func (p *problem) where() (screen.Name, screen.Target) {
 	switch {
+	case p.many > 0:
+		return wayOf(p.Kind), screen.Target{Filter: p.filter}
 	case p.Holder != cluster.JobID{}:
-		return "job"
+		return screen.Jobs, screen.Target{Job: p.Holder, Details: true}
 	case p.GPU != "":
-		return "gpu"
+		return screen.GPUs, screen.Target{GPU: p.GPU, Details: true}
 	case p.Node != "":
-		return "node"
+		return screen.Nodes, screen.Target{Node: p.Node, Details: true}
+	case p.Deployment != "":
+		return screen.Deployments, screen.Target{Deployment: p.Deployment, Details: true}
 	case p.Job != cluster.JobID{}:
-		return "job"
+		return screen.Jobs, screen.Target{Job: p.Job, Details: true, Why: p.Kind == cluster.JobWaits}
 	case p.Key != "":
-		return "key"
+		return screen.Keys, screen.Target{Key: p.Key, Details: true}
+	case p.Kind == cluster.VaultSealed:
+		return screen.Keys, screen.Target{}
 	}
-	return "events"
+	return screen.Sources, screen.Target{Filter: p.Source}
+}
+
+// hint is what enter leads to, in a word.
+func (p *problem) hint() string {
+	name, t := p.where()
+	switch {
+	case t.Why:
+		return "why"
+	case name == screen.Deployments:
+		return "rollout" // there is no room for more
+	}
+	if p.many > 0 && name != screen.Sources { // which is as long as there is room
+		return string(name)
+	}
+	return strings.TrimSuffix(string(name), "s")
 }
 
 func problemColumns(e *screen.Env) []ui.Column[problem] {

@@ -1,0 +1,66 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stoker/secrets"
+)
+
+// TestWhatEndsSoon: tokens are spoken of an hour before they end, and loudly
+// when they have.
+func TestWhatEndsSoon(t *testing.T) {
+	for _, tc := range []struct {
+		left time.Duration
+		want string
+	}{
+		{2 * time.Hour, ""},
+		{42*time.Minute + time.Second, "1 ends in 42 minutes: log in anew, or renew it"},
+		{20 * time.Second, "1 ends within a minute: log in anew"},
+		{-time.Minute, "2 has ended: log in anew"},
+	} {
+		for _, source := range []string{"nomad", "vault"} {
+			w := readWorld(t)
+			ends := w.clock().Add(time.Second + tc.left)
+			s := w.do(func(f *Feed) {
+				if source == "vault" {
+					f.Vault(secrets.State{TokenKnown: true, TokenExpires: &ends})
+				} else {
+					f.Source(SourceStatus{Name: "nomad/token", State: SourceLive, Expires: ends})
+				}
+			})
+			var got, want []string
+			for _, p := range s.Problems {
+				got = append(got, p.Subject+" "+[]string{"0", "1", "2"}[p.Level]+" "+p.Text+" "+p.Source)
+			}
+			if tc.want != "" {
+				want = []string{"token of " + source + " " + tc.want + " " + source}
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("%v left: %s", tc.left, d)
+			}
+		}
+	}
+}
+
+// TestALostNodeIsSaidOnce: its agent's silence needs no line of its own.
+func TestALostNodeIsSaidOnce(t *testing.T) {
+	w := readWorld(t)
+	gone := node("n1", "gpu-a", 2)
+	gone.Status = NodeDown
+	w.update(Update{Nodes: []Node{gone, node("n2", "gpu-b", 2)}})
+	for _, n := range []string{"gpu-a", "gpu-b"} {
+		w.do(func(f *Feed) {
+			f.Source(SourceStatus{Name: "agent " + n, State: SourceRetrying, Err: "no route to host"})
+		})
+	}
+	var got []string
+	for _, p := range w.feed.Latest().Problems {
+		got = append(got, p.Subject)
+	}
+	if d := cmp.Diff([]string{"gpu-a", "agent gpu-b"}, got); d != "" {
+		t.Error(d)
+	}
+}
