@@ -9,6 +9,7 @@ import (
 	"stoker/cluster/facts"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
+	"stoker/tui/ui"
 )
 
 // maxStack bounds the way back.
@@ -63,7 +64,7 @@ func (m *model) open(name screen.Name, t screen.Target) tea.Cmd {
 	}
 	m.clearFilter() // it could hide the target
 	if err := m.setFilter(t.Filter); err != nil {
-		m.note(cluster.Warn, "filter: "+filterError(err))
+		m.note(cluster.Warn, "filter: "+ui.Clean(err.Error()))
 	}
 	return cmd
 }
