@@ -15,7 +15,7 @@ NESTED  := gpu/plugin scenarios/workload cluster/lab/tools/fleet
 # go-nvml's header marks functions as deprecated that it wraps all the same.
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 
-.PHONY: help demo test setup build build-static plugin workload tools lint fmt unit race e2e e2e-docker golden bench check clean
+.PHONY: help demo test setup build build-static plugin workload tools lint fmt unit race e2e e2e-docker golden bench bench-fleet soak check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -64,13 +64,23 @@ race: setup ## unit tests under the race detector
 e2e: build tools ## tests on a real cluster: lab, Vault, commands, screens in tmux
 	@eval "$$($(BIN)/stoker lab tools | awk '{print "export STOKER_" toupper($$1) "=" $$2}')"; \
 	export STOKER_E2E=1 STOKER_BIN=$(CURDIR)/$(BIN) STOKER_PLUGIN=$(CURDIR)/$(BIN)/stoker-device-gpu STOKER_TEST_VAULT=$$STOKER_VAULT; \
-	go test -p 1 -count=1 -timeout 40m -v ./cluster/lab ./secrets/... ./jobs/pack ./tui/e2e
+	go test -p 1 -count=1 -timeout 40m -v ./cluster/lab ./secrets/... ./jobs/pack ./tui/e2e ./tui/e2e/fleet
 
 e2e-docker: build tools ## the main job on a lab in containers; needs a Docker engine
 	STOKER_E2E=1 STOKER_E2E_DRIVER=docker STOKER_BIN=$(CURDIR)/$(BIN) go test -count=1 -timeout 20m -v -run 'TestGet|TestFirstDeploy|TestNoPlaintext|TestNoRight' ./tui/e2e
 
 golden: setup ## write the golden screens anew; review the difference as pictures
 	go test $$(go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | awk '/exp\/golden|screen\/fixture/ {print $$1}') -update
+
+# How large the fleets of bench-fleet are, and where stoker's profiles go, if anywhere.
+FLEET   := 100,1000
+PROFILE :=
+bench-fleet: build tools ## stoker beside wander on labs with a fleet (FLEET=100,1000 PROFILE=DIR); let nothing else run
+	STOKER_FLEET=$(FLEET) STOKER_FLEET_PROFILE=$(PROFILE) STOKER_BIN=$(CURDIR)/$(BIN) go test -run '^$$' -bench BenchmarkFleet -benchtime 1x -timeout 2h ./tui/e2e/fleet
+
+SOAK    := 30m
+soak: build tools ## a screen on a fleet that fails for 30 minutes (SOAK=3m)
+	STOKER_SOAK=$(SOAK) STOKER_BIN=$(CURDIR)/$(BIN) go test -run TestSoak -v -count=1 -timeout 2h ./tui/e2e/fleet
 
 bench: setup ## benchmarks, with allocations
 	go test -run '^$$' -bench . -benchmem ./...

@@ -132,7 +132,7 @@ func (se *session) fleetWork(ctx context.Context) error {
 	if err := c.do(ctx, http.MethodPost, "/work", nil, nil); err != nil {
 		return fmt.Errorf("order the fleet's jobs: %w", err)
 	}
-	var st fleetStatus
+	var st FleetStatus
 	say := se.sayNowAndThen(theFleet)
 	told, moved := -1, time.Now()
 	ended := se.gone(theFleet)
@@ -182,12 +182,26 @@ func newFleetAPI(p paths) fleetAPI {
 	return fleetAPI{rest{base: "http://fleet", client: newUnixClient(p.fleetSocket())}}
 }
 
-// fleetStatus is how the fleet says that it is.
-type fleetStatus struct {
-	Nodes, Ready, Wanted, Allocs, Running, Held, Agents, Readers int
+// FleetStatus is how a fleet says that it is.
+type FleetStatus struct {
+	Nodes   int // simulated nodes
+	Ready   int // those that the servers know
+	Wanted  int // allocations that the fleet's jobs make where all find a place
+	Allocs  int // allocations that the servers placed on the fleet
+	Running int
+	Held    int // GPUs
+	Agents  int // that serve their node's GPUs
+	Readers int // of those streams
 }
 
-func (c fleetAPI) status(ctx context.Context) (st fleetStatus, err error) {
+// Fleet says how the fleet is; without one it is an error.
+func (l *Lab) Fleet(ctx context.Context) (FleetStatus, error) {
+	c := newFleetAPI(l.paths)
+	defer c.close()
+	return c.status(ctx)
+}
+
+func (c fleetAPI) status(ctx context.Context) (st FleetStatus, err error) {
 	err = c.get(ctx, "/status", &st)
 	return st, err
 }

@@ -2,14 +2,12 @@ package wire
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"github.com/creack/pty"
 
 	"stoker/gpu/sim"
+	"stoker/tui/e2e/measure"
 )
 
 // measured is how long a process is looked at, after it has settled.
@@ -162,55 +161,21 @@ func stream(b *testing.B, stderr io.Reader) {
 func costs(b *testing.B, pid int) {
 	b.Helper()
 	time.Sleep(settle)
-	before, began := cpu(b, pid), time.Now()
-	time.Sleep(measured)
-	used := cpu(b, pid) - before
-	b.ReportMetric(100*used.Seconds()/time.Since(began).Seconds(), "%core")
-	resident, own := memory(b, pid)
-	b.ReportMetric(float64(resident)/1e6, "MB-resident")
-	b.ReportMetric(float64(own)/1e6, "MB-own")
-}
-
-// cpu is the processor time that the threads of a process have used. A thread
-// that ended takes its time along; Go's stay.
-func cpu(b *testing.B, pid int) time.Duration {
-	b.Helper()
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	if err != nil || len(tasks) == 0 {
-		b.Fatalf("no schedstat of process %d: %v", pid, err)
-	}
-	var sum time.Duration
-	for _, t := range tasks {
-		raw, err := os.ReadFile(t)
-		if err != nil {
-			continue
-		}
-		n, _ := strconv.ParseInt(strings.Fields(string(raw))[0], 10, 64)
-		sum += time.Duration(n)
-	}
-	return sum
-}
-
-// memory is what a process has in memory, and what of that is its own: the rest
-// is the program's file, which it shares with whoever else runs it. In bytes.
-func memory(b *testing.B, pid int) (resident, own int64) {
-	b.Helper()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	before, err := measure.CPU(pid)
 	if err != nil {
 		b.Fatal(err)
 	}
-	for line := range strings.Lines(string(raw)) {
-		f := strings.Fields(line)
-		if len(f) < 2 {
-			continue
-		}
-		n, _ := strconv.ParseInt(f[1], 10, 64)
-		switch f[0] {
-		case "VmRSS:":
-			resident = n << 10
-		case "RssAnon:":
-			own = n << 10
-		}
+	began := time.Now()
+	time.Sleep(measured)
+	after, err := measure.CPU(pid)
+	if err != nil {
+		b.Fatal(err)
 	}
-	return resident, own
+	b.ReportMetric(100*(after-before).Seconds()/time.Since(began).Seconds(), "%core")
+	resident, own, err := measure.Memory(pid)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(resident)/1e6, "MB-resident")
+	b.ReportMetric(float64(own)/1e6, "MB-own")
 }

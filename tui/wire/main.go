@@ -17,13 +17,20 @@ import (
 // Main runs the program with its arguments until it ends or is interrupted,
 // says on standard error what went wrong, and returns the exit code.
 func Main(version string, args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	redactor := secrets.NewRedactor() // the only one: it learns every token that is read
+	profiled, err := profile(os.Getenv(profileVar))
+	if err != nil {
+		return Report(os.Stderr, err, false, redactor.Clean)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	root := program(system(), version, redactor).Root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err = root.ExecuteContext(ctx)
 	interrupted := ctx.Err() != nil
 	stop()
+	if perr := profiled(); perr != nil {
+		fmt.Fprintln(os.Stderr, "stoker: profile:", perr)
+	}
 	return Report(os.Stderr, err, interrupted, redactor.Clean)
 }
 

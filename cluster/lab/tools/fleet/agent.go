@@ -175,17 +175,10 @@ func (ag *agent) publish(now time.Time, events []gpu.Event) {
 		want := reader{behind: rd.behind || ag.seq%keyEvery == 0, plain: rd.plain}
 		line := lines[want]
 		if line == nil {
-			f := ag.node.delta(ag.seq, now, events, !want.plain && ag.seq%detailEvery == 0)
 			if want.behind {
-				b := ag.node.batch(events)
-				if want.plain {
-					b = stream.Plain(b)
-				}
-				f = stream.Key(ag.seq, b)
-			}
-			var err error
-			if line, err = stream.MarshalFrame(f); err != nil {
-				return // it cannot fail
+				line = ag.node.encodeKey(ag.seq, want.plain, events)
+			} else {
+				line = ag.node.encodeDelta(ag.seq, now, !want.plain && ag.seq%detailEvery == 0, events)
 			}
 			lines[want] = line
 		}
@@ -207,15 +200,6 @@ func (n *node) batch(events []gpu.Event) gpu.Batch {
 		b.Samples = append(b.Samples, d.reading(true))
 	}
 	return b
-}
-
-// delta is what has changed since the reading before: on a GPU, something always has.
-func (n *node) delta(seq uint64, now time.Time, events []gpu.Event, details bool) stream.Frame {
-	f := stream.Frame{Kind: stream.KindDelta, Seq: seq, At: now, SameDetail: !details, Events: events}
-	for _, d := range n.gpus {
-		f.Samples = append(f.Samples, d.reading(details))
-	}
-	return f
 }
 
 // sample reads all GPUs of the node and hands the reading on.

@@ -42,14 +42,15 @@ func (c *churn) run(ctx context.Context, rate float64) {
 }
 
 func (c *churn) change(ctx context.Context) error {
+	// Machines fail far less often than jobs change.
 	switch p := c.rand.Float64(); {
-	case p < 0.40:
+	case p < 0.42:
 		return c.again(ctx)
-	case p < 0.80:
+	case p < 0.84:
 		return c.scale()
-	case p < 0.92:
+	case p < 0.975:
 		c.crash()
-	case p < 0.97:
+	case p < 0.995:
 		c.sicken(ctx)
 	default:
 		c.flap(ctx)

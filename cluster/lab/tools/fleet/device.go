@@ -47,6 +47,7 @@ type device struct {
 	now    numbers
 	sample gpu.Sample
 	detail gpu.Detail
+	json   encoded
 
 	record gpu.Record
 	events []gpu.Event // not told yet
@@ -86,8 +87,18 @@ func newDevice(id identity, s shape, i int, now time.Time) *device {
 	d.now.limit, d.now.energy = limit, math.Floor(d.random()*1e9)
 	d.link()
 	d.record.Health = gpu.Health{Verdict: gpu.VerdictOK, Since: now.UTC()}
-	d.sample.Health = d.record.Health
+	d.setHealth(d.record.Health)
+	d.hold(nil)
+	d.advance(now, 0)
+	d.json.detail = toJSON(&d.detail)
 	return d
+}
+
+func (d *device) setHealth(h gpu.Health) {
+	if d.json.health == nil || h != d.sample.Health {
+		d.json.health = toJSON(h)
+	}
+	d.sample.Health = h
 }
 
 // link points the sample at the numbers.
@@ -148,6 +159,10 @@ func (d *device) hold(a *alloc) {
 	case a == nil && d.rogue:
 		v.used = uint64(total * 0.3)
 		d.sample.Processes = []gpu.Process{{PID: 2000 + int(d.rand%4000000), Name: "python3", User: "eve", Type: "C", MemoryBytes: v.used}}
+	}
+	d.json.processes = nil
+	if d.sample.Processes != nil {
+		d.json.processes = toJSON(d.sample.Processes)
 	}
 }
 
@@ -226,7 +241,7 @@ func (d *device) judge(now time.Time) (changed bool) {
 		e.Silent, e.Lost = "it is gone from the bus", true
 	}
 	d.record = gpu.DefaultRules().Judge(d.record, e)
-	d.sample.Health = d.record.Health
+	d.setHealth(d.record.Health)
 	is, _ := d.failed()
 	return was != is
 }
