@@ -20,6 +20,8 @@ type View struct {
 	// complete; a name also stands for those it begins: "agent" for "agent gpu-a".
 	Needs   []string
 	Columns []Column
+	// Details says that there are columns of what only the details of samples tell.
+	Details bool
 	// Anyway says that there is something to print also when Nomad cannot be read.
 	Anyway bool
 	// Pending says that a row still lacks what a source is about to bring.

@@ -15,7 +15,7 @@ func gpusView() View {
 		middle[i] = gpuColumns[i].Column
 	}
 	return View{
-		Name: "gpus", Aliases: []string{"gpu"}, Help: "every GPU, joined to the allocation that holds it", Needs: gpuSources(),
+		Name: "gpus", Aliases: []string{"gpu"}, Help: "every GPU, joined to the allocation that holds it", Needs: gpuSources(), Details: true,
 		Columns: columns(middle...),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.GPUs {

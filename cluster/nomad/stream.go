@@ -42,14 +42,14 @@ type timings struct {
 	// time between two of them.
 	block, again time.Duration
 	token        time.Duration // between two looks at the token
-	detail       time.Duration // between two nodes of which all is read
+	detail       time.Duration // before all of many nodes is read
 }
 
 func defaultTimings() timings {
 	return timings{
 		silent: 45 * time.Second, hello: 5 * time.Second, relist: 5 * time.Minute, list: 30 * time.Second,
 		firstRetry: 500 * time.Millisecond, lastRetry: 10 * time.Second,
-		block: 4 * time.Minute, again: time.Second, token: time.Minute, detail: 5 * time.Millisecond,
+		block: 4 * time.Minute, again: time.Second, token: time.Minute, detail: time.Second,
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"stoker/cluster"
 )
 
@@ -134,34 +136,52 @@ func (c *Client) spacesChanged(ctx context.Context, since uint64, names []string
 	}
 }
 
-// details reads the whole of nodes of which only the list told, one after the
-// other and without haste: nothing that is on the first screen waits for it.
+// details reads the whole of nodes of which only the list told. Nothing that is
+// on the first screen needs it: on a large fleet it begins when that is drawn.
 func (c *Client) details(ctx context.Context, emit func(cluster.Update)) {
 	todo := c.wholes.missing()
-	pace := time.NewTicker(c.wait.detail)
-	defer pace.Stop()
-	found := map[cluster.NodeID]*cluster.NodeDetail{}
-	for i, id := range todo {
+	if len(todo) > detailBatch {
 		select {
 		case <-ctx.Done():
 			return
-		case <-pace.C:
+		case <-time.After(c.wait.detail):
 		}
-		var whole nodeJSON
-		if _, err := c.get(ctx, "/v1/node/"+pathEscape(string(id)), nil, &whole); err != nil {
-			if ctx.Err() != nil {
-				return
-			}
-		} else if whole.Attributes != nil {
-			found[id] = whole.detail()
-			c.wholes.seen(id, whole.ModifyIndex)
-		}
-		if len(found) == detailBatch || i == len(todo)-1 && len(found) > 0 {
+	}
+	for batch := range slices.Chunk(todo, detailBatch) {
+		if found := c.wholeNodes(ctx, batch); len(found) > 0 {
 			emit(cluster.Update{Details: found})
-			found = map[cluster.NodeID]*cluster.NodeDetail{}
+		}
+		if ctx.Err() != nil {
+			return
 		}
 	}
 }
+
+// wholeNodes reads some nodes; those that cannot be read are left for another time.
+func (c *Client) wholeNodes(ctx context.Context, ids []cluster.NodeID) map[cluster.NodeID]*cluster.NodeDetail {
+	var mu sync.Mutex
+	found := map[cluster.NodeID]*cluster.NodeDetail{}
+	var g errgroup.Group
+	g.SetLimit(detailFetches)
+	for _, id := range ids {
+		g.Go(func() error {
+			var whole nodeJSON
+			if _, err := c.get(ctx, "/v1/node/"+pathEscape(string(id)), nil, &whole); err != nil || whole.Attributes == nil {
+				return nil
+			}
+			c.wholes.seen(id, whole.ModifyIndex)
+			mu.Lock()
+			defer mu.Unlock()
+			found[id] = whole.detail()
+			return nil
+		})
+	}
+	_ = g.Wait() // none fails
+	return found
+}
+
+// detailBatch is how many details are told at once.
+const detailBatch = 64
 
 // wholes remembers of which nodes all is known, as of which index.
 type wholes struct {
@@ -201,6 +221,3 @@ func (w *wholes) missing() (ids []cluster.NodeID) {
 	slices.Sort(ids)
 	return ids
 }
-
-// detailBatch is how many details are told at once.
-const detailBatch = 50

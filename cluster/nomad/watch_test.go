@@ -87,7 +87,6 @@ func TestNodesAreReadWhole(t *testing.T) {
 	id := "63a3e7e4-3e7b-c52e-efb8-54f0a5b0161c"
 	srv.on("GET /v1/node/"+id, status(http.StatusOK, `{"ID":"`+id+`","ModifyIndex":200,"Attributes":{"kernel.name":"linux"},"Meta":{"rack":"r7"}}`))
 	c := open(t, srv.URL)
-	c.wait.detail = time.Microsecond
 	r := start(t, c)
 	s := r.until("the rack", func(s *cluster.Snapshot) bool { return len(s.Nodes) == 1 && s.Nodes[0].Detail != nil })
 	if rack, known := s.Nodes[0].Meta("rack"); rack != "r7" || !known || len(s.Nodes[0].Devices) != 2 {

@@ -114,7 +114,7 @@ func (a *App) get(ctx context.Context, conn ConnectOptions, o getOptions) error 
 	if err != nil {
 		return err
 	}
-	conn.Several = true
+	conn.Several, conn.Sparing = true, !q.view.Details
 	s, err := a.Connect(ctx, conn)
 	if err != nil {
 		return err
