@@ -133,7 +133,7 @@ func (a *App) get(ctx context.Context, conn ConnectOptions, o getOptions) error 
 	if o.watch {
 		return a.watch(ctx, s, q)
 	}
-	snap, _ := s.Wait(ctx, settleFor, settled)
+	snap, _ := s.Wait(ctx, patience(s.Feed.Latest()), settled)
 	if v.Name == "history" && s.Past != nil {
 		snap = a.past(ctx, s, q, snap)
 	}
@@ -211,7 +211,7 @@ const watchEvery = time.Second
 // watch prints all rows, then those that are new or changed: as lines for a
 // person, as one array a line for a program.
 func (a *App) watch(ctx context.Context, s *Session, q *question) error {
-	latest, _ := s.Wait(ctx, settleFor, q.view.Settled)
+	latest, _ := s.Wait(ctx, patience(s.Feed.Latest()), q.view.Settled)
 	ch, stop := s.Feed.Subscribe()
 	defer stop()
 	seen := map[string]bool{}

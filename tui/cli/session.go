@@ -95,6 +95,11 @@ const (
 	settleFor = 4 * time.Second
 )
 
+// patience is how long slower sources are waited for: a large fleet has thousands.
+func patience(s *cluster.Snapshot) time.Duration {
+	return settleFor + time.Duration(len(s.Nodes))*4*time.Millisecond
+}
+
 // ready connects and waits for the first complete lists.
 func (a *App) ready(ctx context.Context, o ConnectOptions) (*Session, *cluster.Snapshot, error) {
 	s, err := a.Connect(ctx, o)
