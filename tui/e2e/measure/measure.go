@@ -1,4 +1,3 @@
-// Package measure tells what a process costs, for benchmarks.
 package measure
 
 import (

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/nomad/nomad/structs"
 
 	"stoker/gpu"
@@ -155,8 +157,8 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestEncoding: the lines that are put together by hand are those that package
-// stream makes.
+// TestEncoding: the lines that are put together by hand say what package
+// stream's say.
 func TestEncoding(t *testing.T) {
 	n, _ := newTestNode(t)
 	n.mu.Lock()
@@ -182,11 +184,30 @@ func TestEncoding(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := n.encodeDelta(7, now, details, events); string(got) != string(line) {
-				t.Fatalf("encoded\n%s\nwant\n%s", got, line)
+			got := n.encodeDelta(7, now, details, events)
+			if diff := cmp.Diff(decoded(t, line), decoded(t, got)); diff != "" {
+				t.Fatalf("-stream's +by hand\n%s", diff)
 			}
 		}
 	}
+}
+
+// decoded is what a reader makes of a line.
+func decoded(t *testing.T, line []byte) stream.Frame {
+	t.Helper()
+	header, err := stream.MarshalHeader(stream.Header{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec, err := stream.NewDecoder(bytes.NewReader(append(header, line...)), &stream.Lines{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := dec.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 // TestSlowReader: who does not read is not waited for, and starts again with everything.

@@ -44,8 +44,8 @@ func (n *node) encodeKey(seq uint64, plain bool, events []gpu.Event) []byte {
 	return line
 }
 
-// encodeDelta makes the line that package stream would make of a delta with all
-// samples: to that, a test compares it.
+// encodeDelta makes a line that says what package stream's would of a delta with
+// all samples: with that, a test compares it.
 func (n *node) encodeDelta(seq uint64, now time.Time, details bool, events []gpu.Event) []byte {
 	at := toJSON(now)
 	b := make([]byte, 0, 8<<10)
@@ -98,20 +98,19 @@ func (d *device) encodeSample(b, at []byte, details bool) []byte {
 	number("pcie_rx_bytes_per_second", v.rx)
 	number("ecc_corrected", float64(v.corrected))
 	number("ecc_uncorrected", float64(v.uncorrected))
-	b = append(b, `,"row_remap_pending":false,"row_remap_failure":false,"health":`...)
-	b = append(b, d.json.health...)
-	if d.json.processes != nil {
-		b = append(append(b, `,"processes":`...), d.json.processes...)
-	}
-	if details {
-		b = append(append(b, `,"detail":`...), d.json.detail...)
-	}
-	b = append(b, `,"throttle":[`...)
+	b = append(b, `,"row_remap_pending":false,"row_remap_failure":false,"throttle":[`...)
 	for i, reason := range d.sample.Throttle {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = strconv.AppendQuote(b, reason)
 	}
-	return append(b, "]}"...)
+	b = append(append(b, `],"health":`...), d.json.health...)
+	if d.json.processes != nil {
+		b = append(append(b, `,"processes":`...), d.json.processes...)
+	}
+	if details {
+		b = append(append(b, `,"detail":`...), d.json.detail...)
+	}
+	return append(b, '}')
 }
