@@ -36,7 +36,29 @@ func (m *model) header() []string {
 		segs = append(segs, ui.Seg{Text: th.Accent.Render("read-only")})
 	}
 	right := ui.Segs(segs, min(2+m.w/100, 3), m.w-ui.Width(left)-3)
-	return []string{ui.Fit(ui.Sides(left, right+" ", m.w), m.w), ui.Rule(th, m.w)}
+	return []string{ui.Fit(ui.Sides(left, right+" ", m.w), m.w), m.way()}
+}
+
+// way is the rule under the header. Where one came here by jumps, it says how:
+// "jobs ▸ prod/chat ▸ evaluations".
+func (m *model) way() string {
+	th := m.env.Theme
+	if len(m.stack) < 2 {
+		return ui.Rule(th, m.w)
+	}
+	var words []string
+	for _, v := range m.stack {
+		if v.from != "" {
+			words = append(words, v.from)
+		}
+		words = append(words, string(m.screens[v.screen].name))
+	}
+	text := ui.Clean(strings.Join(words, " "+th.G.Arrow+" "))
+	for most := m.w - 6; ui.Width(text) > most && len(words) > 2; text = th.G.Ellipsis + " " + ui.Clean(strings.Join(words, " "+th.G.Arrow+" ")) {
+		words = words[1:]
+	}
+	text = ui.Fit(text, min(ui.Width(text), m.w-6))
+	return th.Border.Render(th.G.H+" ") + th.Muted.Render(text) + th.Border.Render(" ") + ui.Rule(th, m.w-ui.Width(text)-3)
 }
 
 func or(s, other string) string {
@@ -260,7 +282,7 @@ func (m *model) hints() string {
 		return th.Key.Render(key) + " " + th.Muted.Render(b.Label)
 	}
 	typing := m.typing()
-	scopes := []keys.Scope{m.active().scope, keys.List, keys.Global}
+	scopes := m.scopes()
 	if typing {
 		scopes = []keys.Scope{keys.Form}
 	}

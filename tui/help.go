@@ -14,11 +14,17 @@ func newHelp(m *model) overlay {
 	return newBox(m.env, "help", func(w int) []string {
 		th := m.env.Theme
 		lines := m.helpOn("on "+string(m.active().name), m.active().scope, w)
+		if own := m.scopes()[0]; own == keys.ScopeLog {
+			lines = m.helpOn("in the log", own, w)
+		}
 		if m.active().name == screen.Submit {
 			lines = append(lines, m.helpOn("in the form", keys.Form, w)...)
 		}
-		lines = append(lines, m.helpOn("everywhere", keys.Global, w)...)
+		if _, ok := m.active().Screen.(screen.Focused); ok && !m.cfg.Local && m.scopes()[0] != keys.ScopeLog {
+			lines = append(lines, m.helpOn("from a row to what belongs to it", keys.Jump, w)...)
+		}
 		lines = append(lines, m.helpOn("in rows", keys.List, w)...)
+		lines = append(lines, m.helpOn("everywhere", keys.Global, w)...)
 		lines = append(lines, m.helpOnCommands(w)...)
 		lines = append(lines, m.helpOn("while typing", keys.Input, w)...)
 		if m.cfg.ReadOnly {

@@ -35,7 +35,7 @@ type model struct {
 
 	screens []entry
 	seen    []uint64 // the snapshot's number that each screen has
-	stack   []int    // indexes into screens; the last is active
+	stack   []visit  // the way to the active screen, which is the last
 
 	over overlay    // nil when nothing lies over the screen
 	line *inputLine // nil when nothing is typed in the footer
@@ -70,7 +70,7 @@ func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapsho
 	if !ok && cfg.Start != "" {
 		return nil, fmt.Errorf("no screen %q", cfg.Start)
 	}
-	m.stack = []int{start}
+	m.stack = []visit{{screen: start}}
 	return m, nil
 }
 

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -17,7 +18,24 @@ const maxStack = 16
 
 func (m *model) active() entry { return m.screens[m.top()] }
 
-func (m *model) top() int { return m.stack[len(m.stack)-1] }
+func (m *model) top() int { return m.stack[len(m.stack)-1].screen }
+
+// visit is one screen on the way to the active one.
+type visit struct {
+	screen int
+	from   string // what the cursor was on where one came from
+	// restore puts the screen back as it was, where it lies further down, too.
+	restore func()
+}
+
+// scopes are those in which a key is looked for.
+func (m *model) scopes() []keys.Scope {
+	own, jump := m.active().scope, keys.Jump
+	if s, ok := m.active().Screen.(interface{ Scope() keys.Scope }); ok && s.Scope() != "" {
+		own, jump = s.Scope(), ""
+	}
+	return []keys.Scope{own, jump, keys.List, keys.Global}
+}
 
 // find looks a screen up; without one it is the first.
 func (m *model) find(name screen.Name) (int, bool) {
@@ -45,15 +63,24 @@ func (m *model) show() tea.Cmd {
 	return nil
 }
 
-// open jumps to a screen; esc leads back to this one.
+// open jumps to a screen; esc leads back to where one was.
 func (m *model) open(name screen.Name, t screen.Target) tea.Cmd {
 	i, ok := m.find(name)
 	if !ok {
 		m.note(cluster.Warn, "there is no screen "+string(name))
 		return nil
 	}
-	if i != m.top() {
-		m.stack = append(m.stack, i)
+	if to := m.screens[i].Screen; i != m.top() || t.Details || t.Within {
+		v := visit{screen: i}
+		if f, ok := m.active().Screen.(screen.Focused); ok {
+			if s, ok := f.Focus(); ok {
+				v.from = s.Label
+			}
+		}
+		if k, ok := to.(screen.Keeper); ok && m.onTheWay(i) {
+			v.restore = k.Keep()
+		}
+		m.stack = append(m.stack, v)
 		if len(m.stack) > maxStack {
 			m.stack = m.stack[1:]
 		}
@@ -69,13 +96,18 @@ func (m *model) open(name screen.Name, t screen.Target) tea.Cmd {
 	return cmd
 }
 
+// onTheWay says that one comes back to a screen.
+func (m *model) onTheWay(i int) bool {
+	return slices.ContainsFunc(m.stack, func(v visit) bool { return v.screen == i })
+}
+
 // switchTo goes to a screen of the first level: there is no way back from it. The
 // form that submits is none: one leaves it for where one was.
 func (m *model) switchTo(i int) tea.Cmd {
 	if m.screens[i].name == screen.Submit {
 		return m.open(screen.Submit, screen.Target{})
 	}
-	m.stack = []int{i}
+	m.stack = []visit{{screen: i}}
 	cmd := m.show()
 	if o, ok := m.active().Screen.(screen.Opener); ok {
 		cmd = tea.Batch(cmd, o.Open(screen.Target{}))
@@ -89,14 +121,18 @@ func (m *model) leave() (tea.Cmd, bool) {
 		return nil, true
 	}
 	if len(m.stack) > 1 {
+		last := m.stack[len(m.stack)-1]
 		m.stack = m.stack[:len(m.stack)-1]
+		if last.restore != nil {
+			last.restore()
+		}
 		return m.show(), true
 	}
 	return nil, false
 }
 
 // back is esc: it gives up a plan, takes away marks, clears the filter of what
-// is on top, closes that or goes back.
+// is on top, shows all where it is narrowed, closes that or goes back.
 func (m *model) back() tea.Cmd {
 	if m.acts.giveUp() {
 		m.log.clear()
@@ -106,6 +142,9 @@ func (m *model) back() tea.Cmd {
 		return nil
 	}
 	if m.clearFilter() {
+		return nil
+	}
+	if w, ok := m.active().Screen.(interface{ Widen() bool }); ok && w.Widen() {
 		return nil
 	}
 	cmd, _ := m.leave()
@@ -172,11 +211,11 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	case m.typing():
 		return m.active().Update(k)
 	}
-	id, ok := m.env.Keys.Lookup(k.String(), m.active().scope, keys.List, keys.Global)
+	id, ok := m.env.Keys.Lookup(k.String(), m.scopes()...)
 	if !ok {
 		return nil
 	}
-	if b, ok := m.env.Keys.Find(id, m.active().scope); ok {
+	if b, ok := m.env.Keys.Find(id, m.scopes()...); ok {
 		if def, change := b.Change(); change {
 			if err := m.env.Allowed(def.ID); err != nil {
 				m.note(cluster.Warn, def.Verb+": "+err.Error())
@@ -200,6 +239,8 @@ func (m *model) dispatch(id keys.ID) tea.Cmd {
 		m.over = newHelp(m)
 	case keys.Messages:
 		m.over = newMessages(m)
+	case keys.GoNode, keys.GoGPUs, keys.GoJob, keys.GoAllocs, keys.GoDeployments, keys.GoEvaluations, keys.GoServices, keys.GoPool:
+		return m.jump(id)
 	case keys.Columns:
 		if tab, ok := m.active().Screen.(screen.Tabular); ok {
 			m.over = newChooser(m.env, tab)

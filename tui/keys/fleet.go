@@ -23,8 +23,4 @@ func fleet() []Binding {
 
 func events() []Binding { return nil }
 
-func usage() []Binding {
-	return []Binding{
-		{GoGPUs, ScopeUsage, []string{"v"}, "gpus", "the GPUs that the job holds; below: the GPU"},
-	}
-}
+func usage() []Binding { return nil }

@@ -81,6 +81,31 @@ func list() []Binding {
 	}
 }
 
+// The jumps from what the cursor is on.
+const (
+	GoNode        ID = "go node"
+	GoGPUs        ID = "go gpus"
+	GoJob         ID = "go job"
+	GoAllocs      ID = "go allocs"
+	GoDeployments ID = "go deployments"
+	GoEvaluations ID = "go evaluations"
+	GoServices    ID = "go services"
+	GoPool        ID = "go pool"
+)
+
+func jumps() []Binding {
+	return []Binding{
+		{GoNode, Jump, []string{"N"}, "node", "the node, or the nodes, of what the cursor is on"},
+		{GoGPUs, Jump, []string{"v"}, "gpus", "its GPUs"},
+		{GoJob, Jump, []string{"J"}, "job", "its job, or jobs"},
+		{GoAllocs, Jump, []string{"A"}, "allocs", "its allocations"},
+		{GoDeployments, Jump, []string{"D"}, "deployments", "its deployments"},
+		{GoEvaluations, Jump, []string{"E"}, "evaluations", "its evaluations"},
+		{GoServices, Jump, []string{"V"}, "services", "its services"},
+		{GoPool, Jump, []string{"P"}, "pool", "its node pool"},
+	}
+}
+
 // The actions of overlays.
 const (
 	Toggle   ID = "toggle"

@@ -9,9 +9,8 @@ const (
 	Restart = ID(action.Restart)
 	Stop    = ID(action.Stop)
 
-	Logs   ID = "logs"
-	Why    ID = "why"
-	GoGPUs ID = "go gpus"
+	Logs ID = "logs"
+	Why  ID = "why"
 
 	// In the log.
 	Stderr      ID = "stderr"
@@ -35,14 +34,20 @@ func jobs() []Binding {
 		{Stop, ScopeJobs, []string{"x"}, "stop", "stop the job and free what it holds"},
 		{Logs, ScopeJobs, []string{"l"}, "logs", "follow the logs of all allocations; enter on one: its own"},
 		{Why, ScopeJobs, []string{"w"}, "why", "why the job waits, node by node, and what would help"},
-		{GoGPUs, ScopeJobs, []string{"v"}, "gpus", "the GPUs that the job holds"},
+	}
+}
 
-		{Follow, ScopeJobs, []string{"f"}, "follow", "in a log: keep to its end, or stay here"},
-		{Stderr, ScopeJobs, []string{"e"}, "out/err", "in a log: standard output, standard error, or both"},
-		{Wrap, ScopeJobs, []string{"W"}, "wrap", "in a log: break long lines, or cut them"},
-		{OnlyMatches, ScopeJobs, []string{"a"}, "all/matches", "in a log: all lines, or only those that the filter keeps"},
-		{NextMatch, ScopeJobs, []string{"n"}, "next", "in a log: to the next line that the filter keeps"},
-		{PrevMatch, ScopeJobs, []string{"N"}, "previous", "in a log: to the one before"},
+func logs() []Binding {
+	return []Binding{
+		{Follow, ScopeLog, []string{"f"}, "follow", "keep to its end, or stay here"},
+		{Stderr, ScopeLog, []string{"e"}, "out/err", "standard output, standard error, or both"},
+		{Wrap, ScopeLog, []string{"W"}, "wrap", "break long lines, or cut them"},
+		{OnlyMatches, ScopeLog, []string{"a"}, "all/matches", "all lines, or only those that the filter keeps"},
+		{NextMatch, ScopeLog, []string{"n"}, "next", "to the next line that the filter keeps"},
+		{PrevMatch, ScopeLog, []string{"N"}, "previous", "to the one before"},
+		{Scale, ScopeLog, []string{"s"}, "scale", "change how many allocations a group of the job has"},
+		{Restart, ScopeLog, []string{"R"}, "restart", "restart every allocation of the job, one after the other"},
+		{Stop, ScopeLog, []string{"x"}, "stop", "stop the job and free what it holds"},
 	}
 }
 

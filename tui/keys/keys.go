@@ -21,6 +21,8 @@ const (
 	Choose      Scope = "choose"  // the columns of a table
 	Input       Scope = "input"   // filter, command bar, prompt
 	Form        Scope = "form"    // the fields of the form that submits: other keys type
+	Jump        Scope = "jump"    // from what the cursor is on to what is related, on every screen
+	ScopeLog    Scope = "log"     // a log, in place of the screen's own keys
 	ScopeFleet  Scope = "fleet"
 	ScopeNodes  Scope = "nodes"
 	ScopeGPUs   Scope = "gpus"
@@ -98,7 +100,7 @@ func (m *Map) In(s Scope) []Binding {
 // Table is every binding.
 func Table() []Binding {
 	return slices.Concat(
-		global(), list(), overlays(),
-		fleet(), nodes(), gpus(), top(), jobs(), allocs(), models(), training(), vaultKeys(), events(), usage(), submit(),
+		global(), list(), jumps(), overlays(),
+		fleet(), nodes(), gpus(), top(), jobs(), logs(), allocs(), models(), training(), vaultKeys(), events(), usage(), submit(),
 	)
 }

@@ -11,9 +11,11 @@ func heard() map[string][]Scope {
 	out := map[string][]Scope{"confirm": {Confirm}, "input": {Input}, "box": {Box}, "choose": {Choose}, "form": {Form}}
 	for _, b := range Table() {
 		switch s := b.Scope; s {
-		case Confirm, Input, Box, Choose, Form, List, Global: // alone, or under every screen
+		case Confirm, Input, Box, Choose, Form, List, Global, Jump: // alone, or under every screen
+		case ScopeLog:
+			out["log"] = []Scope{ScopeLog, List, Global}
 		default:
-			out[string(s)] = []Scope{s, List, Global}
+			out[string(s)] = []Scope{s, Jump, List, Global}
 		}
 	}
 	return out

@@ -18,16 +18,8 @@ func nodes() []Binding {
 	}
 }
 
-// The actions of the GPU screen.
-const (
-	GoHolder ID = "go holder"
-	GoNode   ID = "go node"
-)
-
 func gpus() []Binding {
 	return []Binding{
-		{GoHolder, ScopeGPUs, []string{"h"}, "holder", "the job that holds the GPU"},
-		{GoNode, ScopeGPUs, []string{"n"}, "node", "the node of the GPU"},
 		{Drain, ScopeGPUs, []string{"d"}, "drain node", "move all work off the GPU's node and keep new work away"},
 		{Ineligible, ScopeGPUs, []string{"i"}, "ineligible", "keep new work away from the GPU's node; what runs there stays"},
 		{Undrain, ScopeGPUs, []string{"u"}, "undrain node", "let the GPU's node take work again"},

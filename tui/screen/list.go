@@ -22,7 +22,7 @@ import (
 //		switch row := m.Selected(); k { … }
 //	}
 //
-// It is Filterer, Tabular and Pointed.
+// It is Filterer, Tabular, Pointed, Focused and Keeper.
 type List[R any, K comparable] struct {
 	*ui.Table[R, K]
 	Env  *Env
@@ -32,8 +32,12 @@ type List[R any, K comparable] struct {
 	summary func(*cluster.Snapshot) string
 	filter  string // as it was typed
 	facts   *factual[R]
-	covered func() bool // something lies over the list; nil: nothing ever does
-	at      int         // the line in which the table begins
+	about   func(*cluster.Snapshot, *R) Subject           // nil: rows are nothing that others are related to
+	within  func(*cluster.Snapshot, Target) func(*R) bool // nil: by about
+	narrow  Target                                        // its Within says that only what belongs to it is shown
+	belongs func(*R) bool                                 // to narrow, in the latest snapshot
+	covered func() bool                                   // something lies over the list; nil: nothing ever does
+	at      int                                           // the line in which the table begins
 	w, h    int
 }
 
@@ -125,6 +129,79 @@ func FactCell(e *Env, name string, v any) ui.Cell {
 	c := ui.Txt(ui.Value(name, v, e.Now()))
 	c.Number = ui.IsNumber(v)
 	return c
+}
+
+// About says what a row is and what it belongs to: by that one jumps from it,
+// and a list that is jumped to is narrowed.
+func (l List[R, K]) About(about func(*cluster.Snapshot, *R) Subject) List[R, K] {
+	l.about = about
+	return l
+}
+
+// Belonging says which rows belong to a target, where a row alone does not tell.
+// It is asked once for each snapshot.
+func (l List[R, K]) Belonging(within func(*cluster.Snapshot, Target) func(*R) bool) List[R, K] {
+	l.within = within
+	return l
+}
+
+// NarrowTo shows only what belongs to a target, if that says Within, and else all.
+func (l *List[R, K]) NarrowTo(t Target) {
+	if was := l.narrow.Within; !was && !t.Within {
+		return
+	}
+	l.narrow = t
+	l.relate()
+	if !t.Within {
+		l.Table.Narrow(nil)
+		return
+	}
+	l.Table.Narrow(func(r *R) bool { return l.belongs(r) })
+}
+
+// relate works out what belongs to the target that the list is narrowed to.
+func (l *List[R, K]) relate() {
+	switch {
+	case !l.narrow.Within:
+	case l.within != nil:
+		l.belongs = l.within(l.Snap, l.narrow)
+	default:
+		l.belongs = func(r *R) bool {
+			s := l.about(l.Snap, r)
+			return s.Is(&l.narrow)
+		}
+	}
+}
+
+// Widen shows all again; false when all are shown.
+func (l *List[R, K]) Widen() bool {
+	if l.Covered() || !l.narrow.Within {
+		return false
+	}
+	l.NarrowTo(Target{})
+	return true
+}
+
+// Focus implements Focused.
+func (l *List[R, K]) Focus() (Subject, bool) {
+	r := l.Selected()
+	if r == nil || l.about == nil {
+		return Subject{}, false
+	}
+	s := l.about(l.Snap, r)
+	return s, s.Kind != ""
+}
+
+// Keep implements Keeper.
+func (l *List[R, K]) Keep() (restore func()) {
+	narrow, filter, sel := l.narrow, l.filter, l.Selected()
+	return func() {
+		l.NarrowTo(narrow)
+		_ = l.SetFilter(filter) // it was taken before
+		if sel != nil {
+			l.Select(l.Key(sel))
+		}
+	}
 }
 
 // Under says how to tell that something lies over the list, such as details:
@@ -233,6 +310,7 @@ func (l *List[R, K]) Fill(s *cluster.Snapshot, rows []R) {
 	if l.facts != nil {
 		l.facts.snap, l.facts.last = s, nil
 	}
+	l.relate()
 	l.SetRows(rows)
 }
 
@@ -271,7 +349,7 @@ func (l *List[R, K]) View() string {
 	if l.All() > 0 || l.Snap.Ready && refusal(l.Snap, l.things) == nil {
 		summary = l.summary(l.Snap)
 	}
-	lines := append(make([]string, 0, l.h), ui.Sides("  "+summary, l.marks(), l.w), ui.Spaces(l.w))
+	lines := append(make([]string, 0, l.h), ui.Sides("  "+summary, l.marks(), l.w), l.where())
 	lines = append(lines, l.ViewLines(true)...)
 	if l.Shown() == 0 {
 		for i, text := range ui.Wrap(l.emptyText(), max(l.w-4, 1)) {
@@ -281,6 +359,16 @@ func (l *List[R, K]) View() string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// where says to what the list is narrowed.
+func (l *List[R, K]) where() string {
+	if !l.narrow.Within {
+		return ui.Spaces(l.w)
+	}
+	th := l.Env.Theme
+	text := th.G.Arrow + " only of " + ui.Clean(l.narrow.Words(l.Snap))
+	return ui.Sides("  "+th.Accent.Render(text), th.Muted.Render(ui.Int(l.Shown())+" of "+ui.Int(l.All())+"  esc shows all")+"  ", l.w)
 }
 
 // marks says how many rows are marked.
@@ -298,7 +386,10 @@ func (l *List[R, K]) marks() string {
 }
 
 func (l *List[R, K]) emptyText() string {
-	if l.All() > 0 {
+	switch {
+	case l.All() > 0 && l.narrow.Within && l.filter == "":
+		return "no " + l.things + " of " + ui.Clean(l.narrow.Words(l.Snap))
+	case l.All() > 0:
 		return "no " + l.things + " match the filter"
 	}
 	return EmptyText(l.Snap, l.things, l.Env.Now())

@@ -120,6 +120,8 @@ type Target struct {
 	Of         cluster.Place // of a pool, a namespace and a variable; zero is any
 	// Filter narrows the rows, as if it had been typed.
 	Filter string
+	// Within narrows the screen to what belongs to what is named above first.
+	Within bool
 	// Details opens them, too, instead of only selecting the row, Logs the log of
 	// the job, and Why the account of why it waits.
 	Details, Logs, Why bool

@@ -204,6 +204,9 @@ func (t *Table[R, K]) Select(k K) bool {
 	return t.follow()
 }
 
+// Key is the identity of a row.
+func (t *Table[R, K]) Key(r *R) K { return t.key(r) }
+
 // Cursor is the position of the cursor among the shown rows.
 func (t *Table[R, K]) Cursor() int { return t.cur }
 

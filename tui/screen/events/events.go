@@ -33,6 +33,7 @@ func New(e *screen.Env) *Model {
 		func(s *cluster.Snapshot) string { return summary(e.Theme, s) },
 		func(ev *cluster.Event) id { return id{ev.At, ev.Kind, ev.Subject, ev.Text} }, columns(e)).
 		Facts("events", func(_ *cluster.Snapshot, ev *cluster.Event) facts.Row { return facts.EventRow(ev) }).
+		About(about).
 		Same(func(old, now *cluster.Event) bool { return len(old.On) == len(now.On) && old.Level == now.Level })}
 }
 
@@ -47,6 +48,20 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 		return nil
 	}
 	return open(ev)
+}
+
+// about is what the event is about.
+func about(s *cluster.Snapshot, ev *cluster.Event) screen.Subject {
+	if g := s.GPU(ev.GPU); g != nil {
+		return screen.GPUSubject(g)
+	}
+	if job, ok := screen.JobOf(s, ev.Job); ok {
+		return job
+	}
+	if n := s.Node(ev.Node); n != nil {
+		return screen.NodeSubject(n)
+	}
+	return screen.Subject{}
 }
 
 // open goes to what the event is about.

@@ -19,6 +19,7 @@ import (
 type Model struct {
 	screen.List[cluster.GPU, gpu.UUID]
 	detail  *detail // nil shows the table
+	jumped  bool    // a jump opened it
 	tallies []tally // of the last snapshot
 	w, h    int
 }
@@ -27,6 +28,7 @@ type Model struct {
 func New(e *screen.Env) *Model {
 	m := &Model{}
 	m.List = newList(e, columns(e), func(s *cluster.Snapshot) string { return summary(e.Theme, &s.Fleet, m.tallies, m.w) }).
+		About(func(_ *cluster.Snapshot, g *cluster.GPU) screen.Subject { return screen.GPUSubject(g) }).
 		Under(func() bool { return m.detail != nil })
 	return m
 }
@@ -71,8 +73,8 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 		if !ok || g == nil {
 			return nil
 		}
-		if k == keys.Open {
-			k = keys.GoHolder
+		if h := g.Holder; h != nil && k == keys.Open {
+			return screen.Open(screen.Jobs, screen.Target{Job: h.Job, Alloc: h.Alloc, Details: true})
 		}
 		return m.act(k, g)
 	}
@@ -89,12 +91,6 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 
 func (m *Model) act(k keys.ID, g *cluster.GPU) tea.Cmd {
 	switch k {
-	case keys.GoHolder:
-		if h := g.Holder; h != nil {
-			return screen.Open(screen.Jobs, screen.Target{Job: h.Job, Alloc: h.Alloc, Details: true})
-		}
-	case keys.GoNode:
-		return screen.Open(screen.Nodes, screen.Target{Node: g.Node, Details: true})
 	case keys.Drain, keys.Undrain, keys.Ineligible:
 		return screen.Ask(action.Request{ID: action.ID(k), Node: g.Node})
 	}
@@ -129,27 +125,42 @@ func past(e *screen.Env, id gpu.UUID) tea.Cmd {
 	}
 }
 
-// Open implements screen.Opener. A target without a GPU, but with a node or a
-// job, selects its first GPU.
+// Open implements screen.Opener.
 func (m *Model) Open(t screen.Target) tea.Cmd {
-	m.detail = nil
-	for i := range m.Snap.GPUs {
-		if t.GPU != "" {
-			break
-		}
-		g := &m.Snap.GPUs[i]
-		if h := g.Holder; t.Node != "" && g.Node == t.Node || h != nil && t.Job != (cluster.JobID{}) && h.Job == t.Job {
-			t.GPU, t.Details = g.UUID, false // it stands for several
-		}
-	}
+	m.detail, m.jumped = nil, false
+	m.NarrowTo(t)
 	if t.GPU == "" {
 		return nil
 	}
 	m.Select(t.GPU)
 	if t.Details {
+		m.jumped = true
 		return m.show(t.GPU)
 	}
 	return nil
+}
+
+// Focus implements screen.Focused.
+func (m *Model) Focus() (screen.Subject, bool) {
+	if m.detail == nil {
+		return m.List.Focus()
+	}
+	if g := m.Snap.GPU(m.detail.id); g != nil {
+		return screen.GPUSubject(g), true
+	}
+	return screen.Subject{}, false
+}
+
+// Keep implements screen.Keeper.
+func (m *Model) Keep() (restore func()) {
+	back, d, jumped := m.List.Keep(), m.detail, m.jumped
+	return func() {
+		back()
+		if m.detail, m.jumped = d, jumped; d != nil {
+			d.SetSize(m.w, m.h)
+			d.SetSnapshot(m.Snap)
+		}
+	}
 }
 
 // Back implements screen.Backer.
@@ -157,8 +168,9 @@ func (m *Model) Back() bool {
 	if m.detail == nil {
 		return false
 	}
-	m.detail = nil
-	return true
+	closed := !m.jumped
+	m.detail, m.jumped = nil, false
+	return closed
 }
 
 // Wheel implements screen.Pointed.
@@ -184,7 +196,7 @@ func (m *Model) Actions() []keys.ID {
 		out = append(out, keys.Open)
 	}
 	if g.Holder != nil {
-		out = append(out, keys.GoHolder)
+		out = append(out, keys.GoJob)
 	}
 	out = append(append(out, keys.GoNode), screen.Drains(m.Snap.Node(g.Node))...)
 	if m.detail == nil {

@@ -105,9 +105,6 @@ func TestEnterGoesToTheHolder(t *testing.T) {
 	m := shown(t, s)
 	g := &s.GPUs[0]
 	want := screen.OpenMsg{Screen: screen.Jobs, Target: screen.Target{Job: g.Holder.Job, Alloc: g.Holder.Alloc, Details: true}}
-	if d := cmp.Diff(want, fixture.Reply(m.Update(fixture.Key(keys.GoHolder)))); d != "" {
-		t.Error("from the table:", d)
-	}
 	if got := fixture.Reply(m.Update(fixture.Key(keys.Open))); got != nil {
 		t.Errorf("enter in the table opens the detail: %+v", got)
 	}
@@ -122,7 +119,7 @@ func TestEnterGoesToTheHolder(t *testing.T) {
 func TestNodeAndDrain(t *testing.T) {
 	s := fixture.Lab()
 	m := shown(t, s)
-	if got := fixture.Reply(m.Update(fixture.Key(keys.GoNode))).(screen.OpenMsg); got.Screen != screen.Nodes || got.Target.Node != s.GPUs[0].Node {
+	if got, ok := m.Focus(); !ok || got.Node != s.GPUs[0].Node || got.Job != s.GPUs[0].Holder.Job {
 		t.Errorf("%+v", got)
 	}
 	want := screen.AskMsg{Request: action.Request{ID: action.Drain, Node: s.GPUs[0].Node}}
@@ -131,12 +128,22 @@ func TestNodeAndDrain(t *testing.T) {
 	}
 }
 
-func TestOpenForAJobSelectsItsFirstGPU(t *testing.T) {
+func TestNarrowedToAJob(t *testing.T) {
 	s := fixture.Lab()
 	m := shown(t, s)
-	m.Open(screen.Target{Job: cluster.JobID{Namespace: "train", Name: "resnet-sweep"}, Details: true})
-	if got := m.Selected().Holder.Job.Name; got != "resnet-sweep" || m.detail != nil {
-		t.Errorf("selected a GPU of %s, detail %v", got, m.detail)
+	m.Open(screen.Target{Job: cluster.JobID{Namespace: "train", Name: "resnet-sweep"}, Within: true})
+	if got := m.Selected().Holder.Job.Name; got != "resnet-sweep" || m.Shown() != 4 {
+		t.Errorf("selected a GPU of %s among %d", got, m.Shown())
+	}
+	if view := m.View(); !strings.Contains(view, "only of job train/resnet-sweep") {
+		t.Error(view)
+	}
+	m.SetSnapshot(fixture.Calm())
+	if m.Shown() != 4 {
+		t.Error("wider with the next snapshot:", m.Shown())
+	}
+	if !m.Widen() || m.Widen() || m.Shown() != 20 {
+		t.Error("esc shows all, once")
 	}
 }
 

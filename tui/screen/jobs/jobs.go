@@ -40,8 +40,33 @@ func New(e *screen.Env) *Model {
 		Same(func(old, now *row) bool { // what did not change is shared between snapshots
 			return old.Job == now.Job && old.deployment == now.deployment && old.util == now.util && old.failedGPUs == now.failedGPUs
 		}).
+		About(func(_ *cluster.Snapshot, r *row) screen.Subject { return screen.JobSubject(r.Job) }).
+		Belonging(within).
 		Under(func() bool { return m.detail != nil || m.reason != nil || m.logs != nil })
 	return m
+}
+
+// within are the jobs of a pool or of a namespace, or those that run on a node.
+func within(s *cluster.Snapshot, t screen.Target) func(*row) bool {
+	if t.Node == "" {
+		return func(r *row) bool {
+			about := screen.JobSubject(r.Job)
+			return about.Is(&t)
+		}
+	}
+	on := map[cluster.JobID]bool{}
+	for _, a := range s.NodeAllocs(t.Node) {
+		on[a.Job] = true
+	}
+	return func(r *row) bool { return on[r.ID] }
+}
+
+// Scope says that a log has keys of its own.
+func (m *Model) Scope() keys.Scope {
+	if m.logs != nil {
+		return keys.ScopeLog
+	}
+	return ""
 }
 
 // SetSize implements screen.Screen.
@@ -133,7 +158,7 @@ func (m *Model) updateLogs(msg tea.Msg) tea.Cmd {
 		return cmd
 	}
 	switch k.ID {
-	case keys.Scale, keys.Restart, keys.Stop, keys.GoGPUs:
+	case keys.Scale, keys.Restart, keys.Stop:
 		return m.act(k.ID, m.logs.job)
 	}
 	return nil
@@ -152,12 +177,6 @@ func (m *Model) act(k keys.ID, id cluster.JobID) tea.Cmd {
 		return screen.Ask(action.Request{ID: action.ID(k), Job: id})
 	case keys.Why:
 		return m.why(id)
-	case keys.GoGPUs:
-		held := m.Snap.JobGPUs(id)
-		if len(held) == 0 {
-			return screen.Note(cluster.Info, "job "+id.String()+" holds no GPU")
-		}
-		return screen.Open(screen.GPUs, screen.Target{Job: id, GPU: held[0].UUID})
 	}
 	return nil
 }
@@ -290,6 +309,10 @@ func (m *Model) closeLogs() {
 func (m *Model) Open(t screen.Target) tea.Cmd {
 	m.closeLogs()
 	m.detail, m.reason, m.jumped = nil, nil, false
+	m.NarrowTo(t)
+	if t.Within {
+		return nil
+	}
 	if a := m.Snap.Alloc(t.Alloc); a != nil && t.Job == (cluster.JobID{}) {
 		t.Job = a.Job
 	}
@@ -316,6 +339,29 @@ func (m *Model) Open(t screen.Target) tea.Cmd {
 		m.jumped = true
 	}
 	return nil
+}
+
+// Focus implements screen.Focused.
+func (m *Model) Focus() (screen.Subject, bool) {
+	switch {
+	case m.detail == nil && m.reason == nil:
+		return m.List.Focus()
+	case m.reason != nil:
+		return screen.JobOf(m.Snap, m.reason.id)
+	}
+	return screen.JobOf(m.Snap, m.detail.id)
+}
+
+// Keep implements screen.Keeper. A log does not stay.
+func (m *Model) Keep() (restore func()) {
+	back, d, why, jumped := m.List.Keep(), m.detail, m.reason, m.jumped
+	return func() {
+		m.closeLogs()
+		back()
+		m.detail, m.reason, m.jumped = d, why, jumped
+		m.SetSize(m.w, m.h)
+		m.SetSnapshot(m.Snap)
+	}
 }
 
 // Back implements screen.Backer.

@@ -138,8 +138,7 @@ func TestActionsAskForTheJob(t *testing.T) {
 	if d := cmp.Diff(want, fixture.Reply(m.Update(fixture.Key(keys.Stop)))); d != "" {
 		t.Error("from the details:", d)
 	}
-	got, ok := fixture.Reply(m.Update(fixture.Key(keys.GoGPUs))).(screen.OpenMsg)
-	if !ok || got.Screen != screen.GPUs || got.Target.Job != job || got.Target.GPU == "" {
+	if got, ok := m.Focus(); !ok || got.Job != job || got.Kind != "job" {
 		t.Errorf("%+v", got)
 	}
 	if !m.Back() || m.Back() {
@@ -210,7 +209,6 @@ func TestRefusalsSayWhy(t *testing.T) {
 		{id("prod", "llm-chat"), keys.Scale, true, "scale: " + action.ErrReadOnly.Error()},
 		{id("default", "stoker-agent"), keys.Scale, false, "job default/stoker-agent runs once on each node: there is no count to change"},
 		{id("prod", "llm-chat"), keys.Why, false, "job prod/llm-chat: It does not wait: 3 of 3 allocations placed."},
-		{id("default", "stoker-agent"), keys.GoGPUs, false, "job default/stoker-agent holds no GPU"},
 		{id("prod", "llm-chat"), keys.Logs, false, "there is no source of logs"},
 	} {
 		readOnly = tc.readOnly

@@ -26,6 +26,10 @@ func New(e *screen.Env) *Model {
 	m := &Model{}
 	m.List = screen.NewList(e, "models", m.summary, func(r *row) cluster.ModelKey { return r.Key }, columns(e, &m.has)).
 		Facts("models", func(_ *cluster.Snapshot, r *row) facts.Row { return facts.ModelRow(r.Model) }).
+		About(func(s *cluster.Snapshot, r *row) screen.Subject {
+			about, _ := screen.JobOf(s, r.Key.Job)
+			return about
+		}).
 		Under(func() bool { return m.detail != nil })
 	return m
 }

@@ -88,6 +88,17 @@ func (d *detail) wheel(n int) {
 	}
 }
 
+// focus is the GPU or the allocation under the cursor, and else the node.
+func (d *detail) focus() (screen.Subject, bool) {
+	if a := d.allocs.Selected(); d.second && a != nil {
+		return screen.AllocSubject(a), true
+	}
+	if n := d.snap.Node(d.id); n != nil {
+		return screen.NodeSubject(n), true
+	}
+	return screen.Subject{}, false
+}
+
 // open jumps to what is under the cursor.
 func (d *detail) open() tea.Cmd {
 	if d.second {

@@ -25,8 +25,27 @@ func New(e *screen.Env) *Model {
 		func(s *cluster.Snapshot) string { return summary(e.Theme, s) },
 		func(r *row) cluster.NodeID { return r.ID }, columns(e)).
 		Facts("nodes", func(s *cluster.Snapshot, r *row) facts.Row { return facts.NodeRow(s, r.Node) }).
+		About(func(_ *cluster.Snapshot, r *row) screen.Subject { return screen.NodeSubject(r.Node) }).
+		Belonging(within).
 		Under(func() bool { return m.detail != nil })
 	return m
+}
+
+// within are the nodes of a pool, or those that run a job.
+func within(s *cluster.Snapshot, t screen.Target) func(*row) bool {
+	if t.Job == (cluster.JobID{}) {
+		return func(r *row) bool {
+			about := screen.NodeSubject(r.Node)
+			return about.Is(&t)
+		}
+	}
+	on := map[cluster.NodeID]bool{}
+	for _, a := range s.JobAllocs(t.Job) {
+		if !a.Terminal() {
+			on[a.Node] = true
+		}
+	}
+	return func(r *row) bool { return on[r.ID] }
 }
 
 // SetSize implements screen.Screen.
@@ -84,6 +103,7 @@ func (m *Model) show(id cluster.NodeID) {
 // Open implements screen.Opener.
 func (m *Model) Open(t screen.Target) tea.Cmd {
 	m.detail, m.jumped = nil, false
+	m.NarrowTo(t)
 	if t.Node == "" {
 		return nil
 	}
@@ -93,6 +113,26 @@ func (m *Model) Open(t screen.Target) tea.Cmd {
 		m.jumped = true
 	}
 	return nil
+}
+
+// Focus implements screen.Focused.
+func (m *Model) Focus() (screen.Subject, bool) {
+	if m.detail == nil {
+		return m.List.Focus()
+	}
+	return m.detail.focus()
+}
+
+// Keep implements screen.Keeper.
+func (m *Model) Keep() (restore func()) {
+	back, d, jumped := m.List.Keep(), m.detail, m.jumped
+	return func() {
+		back()
+		if m.detail, m.jumped = d, jumped; d != nil {
+			d.setSize(m.w, m.h)
+			d.setSnapshot(m.Snap)
+		}
+	}
 }
 
 // Back implements screen.Backer.

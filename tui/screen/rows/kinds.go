@@ -60,10 +60,11 @@ func NewAllocs(e *screen.Env) screen.Screen {
 	type R = cluster.Alloc
 	return New(e, Kind[R, cluster.AllocID]{
 		Things: "allocations", View: "allocs",
-		List: func(s *cluster.Snapshot) []R { return s.Allocs },
-		Key:  func(a *R) cluster.AllocID { return a.ID },
-		Row:  facts.AllocRow,
-		Same: func(old, now *R) bool { return old.ModifyIndex == now.ModifyIndex && alike(old.Tasks, now.Tasks) },
+		List:  func(s *cluster.Snapshot) []R { return s.Allocs },
+		Key:   func(a *R) cluster.AllocID { return a.ID },
+		Row:   facts.AllocRow,
+		About: func(_ *cluster.Snapshot, a *R) screen.Subject { return screen.AllocSubject(a) },
+		Same:  func(old, now *R) bool { return old.ModifyIndex == now.ModifyIndex && alike(old.Tasks, now.Tasks) },
 		Columns: func(e *screen.Env) []ui.Column[R] {
 			return []ui.Column[R]{
 				{Name: "alloc", Title: "ALLOCATION", Min: 30, Max: 52, Ahead: true, Cell: func(a *R) ui.Cell { return ui.Txt(a.Job.Namespace + "/" + a.Name) }},
@@ -119,10 +120,11 @@ func NewDeployments(e *screen.Env) screen.Screen {
 	type R = cluster.Deployment
 	return New(e, Kind[R, cluster.DeploymentID]{
 		Things: "deployments", View: "deployments",
-		List: func(s *cluster.Snapshot) []R { return s.Deployments },
-		Key:  func(d *R) cluster.DeploymentID { return d.ID },
-		Row:  facts.DeploymentRow,
-		Same: func(old, now *R) bool { return old.ModifyIndex == now.ModifyIndex },
+		List:  func(s *cluster.Snapshot) []R { return s.Deployments },
+		Key:   func(d *R) cluster.DeploymentID { return d.ID },
+		Row:   facts.DeploymentRow,
+		About: func(_ *cluster.Snapshot, d *R) screen.Subject { return screen.DeploymentSubject(d) },
+		Same:  func(old, now *R) bool { return old.ModifyIndex == now.ModifyIndex },
 		Columns: func(e *screen.Env) []ui.Column[R] {
 			return []ui.Column[R]{
 				job(20, func(d *R) cluster.JobID { return d.Job }),
@@ -161,10 +163,11 @@ func NewEvaluations(e *screen.Env) screen.Screen {
 	type R = cluster.Evaluation
 	return New(e, Kind[R, cluster.EvalID]{
 		Things: "evaluations", View: "evaluations",
-		List: func(s *cluster.Snapshot) []R { return s.Evaluations },
-		Key:  func(ev *R) cluster.EvalID { return ev.ID },
-		Row:  facts.EvaluationRow,
-		Same: func(old, now *R) bool { return old.ModifyIndex == now.ModifyIndex },
+		List:  func(s *cluster.Snapshot) []R { return s.Evaluations },
+		Key:   func(ev *R) cluster.EvalID { return ev.ID },
+		Row:   facts.EvaluationRow,
+		About: func(_ *cluster.Snapshot, ev *R) screen.Subject { return screen.EvalSubject(ev) },
+		Same:  func(old, now *R) bool { return old.ModifyIndex == now.ModifyIndex },
 		Columns: func(e *screen.Env) []ui.Column[R] {
 			return []ui.Column[R]{
 				job(20, func(ev *R) cluster.JobID { return ev.Job }),
@@ -192,9 +195,10 @@ func NewServices(e *screen.Env) screen.Screen {
 	type R = cluster.Service
 	return New(e, Kind[R, named]{
 		Things: "services", View: "services",
-		List: func(s *cluster.Snapshot) []R { return s.Services },
-		Key:  func(v *R) named { return named{v.Place, string(v.ID)} },
-		Row:  facts.ServiceRow,
+		List:  func(s *cluster.Snapshot) []R { return s.Services },
+		Key:   func(v *R) named { return named{v.Place, string(v.ID)} },
+		Row:   facts.ServiceRow,
+		About: screen.ServiceSubject,
 		Columns: func(*screen.Env) []ui.Column[R] {
 			return []ui.Column[R]{
 				{
@@ -226,9 +230,10 @@ func NewPools(e *screen.Env) screen.Screen {
 	type R = cluster.PoolTally
 	return New(e, Kind[R, named]{
 		Things: "node pools", View: "pools",
-		List: (*cluster.Snapshot).TallyPools,
-		Key:  func(p *R) named { return named{p.Place, p.Name} },
-		Row:  facts.PoolRow,
+		List:  (*cluster.Snapshot).TallyPools,
+		Key:   func(p *R) named { return named{p.Place, p.Name} },
+		Row:   facts.PoolRow,
+		About: func(_ *cluster.Snapshot, p *R) screen.Subject { return screen.PoolSubject(&p.NodePool) },
 		Columns: func(*screen.Env) []ui.Column[R] {
 			return []ui.Column[R]{
 				{Name: "pool", Min: 12, Max: 32, Ahead: true},
@@ -259,6 +264,9 @@ func NewNamespaces(e *screen.Env) screen.Screen {
 		List: (*cluster.Snapshot).TallyNamespaces,
 		Key:  func(n *R) named { return named{n.Usage.Place, n.Job.Namespace} },
 		Row:  facts.NamespaceRow,
+		About: func(_ *cluster.Snapshot, n *R) screen.Subject {
+			return screen.NamespaceSubject(n.Usage.Place, n.Job.Namespace)
+		},
 		Columns: func(*screen.Env) []ui.Column[R] {
 			return []ui.Column[R]{
 				{Name: "namespace", Min: 14, Max: 32, Ahead: true},
@@ -290,10 +298,11 @@ func NewVariables(e *screen.Env) screen.Screen {
 	}
 	return New(e, Kind[R, key]{
 		Things: "variables", View: "variables",
-		List: func(s *cluster.Snapshot) []R { return s.Variables },
-		Key:  func(v *R) key { return key{v.Place, v.ID} },
-		Row:  facts.VariableRow,
-		Same: func(old, now *R) bool { return old.ModifyIndex == now.ModifyIndex },
+		List:  func(s *cluster.Snapshot) []R { return s.Variables },
+		Key:   func(v *R) key { return key{v.Place, v.ID} },
+		Row:   facts.VariableRow,
+		About: func(_ *cluster.Snapshot, v *R) screen.Subject { return screen.VariableSubject(v) },
+		Same:  func(old, now *R) bool { return old.ModifyIndex == now.ModifyIndex },
 		Columns: func(*screen.Env) []ui.Column[R] {
 			return []ui.Column[R]{
 				{Name: "namespace", Min: 12, Max: 28},

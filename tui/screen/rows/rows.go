@@ -22,6 +22,7 @@ type Kind[R any, K comparable] struct {
 	List   func(*cluster.Snapshot) []R
 	Key    func(*R) K
 	Row    func(*cluster.Snapshot, *R) facts.Row
+	About  func(*cluster.Snapshot, *R) screen.Subject
 	// Same says that nothing changed of which the view tells; nil: it may have.
 	Same func(old, now *R) bool
 	// Columns are those that stand there unless somebody chooses; one without a
@@ -60,6 +61,7 @@ func New[R any, K comparable](e *screen.Env, kind Kind[R, K]) *Model[R, K] {
 	m := &Model[R, K]{kind: kind}
 	m.List = screen.NewList(e, kind.Things, m.summary, kind.Key, kind.Columns(e)).
 		Facts(kind.View, kind.Row).Same(kind.Same).
+		About(kind.About).
 		Under(func() bool { return m.sheet != nil })
 	return m
 }
@@ -132,6 +134,10 @@ func (m *Model[R, K]) show(key K) {
 // Open implements screen.Opener.
 func (m *Model[R, K]) Open(t screen.Target) tea.Cmd {
 	m.sheet, m.jumped = nil, false
+	m.NarrowTo(t)
+	if t.Within {
+		return nil
+	}
 	key, ok := m.kind.Find(m.Snap, t)
 	if !ok {
 		return nil
@@ -142,6 +148,29 @@ func (m *Model[R, K]) Open(t screen.Target) tea.Cmd {
 		m.jumped = true
 	}
 	return nil
+}
+
+// Focus implements screen.Focused.
+func (m *Model[R, K]) Focus() (screen.Subject, bool) {
+	if m.sheet == nil {
+		return m.List.Focus()
+	}
+	if r := m.sheet.row(); r != nil {
+		return m.kind.About(m.Snap, r), true
+	}
+	return screen.Subject{}, false
+}
+
+// Keep implements screen.Keeper.
+func (m *Model[R, K]) Keep() (restore func()) {
+	back, sheet, jumped := m.List.Keep(), m.sheet, m.jumped
+	return func() {
+		back()
+		if m.sheet, m.jumped = sheet, jumped; sheet != nil {
+			sheet.SetSize(m.w, m.h)
+			sheet.SetSnapshot(m.Snap)
+		}
+	}
 }
 
 // Back implements screen.Backer.

@@ -22,6 +22,10 @@ func New(e *screen.Env) *Model {
 	m := &Model{}
 	m.List = screen.NewList(e, "training jobs", m.summary, func(t *cluster.Training) cluster.JobID { return t.Job }, columns(e)).
 		Facts("training", func(_ *cluster.Snapshot, t *cluster.Training) facts.Row { return facts.TrainingRow(t) }).
+		About(func(s *cluster.Snapshot, t *cluster.Training) screen.Subject {
+			about, _ := screen.JobOf(s, t.Job)
+			return about
+		}).
 		Under(func() bool { return m.detail != nil })
 	return m
 }

@@ -109,8 +109,6 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	switch k {
 	case keys.Open:
 		return screen.Open(screen.Jobs, screen.Target{Job: u.Job, Details: true})
-	case keys.GoGPUs:
-		return screen.Open(screen.GPUs, screen.Target{Job: u.Job})
 	}
 	return nil
 }
@@ -122,7 +120,7 @@ func (m *Model) inWaste(msg tea.Msg) tea.Cmd {
 		m.waste.Redraw()
 	case screen.KeyMsg:
 		w := m.waste.Selected()
-		if screen.Move(m.waste, msg.ID) || w == nil || msg.ID != keys.Open && msg.ID != keys.GoGPUs {
+		if screen.Move(m.waste, msg.ID) || w == nil || msg.ID != keys.Open {
 			return nil
 		}
 		return screen.Open(screen.GPUs, screen.Target{GPU: w.UUID, Node: w.Node, Details: true})
@@ -153,6 +151,21 @@ func (m *Model) Wheel(n int) {
 		return
 	}
 	m.List.Wheel(n)
+}
+
+// Focus implements screen.Focused.
+func (m *Model) Focus() (screen.Subject, bool) {
+	if w := m.waste.Selected(); m.below && w != nil {
+		return screen.GPUSubject(w.GPU), true
+	}
+	u := m.Selected()
+	switch {
+	case m.below || u == nil:
+		return screen.Subject{}, false
+	case u.Job.Name == "":
+		return screen.NamespaceSubject(u.Place, u.Job.Namespace), true
+	}
+	return screen.JobOf(m.Snap, u.Job)
 }
 
 // Actions implements screen.Screen.
