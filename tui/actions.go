@@ -63,6 +63,10 @@ func (m *model) planReady(msg planReadyMsg) tea.Cmd {
 		return nil
 	}
 	plan := msg.plan
+	if plan.Refused != nil {
+		m.note(cluster.Warn, plan.Title+": "+plan.Refused.Error())
+		return nil
+	}
 	runner := m.cfg.Runner
 	c := newConfirm(m.env, planText(m.env, &plan))
 	c.quiet.begin(m.env.Now(), m.acts.asked)

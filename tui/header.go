@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"stoker/cluster"
@@ -287,16 +288,23 @@ func (m *model) hints() string {
 		scopes = []keys.Scope{keys.Form}
 	}
 	var segs []ui.Seg
+	var lacking []string
 	if f, ok := m.filter(); ok && f != "" {
 		shown, all := m.active().Screen.(screen.Filterer).Counts()
 		segs = append(segs, ui.Seg{Text: th.Key.Render("/") + f + th.Muted.Render(fmt.Sprintf("  %s of %s, esc clears", ui.Int(shown), ui.Int(all)))})
 	}
 	for i, id := range m.active().Actions() {
 		b, ok := m.env.Keys.Find(id, scopes...)
+		if err := m.refused(b); ok && err != nil && !slices.Contains(lacking, err.Error()) {
+			lacking = append(lacking, err.Error())
+		}
 		if !ok || m.hidden(b) {
 			continue
 		}
 		segs = append(segs, ui.Seg{Text: hint(b), Drop: i + 2})
+	}
+	for _, text := range lacking {
+		segs = append(segs, ui.Seg{Text: th.Muted.Render(th.G.Warn + " " + ui.Clean(text)), Drop: 3})
 	}
 	if typing { // any other key types
 		return ui.Sides("  "+ui.Segs(segs, 3, m.w-4), "", m.w)

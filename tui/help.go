@@ -1,8 +1,10 @@
 package tui
 
 import (
+	"errors"
 	"strings"
 
+	"stoker/cluster"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/ui"
@@ -39,9 +41,14 @@ func (m *model) helpOn(title string, scope keys.Scope, w int) []string {
 	th := m.env.Theme
 	var rows []string
 	for _, b := range m.env.Keys.In(scope) {
-		if !m.hidden(b) {
-			rows = append(rows, "  "+th.Key.Render(ui.Fit(strings.Join(b.Keys, "  "), min(28, w/4)))+"  "+b.Help)
+		text := b.Help
+		switch err := m.refused(b); {
+		case err != nil:
+			text = th.Warn.Render(ui.Clean(err.Error())) + th.Muted.Render(" to "+text)
+		case m.hidden(b):
+			continue
 		}
+		rows = append(rows, "  "+th.Key.Render(ui.Fit(strings.Join(b.Keys, "  "), min(28, w/4)))+"  "+text)
 	}
 	if len(rows) == 0 {
 		return nil
@@ -65,6 +72,19 @@ func (m *model) helpOnCommands(w int) []string {
 		out = append(out, "  "+th.Key.Render(ui.Fit(name, min(28, w/3)))+"  "+text)
 	}
 	return append(out, "")
+}
+
+// refused is what a token lacks for a change. It is said before the key is
+// pressed; read-only mode is said once for all.
+func (m *model) refused(b keys.Binding) error {
+	def, change := b.Change()
+	if !change {
+		return nil
+	}
+	if err := m.env.Allowed(def.ID); errors.Is(err, cluster.ErrDenied) {
+		return err
+	}
+	return nil
 }
 
 // hidden leaves out what cannot be done: changes that are not allowed, and

@@ -51,6 +51,7 @@ type Client struct {
 	now       func() time.Time
 	wait      timings
 	wholes    wholes
+	rights    atomic.Pointer[rights] // nil: not known, or all
 	// listed is set when everything was listed once, told when the tasks of all
 	// allocations were.
 	listed, told atomic.Bool

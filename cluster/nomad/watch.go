@@ -95,17 +95,28 @@ func (c *Client) watch(ctx context.Context, w watched, emit func(cluster.Update)
 	}
 }
 
-// tokenLife tells when the token ends, as long as it does.
+// tokenLife tells when the token ends, as long as it does, and learns what it
+// may do.
 func (c *Client) tokenLife(ctx context.Context, status func(cluster.SourceStatus)) error {
 	for {
 		st := cluster.SourceStatus{Name: "nomad/token", State: cluster.SourceOff}
-		var self struct{ ExpirationTime *time.Time }
-		if _, err := c.get(ctx, "/v1/acl/token/self", nil, &self); err == nil && self.ExpirationTime != nil {
-			st.State, st.AsOf, st.Expires = cluster.SourceLive, c.now(), *self.ExpirationTime
+		var self struct {
+			Type           string
+			ExpirationTime *time.Time
+		}
+		var may *rights
+		if _, err := c.get(ctx, "/v1/acl/token/self", nil, &self); err == nil {
+			if self.ExpirationTime != nil {
+				st.State, st.AsOf, st.Expires = cluster.SourceLive, c.now(), *self.ExpirationTime
+			}
+			if self.Type == "client" {
+				may = c.policies(ctx)
+			}
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		c.rights.Store(may)
 		status(st)
 		select {
 		case <-ctx.Done():

@@ -39,18 +39,20 @@ type Def struct {
 	On     On
 	Danger bool // takes something away that runs: defaults to No
 	Help   string
+	// Needs are the capabilities of Nomad of which it takes one, the usual one first.
+	Needs []string
 }
 
 // Table lists the actions, in the order in which help shows them.
 func Table() []Def {
 	return []Def{
-		{Submit, "submit", OnFile, false, "plan a job file or pack, then run it"},
-		{Scale, "scale", OnJob, false, "change how many allocations a task group has"},
-		{Restart, "restart", OnJob, true, "restart the tasks of every allocation, one allocation at a time"},
-		{Stop, "stop", OnJob, true, "stop a job and free what it holds"},
-		{Drain, "drain", OnNode, true, "move all work off a node and keep new work away"},
-		{Ineligible, "make ineligible", OnNode, false, "keep new work away from a node; what runs there stays"},
-		{Undrain, "undrain", OnNode, false, "end a drain and let the node take work again"},
+		{Submit, "submit", OnFile, false, "plan a job file or pack, then run it", []string{"submit-job", "register-job"}},
+		{Scale, "scale", OnJob, false, "change how many allocations a task group has", []string{"scale-job", "submit-job"}},
+		{Restart, "restart", OnJob, true, "restart the tasks of every allocation, one allocation at a time", []string{"alloc-lifecycle"}},
+		{Stop, "stop", OnJob, true, "stop a job and free what it holds", []string{"submit-job", "deregister-job", "purge-job"}},
+		{Drain, "drain", OnNode, true, "move all work off a node and keep new work away", []string{"node:write"}},
+		{Ineligible, "make ineligible", OnNode, false, "keep new work away from a node; what runs there stays", []string{"node:write"}},
+		{Undrain, "undrain", OnNode, false, "end a drain and let the node take work again", []string{"node:write"}},
 	}
 }
 
@@ -94,6 +96,9 @@ type Plan struct {
 	Warnings []string
 	// Nothing says why there is nothing to do; Do refuses such a plan.
 	Nothing string
+	// Refused says why it cannot be done, as far as that is known before; Do
+	// returns it.
+	Refused error
 	// Danger means that the answer must default to No.
 	Danger bool
 	// Ask is the name that must be typed to confirm, when more than one thing

@@ -306,7 +306,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%+v is there twice or says nothing", d)
 		}
 		seen[d.ID] = true
-		if got, ok := action.Lookup(d.ID); !ok || got != d {
+		if got, ok := action.Lookup(d.ID); !ok || !cmp.Equal(got, d) {
 			t.Errorf("Lookup(%s) = %+v, %v", d.ID, got, ok)
 		}
 		if d.Danger != danger[d.ID] {

@@ -28,6 +28,7 @@ type Scheduler interface {
 // Runner plans and does actions in one context.
 type Runner struct {
 	Scheduler  Scheduler
+	Rights     Rights // nil: the scheduler alone knows
 	Audit      *Audit // nil writes none
 	ReadOnly   bool
 	Production bool // the context is marked so: names must be typed
@@ -35,11 +36,11 @@ type Runner struct {
 }
 
 // Allowed says whether the action may be done at all; the error says why not.
-func (r *Runner) Allowed(ID) error {
+func (r *Runner) Allowed(id ID) error {
 	if r.ReadOnly {
 		return ErrReadOnly
 	}
-	return nil
+	return r.lacking(id, "")
 }
 
 // Plan works out what the request would touch. It changes nothing.
@@ -69,6 +70,7 @@ func (r *Runner) Plan(ctx context.Context, req Request, s *cluster.Snapshot) (Pl
 	if err != nil {
 		return Plan{}, err
 	}
+	p.Refused = r.lacking(p.ID, p.Request.Job.Namespace)
 	r.guard(&p)
 	return p, nil
 }
@@ -104,6 +106,9 @@ func (r *Runner) Do(ctx context.Context, p Plan) (Result, error) {
 	if p.Nothing != "" {
 		return Result{}, fmt.Errorf("%w: %s", ErrNothing, p.Nothing)
 	}
+	if p.Refused != nil {
+		return Result{}, fmt.Errorf("%s: %w", p.Title, p.Refused)
+	}
 	if err := r.Audit.Ready(); err != nil {
 		return Result{}, fmt.Errorf("%s: %w", p.Title, err)
 	}
@@ -112,7 +117,7 @@ func (r *Runner) Do(ctx context.Context, p Plan) (Result, error) {
 		if p.ID != Restart { // which may have done a part
 			res = Result{}
 		}
-		err = fmt.Errorf("%s: %w", p.Title, err)
+		err = fmt.Errorf("%s: %w", p.Title, needing(p.ID, err))
 	}
 	if auditErr := r.Audit.write(r.Now(), p, res, err); auditErr != nil {
 		what := "the change was made, but not noted in the audit file"

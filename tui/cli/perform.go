@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,8 +53,8 @@ func (a *App) perform(ctx context.Context, s *Session, snap *cluster.Snapshot, r
 	if c.dryRun {
 		return action.Result{}, nil
 	}
-	if err := s.Actions.Allowed(p.ID); err != nil {
-		return action.Result{}, &cluster.Fault{Kind: cluster.ErrDenied, Text: p.Title + ": " + err.Error(), Err: err}
+	if err := cmp.Or(s.Actions.Allowed(p.ID), p.Refused); err != nil {
+		return action.Result{}, refused(&p, err)
 	}
 	if err := a.ask(ctx, &p, c, s.Context.Production); err != nil {
 		return action.Result{}, err
@@ -65,6 +66,16 @@ func (a *App) perform(ctx context.Context, s *Session, snap *cluster.Snapshot, r
 		fmt.Fprintln(a.Out, ui.Clean(res.Text))
 	}
 	return res, err
+}
+
+// refused is why a change is not even tried.
+func refused(p *action.Plan, err error) error {
+	out := &cluster.Fault{Kind: cluster.ErrDenied, Text: p.Title + ": " + err.Error(), Err: err}
+	var why *cluster.Fault
+	if errors.As(err, &why) {
+		out.Advice = why.Advice
+	}
+	return out
 }
 
 func (a *App) showPlan(w io.Writer, p *action.Plan) {
