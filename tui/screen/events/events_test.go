@@ -17,7 +17,7 @@ func TestGolden(t *testing.T) {
 	fixture.Themes(t, "busy", fixture.Lost(), open1)
 }
 
-func TestEveryWidth(t *testing.T) { fixture.Sweep(t, fixture.Lost(), open1) }
+func TestEveryWidth(t *testing.T) { fixture.SweepAll(t, fixture.Lost(), open1) }
 
 func TestFilterAndOpen(t *testing.T) {
 	m := New(fixture.Env(t))

@@ -36,6 +36,8 @@ func TestEveryWidth(t *testing.T) {
 	for name, s := range map[string]*cluster.Snapshot{"lab": fixture.Lab(), "calm": fixture.Calm(), "starting": fixture.Starting(), "big": fixture.Big(60)} {
 		t.Run(name, func(t *testing.T) { fixture.Sweep(t, s, open) })
 	}
+	fixture.SweepAll(t, fixture.Lab(), open)
+	fixture.SweepAll(t, fixture.Big(60), open, fixture.Key(keys.GroupBy), fixture.Key(keys.GroupBy))
 }
 
 func TestLayout(t *testing.T) {

@@ -51,7 +51,8 @@ func TestGolden(t *testing.T) {
 }
 
 func TestEveryWidth(t *testing.T) {
-	fixture.Sweep(t, fixture.Lab(), open)
+	fixture.SweepAll(t, fixture.Lab(), open)
+	fixture.SweepAll(t, fixture.Lab(), open, fixture.Key(keys.Open))
 	fixture.Sweep(t, fixture.Lost(), third)
 	fixture.Sweep(t, fixture.Lab(), open, fixture.Key(keys.Open))
 	fixture.Sweep(t, fixture.Split(), open, fixture.Key(keys.Open))

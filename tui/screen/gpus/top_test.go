@@ -43,7 +43,7 @@ func TestTopGolden(t *testing.T) {
 }
 
 func TestTopEveryWidth(t *testing.T) {
-	fixture.Sweep(t, fixture.Top(), openTop)
+	fixture.SweepAll(t, fixture.Top(), openTop)
 	fixture.Sweep(t, fixture.Top(), openTop, fixture.Key(keys.AllGPUs), fixture.Key(keys.Pane))
 	fixture.Sweep(t, fixture.Top(), openTop, fixture.Key(keys.Open))
 }

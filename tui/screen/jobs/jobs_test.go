@@ -50,7 +50,8 @@ func TestGolden(t *testing.T) {
 }
 
 func TestEveryWidth(t *testing.T) {
-	fixture.Sweep(t, fixture.Lab(), open)
+	fixture.SweepAll(t, fixture.Lab(), open)
+	fixture.SweepAll(t, fixture.Lab(), opens, target(id("prod", "llm-chat")))
 	fixture.Sweep(t, fixture.Lab(), opens, target(id("prod", "llm-chat")))
 	fixture.Sweep(t, fixture.Lab(), opens, target(id("train", "finetune-7b")))
 	fixture.Sweep(t, rollout(), opens, target(id("prod", "xray-classify")), fixture.Key(keys.Pane))

@@ -93,7 +93,8 @@ func TestEveryWidth(t *testing.T) {
 	for _, s := range []*cluster.Snapshot{loose(), sealedVault(), silent(), {}} {
 		fixture.Sweep(t, s, open)
 	}
-	fixture.Sweep(t, fixture.Lab(), open, fixture.Key(keys.Open))
+	fixture.SweepAll(t, fixture.Lab(), open)
+	fixture.SweepAll(t, fixture.Lab(), open, fixture.Key(keys.Open))
 }
 
 func shown(t *testing.T, s *cluster.Snapshot, r Rotator) *Model {

@@ -52,7 +52,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestEveryWidth(t *testing.T) {
-	fixture.Sweep(t, more(), open)
+	fixture.SweepAll(t, more(), open)
 	fixture.Sweep(t, fixture.Lab(), open, fixture.Key(keys.Open))
 }
 

@@ -24,8 +24,8 @@ func TestGolden(t *testing.T) {
 }
 
 func TestEveryWidth(t *testing.T) {
-	fixture.Sweep(t, fixture.Lab(), open)
-	fixture.Sweep(t, fixture.Lab(), open, fixture.Key(keys.Open))
+	fixture.SweepAll(t, fixture.Lab(), open)
+	fixture.SweepAll(t, fixture.Lab(), open, fixture.Key(keys.Open))
 }
 
 func TestSelectionFollowsTheNode(t *testing.T) {

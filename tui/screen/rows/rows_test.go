@@ -32,7 +32,7 @@ func TestGolden(t *testing.T) {
 
 func TestEveryWidth(t *testing.T) {
 	for _, open := range kinds() {
-		fixture.Sweep(t, fixture.Lab(), open)
+		fixture.SweepAll(t, fixture.Lab(), open)
 		fixture.Sweep(t, fixture.Lab(), open, fixture.Key(keys.Open))
 	}
 }

@@ -88,7 +88,7 @@ func TestGolden(t *testing.T) {
 func TestEveryWidth(t *testing.T) {
 	s := fixture.Lab()
 	fixture.Sweep(t, s, with(nil))
-	fixture.Sweep(t, s, with(script()))
+	fixture.SweepAll(t, s, with(script()))
 	fixture.Sweep(t, s, with(failed()))
 	fixture.Sweep(t, s, func(e *screen.Env) screen.Screen { return New(e, nil) })
 }

@@ -121,7 +121,7 @@ func TestGolden(t *testing.T) {
 
 func TestEveryWidth(t *testing.T) {
 	form := loaded(t, context())
-	fixture.Sweep(t, fixture.Lab(), form)
+	fixture.SweepAll(t, fixture.Lab(), form)
 	fixture.Sweep(t, fixture.Lab(), form, chain(fixture.Key(keys.Open), press("enter"), typing("é ü 日本"), press("down"), press("ctrl+u"), press("down"))...)
 }
 

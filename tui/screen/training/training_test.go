@@ -51,7 +51,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestEveryWidth(t *testing.T) {
-	fixture.Sweep(t, ended(), open)
+	fixture.SweepAll(t, ended(), open)
 	fixture.Sweep(t, fixture.Lab(), open, fixture.Key(keys.Open))
 	fixture.Sweep(t, ended(), open, fixture.Key(keys.Bottom), fixture.Key(keys.Open))
 }

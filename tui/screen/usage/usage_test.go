@@ -24,7 +24,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestEveryWidth(t *testing.T) {
-	fixture.Sweep(t, fixture.Lab(), open)
+	fixture.SweepAll(t, fixture.Lab(), open)
 	fixture.Sweep(t, fixture.Starting(), open)
 }
 
