@@ -35,6 +35,7 @@ type model struct {
 
 	screens []entry
 	seen    []uint64 // the snapshot's number that each screen has
+	fits    []bool   // whether each has the size that there is now
 	stack   []visit  // the way to the active screen, which is the last
 
 	over overlay    // nil when nothing lies over the screen
@@ -65,7 +66,7 @@ func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapsho
 		Allowed: allowed(cfg),
 	}
 	m.screens = screens(m.env, cfg)
-	m.seen = make([]uint64, len(m.screens))
+	m.seen, m.fits = make([]uint64, len(m.screens)), make([]bool, len(m.screens))
 	start, ok := m.find(cfg.Start)
 	if !ok && cfg.Start != "" {
 		return nil, fmt.Errorf("no screen %q", cfg.Start)
@@ -210,9 +211,17 @@ func (m *model) resize() {
 	if m.tooSmall() {
 		return
 	}
-	r := m.body()
-	for _, s := range m.screens {
-		s.SetSize(r.W, r.H)
+	clear(m.fits)
+	m.fit()
+}
+
+// fit sizes the active screen, if it is not yet: who drags the window's edge
+// waits for that one alone.
+func (m *model) fit() {
+	if i := m.top(); !m.fits[i] {
+		r := m.body()
+		m.screens[i].SetSize(r.W, r.H)
+		m.fits[i] = true
 	}
 }
 

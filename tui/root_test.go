@@ -216,28 +216,55 @@ func TestASCII(t *testing.T) {
 	golden.RequireEqual(t, picture)
 }
 
-func TestEverySize(t *testing.T) {
-	r := newRig(t, fixture.Lab())
-	exact := func(w, h int) {
-		t.Helper()
-		lines := strings.Split(r.draw(), "\n")
-		if len(lines) != h {
-			t.Fatalf("%dx%d: %d lines", w, h, len(lines))
-		}
-		for i, l := range lines {
-			if ui.Width(l) != w {
-				t.Fatalf("%dx%d: line %d has %d cells: %q", w, h, i, ui.Width(l), l)
-			}
+// exactly says that the whole picture fills the terminal.
+func (r *rig) exactly(w, h int) {
+	r.t.Helper()
+	lines := strings.Split(r.draw(), "\n")
+	if len(lines) != h {
+		r.t.Fatalf("%dx%d: %d lines", w, h, len(lines))
+	}
+	for i, l := range lines {
+		if ui.Width(l) != w {
+			r.t.Fatalf("%dx%d: line %d has %d cells: %q", w, h, i, ui.Width(l), l)
 		}
 	}
+}
+
+func TestEverySize(t *testing.T) {
+	r := newRig(t, fixture.Lab())
 	for _, keys := range [][]string{nil, {"2"}, {"d"}, {"esc", "?"}, {"esc", "!"}, {"esc", ":"}, {"esc", "9"}} {
 		r.press(keys...)
 		for w := 20; w <= 220; w += 3 {
 			for _, h := range []int{5, 16, 19, 20, 24, 50} {
 				r.send(tea.WindowSizeMsg{Width: w, Height: h})
-				exact(w, h)
+				r.exactly(w, h)
 			}
 		}
+	}
+}
+
+// TestEveryTerminal: header, banner, each screen and footer fill every terminal
+// from 60x16 to 220x60. The screens share the sizes: each has every width and
+// every height, and the first has every pair of them.
+func TestEveryTerminal(t *testing.T) {
+	const parts = 4
+	for part := range parts {
+		t.Run(fmt.Sprint("part ", part), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, fixture.Lost())
+			for i := range r.screens {
+				r.switchTo(i)
+				for w := minWidth + part; w <= 220; w += parts {
+					for h := minHeight; h <= 60; h++ {
+						if i > 0 && (w*7+h*3+i)%23 != 0 {
+							continue
+						}
+						r.send(tea.WindowSizeMsg{Width: w, Height: h})
+						r.exactly(w, h)
+					}
+				}
+			}
+		})
 	}
 }
 

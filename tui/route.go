@@ -53,6 +53,7 @@ func (m *model) show() tea.Cmd {
 	if m.tooSmall() {
 		return nil
 	}
+	m.fit()
 	if d, ok := m.screens[i].Screen.(interface{ SetDim(bool) }); ok {
 		d.SetDim(m.trouble() != nil)
 	}
