@@ -157,12 +157,18 @@ func (m *model) message(msg tea.Msg) tea.Cmd {
 		m.note(msg.Level, msg.Text)
 	case screen.AskMsg:
 		return m.ask(msg.Request)
+	case screen.AskAllMsg:
+		return m.askAll(msg.Requests)
 	case screen.QuestionMsg:
 		return m.question(msg)
 	case screen.PromptMsg:
 		m.over = newPrompt(m.env, msg)
 	case planReadyMsg:
 		return m.planReady(msg)
+	case plansReadyMsg:
+		return m.plansReady(msg)
+	case stepMsg:
+		return m.stepped(msg)
 	case doneMsg:
 		return m.done(msg)
 	default: // a screen's own reply: it knows its own types

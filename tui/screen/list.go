@@ -2,12 +2,14 @@ package screen
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
 	"stoker/cluster/facts"
+	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/ui"
 )
@@ -335,6 +337,25 @@ func (l *List[R, K]) Keys(msg any) (keys.ID, bool) {
 		}
 	}
 	return "", false
+}
+
+// AskAll asks for an action on all marked rows, or on the one under the cursor
+// when none is marked. Rows that mean the same, as GPUs of one node do, are one.
+func (l *List[R, K]) AskAll(of func(*R) action.Request) tea.Cmd {
+	rows, _ := l.Marked()
+	if len(rows) == 0 {
+		if r := l.Selected(); r != nil {
+			rows = []*R{r}
+		}
+	}
+	var reqs []action.Request
+	for _, r := range rows {
+		req := of(r)
+		if !slices.ContainsFunc(reqs, func(q action.Request) bool { return q.Job == req.Job && q.Node == req.Node }) {
+			reqs = append(reqs, req)
+		}
+	}
+	return AskAll(reqs)
 }
 
 // Clear takes away what esc takes away first: the marks; false when there are none.

@@ -145,6 +145,10 @@ type OpenMsg struct {
 // AskMsg asks the root for an action: it plans, asks, does and reports.
 type AskMsg struct{ Request action.Request }
 
+// AskAllMsg asks the root for one action on several things: one plan of all,
+// one answer, one after the other.
+type AskAllMsg struct{ Requests []action.Request }
+
 // NoteMsg is one line for the status line and the messages list.
 type NoteMsg struct {
 	Level cluster.Level
@@ -188,6 +192,14 @@ func Open(name Name, t Target) tea.Cmd { return send(OpenMsg{name, t}) }
 
 // Ask begins an action.
 func Ask(r action.Request) tea.Cmd { return send(AskMsg{r}) }
+
+// AskAll begins an action on each of some things; of one it is Ask.
+func AskAll(reqs []action.Request) tea.Cmd {
+	if len(reqs) == 1 {
+		return Ask(reqs[0])
+	}
+	return send(AskAllMsg{reqs})
+}
 
 // Note shows one line.
 func Note(level cluster.Level, text string) tea.Cmd { return send(NoteMsg{level, text}) }

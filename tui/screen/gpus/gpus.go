@@ -76,26 +76,25 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 		if h := g.Holder; h != nil && k == keys.Open {
 			return screen.Open(screen.Jobs, screen.Target{Job: h.Job, Alloc: h.Alloc, Details: true})
 		}
-		return m.act(k, g)
+		if changes(k) {
+			return screen.Ask(action.Request{ID: action.ID(k), Node: g.Node})
+		}
+		return nil
 	}
 	k, ok := m.Keys(msg)
 	g := m.Selected()
-	if !ok || g == nil {
-		return nil
-	}
-	if k == keys.Open {
+	switch {
+	case !ok || g == nil:
+	case k == keys.Open:
 		return m.show(g.UUID)
-	}
-	return m.act(k, g)
-}
-
-func (m *Model) act(k keys.ID, g *cluster.GPU) tea.Cmd {
-	switch k {
-	case keys.Drain, keys.Undrain, keys.Ineligible:
-		return screen.Ask(action.Request{ID: action.ID(k), Node: g.Node})
+	case changes(k):
+		return m.AskAll(func(g *cluster.GPU) action.Request { return action.Request{ID: action.ID(k), Node: g.Node} })
 	}
 	return nil
 }
+
+// changes says that a key changes the node of a GPU.
+func changes(k keys.ID) bool { return k == keys.Drain || k == keys.Undrain || k == keys.Ineligible }
 
 func (m *Model) show(id gpu.UUID) tea.Cmd {
 	m.detail = newDetail(m.Env, id)

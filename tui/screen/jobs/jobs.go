@@ -142,11 +142,17 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 		return nil
 	}
 	k, ok := m.Keys(msg)
-	row := m.Selected()
-	if !ok || row == nil {
+	at := m.Selected()
+	marked, _ := m.Marked()
+	switch {
+	case !ok || at == nil:
 		return nil
+	case k == keys.Restart, k == keys.Stop:
+		return m.AskAll(func(r *row) action.Request { return action.Request{ID: action.ID(k), Job: r.ID} })
+	case k == keys.Scale && len(marked) > 1:
+		return screen.Note(cluster.Info, "scale takes one job at a time; esc takes the marks away")
 	}
-	return m.act(k, row.ID)
+	return m.act(k, at.ID)
 }
 
 func (m *Model) updateLogs(msg tea.Msg) tea.Cmd {

@@ -66,15 +66,20 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 		return m.act(k, m.detail.key.Job)
 	}
 	k, ok := m.Keys(msg)
-	row := m.Selected()
-	if !ok || row == nil {
+	at := m.Selected()
+	marked, _ := m.Marked()
+	switch {
+	case !ok || at == nil:
 		return nil
-	}
-	if k == keys.Open {
-		m.show(row.Key)
+	case k == keys.Open:
+		m.show(at.Key)
 		return nil
+	case k == keys.Restart, k == keys.Stop:
+		return m.AskAll(func(r *row) action.Request { return action.Request{ID: action.ID(k), Job: r.Key.Job} })
+	case k == keys.Scale && len(marked) > 1:
+		return screen.Note(cluster.Info, "scale takes one job at a time; esc takes the marks away")
 	}
-	return m.act(k, row.Key.Job)
+	return m.act(k, at.Key.Job)
 }
 
 func (m *Model) act(k keys.ID, id cluster.JobID) tea.Cmd {

@@ -68,31 +68,32 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 // Update implements screen.Screen.
 func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	if m.detail != nil {
-		if k, ok := m.detail.keys(msg); ok {
-			return m.change(k, m.detail.id, m.detail.open)
+		k, ok := m.detail.keys(msg)
+		switch {
+		case !ok:
+		case k == keys.Open:
+			return m.detail.open()
+		case changes(k):
+			return screen.Ask(action.Request{ID: action.ID(k), Node: m.detail.id})
 		}
 		return nil
 	}
 	k, ok := m.Keys(msg)
-	row := m.Selected()
-	if !ok || row == nil {
+	at := m.Selected()
+	if !ok || at == nil {
 		return nil
 	}
-	return m.change(k, row.ID, func() tea.Cmd {
-		m.show(row.ID)
-		return nil
-	})
-}
-
-func (m *Model) change(k keys.ID, id cluster.NodeID, open func() tea.Cmd) tea.Cmd {
-	switch k {
-	case keys.Open:
-		return open()
-	case keys.Drain, keys.Undrain, keys.Ineligible:
-		return screen.Ask(action.Request{ID: action.ID(k), Node: id})
+	switch {
+	case k == keys.Open:
+		m.show(at.ID)
+	case changes(k):
+		return m.AskAll(func(r *row) action.Request { return action.Request{ID: action.ID(k), Node: r.ID} })
 	}
 	return nil
 }
+
+// changes says that a key changes a node.
+func changes(k keys.ID) bool { return k == keys.Drain || k == keys.Undrain || k == keys.Ineligible }
 
 func (m *Model) show(id cluster.NodeID) {
 	m.detail = newDetail(m.Env, id)

@@ -60,15 +60,17 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 		return m.act(k, m.detail.id)
 	}
 	k, ok := m.Keys(msg)
-	row := m.Selected()
-	if !ok || row == nil {
+	at := m.Selected()
+	switch {
+	case !ok || at == nil:
 		return nil
-	}
-	if k == keys.Open {
-		m.show(row.Job)
+	case k == keys.Open:
+		m.show(at.Job)
 		return nil
+	case k == keys.Stop:
+		return m.AskAll(func(t *cluster.Training) action.Request { return action.Request{ID: action.Stop, Job: t.Job} })
 	}
-	return m.act(k, row.Job)
+	return m.act(k, at.Job)
 }
 
 func (m *Model) act(k keys.ID, id cluster.JobID) tea.Cmd {
