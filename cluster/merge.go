@@ -116,21 +116,22 @@ func latestFirst(rows []Event) {
 	slices.SortStableFunc(rows, func(a, b Event) int { return b.At.Compare(a.At) })
 }
 
-// together names several clusters, "lab+eu", and the region if they share one.
+// together names several clusters, "lab+eu", or the regions of one, and their
+// region if they share one.
 func together(members []*Snapshot) Place {
-	var names []string
-	var p Place
-	for i, m := range members {
-		if !slices.Contains(names, m.Place.Cluster) {
-			names = append(names, m.Place.Cluster)
+	var clusters, regions []string
+	for _, m := range members {
+		if !slices.Contains(clusters, m.Place.Cluster) {
+			clusters = append(clusters, m.Place.Cluster)
 		}
-		if i == 0 {
-			p.Region = m.Place.Region
-		} else if p.Region != m.Place.Region {
-			p.Region = ""
+		if !slices.Contains(regions, m.Place.Region) {
+			regions = append(regions, m.Place.Region)
 		}
 	}
-	p.Cluster = strings.Join(names, "+")
+	p := Place{Cluster: strings.Join(clusters, "+")}
+	if len(clusters) == 1 || len(regions) == 1 {
+		p.Region = strings.Join(regions, "+")
+	}
 	return p
 }
 

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster/facts"
+	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/theme"
@@ -34,6 +35,18 @@ func (m *model) commands() []command {
 			name: string(s.name), aliases: screenAliases(s.name), args: "[FILTER]", help: m.screenHelp(s),
 			complete: func(args string) facts.Completion { return m.completeFilter(s, args) },
 			run:      func(args string) (tea.Cmd, error) { return m.goTo(i, args) },
+		})
+	}
+	if !m.cfg.Local {
+		out = append(out, command{
+			name: "ctx", aliases: []string{"context"}, args: "[NAME,…]", help: "go over to other clusters, or see several together; none: choose",
+			complete: m.completeSites, run: m.switchContext,
+		})
+	}
+	if m.snap.Members != nil { // the screen is not there: it says why
+		out = append(out, command{
+			name: string(screen.Submit), aliases: screenAliases(screen.Submit), help: "of several clusters, choose one first",
+			run: func(string) (tea.Cmd, error) { return nil, action.ErrSeveral },
 		})
 	}
 	return append(out, m.tableCommands()...)

@@ -35,10 +35,13 @@ type Runner interface {
 
 // Config is what the program is made of.
 type Config struct {
-	Context    string // the named context, for the header
+	Context    string // the named context, or several with commas between them
 	Namespace  string // "*" is all that may be read
 	Production bool   // the context is marked so: the header says it
 	ReadOnly   bool   // no action is offered, and none is done
+
+	Sites Sites  // what can be switched to; nil: nothing
+	Close func() // ends the session; nil: nobody need
 
 	Feed   Feed
 	Runner Runner           // nil: nothing can be changed
@@ -83,11 +86,12 @@ func run(ctx context.Context, cfg Config, more ...tea.ProgramOption) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	snapshots, stop := cfg.Feed.Subscribe()
-	defer stop()
-	m, err := newModel(ctx, cfg, snapshots)
+	m, err := newModel(ctx, cfg, snapshots, stop)
 	if err != nil {
+		stop()
 		return err
 	}
+	defer func() { m.leaveSite() }()
 	rate := fps
 	if cfg.Local {
 		rate = localFPS

@@ -33,6 +33,9 @@ func planText(e *screen.Env, p *action.Plan) asking {
 	th := e.Theme
 	a := asking{title: ui.Clean(p.Title), name: p.Ask, nothing: p.Nothing != "", danger: p.Danger}
 	a.ways = []string{verb(a.title)}
+	if p.Cluster != "" {
+		a.title += " in " + ui.Clean(p.Cluster)
+	}
 	if a.nothing {
 		a.lines = []string{"Nothing to do: " + ui.Clean(p.Nothing) + "."}
 		return a

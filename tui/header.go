@@ -20,8 +20,11 @@ func (m *model) header() []string {
 	th := m.env.Theme
 	arrow := " " + th.Muted.Render(th.G.Arrow) + " "
 	where := []string{ui.Clean(or(m.cfg.Context, "default")), ui.Clean(or(m.snap.Place.Region, "global")), ui.Clean(or(m.cfg.Namespace, "*"))}
+	if m.snap.Members != nil {
+		where = m.several()
+	}
 	left := " " + th.Title.Render("stoker") + "  " + strings.Join(where, arrow)
-	segs := []ui.Seg{m.nomadSeg(), m.vaultSeg(), m.agentsSeg()}
+	segs := append(m.nomadSegs(), m.vaultSeg(), m.agentsSeg())
 	if m.cfg.Local {
 		left, segs = m.localWhere(), []ui.Seg{m.nvmlSeg()}
 	}
@@ -75,15 +78,61 @@ func badge(th *theme.Theme, name string, st theme.Style, glyph, word string) ui.
 	return ui.Seg{Text: head + " " + st.Render(word), Short: head, Drop: 4}
 }
 
-func (m *model) nomadSeg() ui.Seg {
+// several names the clusters that are shown together, and their region where
+// they share one.
+func (m *model) several() []string {
+	var names []string
+	for _, one := range m.snap.Members {
+		if !slices.Contains(names, one.Place.Cluster) {
+			names = append(names, one.Place.Cluster)
+		}
+	}
+	if more := len(names) - mostNames; more > 0 {
+		names = append(names[:mostNames:mostNames], fmt.Sprint(more))
+	}
+	out := []string{ui.Clean(strings.Join(names, "+"))}
+	if r := m.snap.Place.Region; r != "" {
+		out = append(out, ui.Clean(r))
+	}
+	return append(out, ui.Clean(or(m.cfg.Namespace, "*")))
+}
+
+// mostNames bounds how many clusters the header names.
+const mostNames = 3
+
+// nomadSegs say how the Nomads do: one word for all, unless one of several does
+// not answer; then each has its own.
+func (m *model) nomadSegs() []ui.Seg {
 	th, h := m.env.Theme, screen.Source(m.snap, "nomad")
+	if m.snap.Members == nil || h.OK() {
+		return []ui.Seg{m.nomadSeg("nomad", h)}
+	}
+	var out []ui.Seg
+	well := 0
+	for _, one := range m.snap.Members {
+		h := screen.Source(one, "nomad")
+		if h.OK() {
+			well++
+			continue
+		}
+		out = append(out, m.nomadSeg(ui.Clean(m.snap.Label(one.Place)), h))
+	}
+	if more := len(out) - mostNames; more > 0 {
+		out = append(out[:mostNames:mostNames], ui.Seg{Text: th.Bad.Render(fmt.Sprintf("and %d more", more)), Drop: 5})
+	}
+	count := badge(th, "nomad", th.Warn, th.G.Warn, fmt.Sprintf("%d/%d", well, len(m.snap.Members)))
+	return append([]ui.Seg{count}, out...)
+}
+
+func (m *model) nomadSeg(name string, h screen.Health) ui.Seg {
+	th := m.env.Theme
 	switch {
 	case h.Lost():
-		return badge(th, "nomad", th.Bad, th.G.Bad, m.retry(&h.Worst))
+		return badge(th, name, th.Bad, th.G.Bad, m.retry(&h.Worst))
 	case h.OK():
-		return badge(th, "nomad", th.OK, th.G.OK, "live")
+		return badge(th, name, th.OK, th.G.OK, "live")
 	}
-	return badge(th, "nomad", th.Muted, th.G.Off, "starting")
+	return badge(th, name, th.Muted, th.G.Off, "starting")
 }
 
 // localWhere names the one machine, and its driver.
@@ -124,21 +173,49 @@ func (m *model) retry(src *cluster.SourceStatus) string {
 	return "retrying"
 }
 
+// state is how something does: the more it matters, the higher its rank.
+type state struct {
+	rank  int
+	style theme.Style
+	glyph string
+	word  string
+}
+
+// illFrom is the rank from which on a state is trouble.
+const illFrom = 3
+
+// vaultSeg says how Vault does; of several, the one that does worst.
 func (m *model) vaultSeg() ui.Seg {
-	th, h, v := m.env.Theme, screen.Source(m.snap, "vault"), m.snap.Vault
+	th := m.env.Theme
+	var worst state
+	name := "vault"
+	for i, one := range m.snap.Each() {
+		st := m.vaultState(one)
+		if i > 0 && st.rank <= worst.rank {
+			continue
+		}
+		if worst = st; st.rank >= illFrom && m.snap.Members != nil {
+			name = "vault " + ui.Clean(m.snap.Label(one.Place))
+		}
+	}
+	return badge(th, name, worst.style, worst.glyph, worst.word)
+}
+
+func (m *model) vaultState(s *cluster.Snapshot) state {
+	th, h, v := m.env.Theme, screen.Source(s, "vault"), s.Vault
 	switch {
 	case h.Lost():
-		return badge(th, "vault", th.Warn, th.G.Warn, m.retry(&h.Worst))
+		return state{3, th.Warn, th.G.Warn, m.retry(&h.Worst)}
 	case v != nil && v.Err != "":
-		return badge(th, "vault", th.Warn, th.G.Warn, "late")
+		return state{3, th.Warn, th.G.Warn, "late"}
 	case v != nil && v.Sealed:
-		return badge(th, "vault", th.Bad, th.G.Bad, "sealed")
+		return state{4, th.Bad, th.G.Bad, "sealed"}
 	case v != nil:
-		return badge(th, "vault", th.OK, th.G.OK, "open")
+		return state{1, th.OK, th.G.OK, "open"}
 	case h.All == 0:
-		return badge(th, "vault", th.Muted, th.G.Off, "off")
+		return state{0, th.Muted, th.G.Off, "off"}
 	}
-	return badge(th, "vault", th.Muted, th.G.Off, "starting")
+	return state{2, th.Muted, th.G.Off, "starting"}
 }
 
 func (m *model) agentsSeg() ui.Seg {
@@ -180,15 +257,20 @@ func (m *model) polled() (h screen.Health, name string) {
 // agents counts the nodes with GPUs, and those of which an agent tells: one that
 // was drained has none. any says that an agent is known at all.
 func (m *model) agents() (live, all int, any bool) {
-	states := map[string]cluster.SourceState{}
+	type agent struct {
+		cluster.Place
+		node string
+	}
+	states := map[agent]cluster.SourceState{}
 	for i := range m.snap.Sources {
-		if name, ok := strings.CutPrefix(m.snap.Sources[i].Name, "agent "); ok {
-			states[name], any = m.snap.Sources[i].State, true
+		src := &m.snap.Sources[i]
+		if name, ok := strings.CutPrefix(src.Name, "agent "); ok {
+			states[agent{src.Place, name}], any = src.State, true
 		}
 	}
 	for i := range m.snap.Nodes {
 		n := &m.snap.Nodes[i]
-		state, has := states[n.Name]
+		state, has := states[agent{n.Place, n.Name}]
 		if !has && len(m.snap.NodeGPUs(n.ID)) == 0 {
 			continue
 		}

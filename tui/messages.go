@@ -7,10 +7,12 @@ import (
 	"stoker/jobs/action"
 )
 
-// snapshotMsg comes from waitSnapshot; ok is false when the Feed has ended.
+// snapshotMsg comes from waitSnapshot; ok is false when the Feed has ended, and
+// from says of which session it is.
 type snapshotMsg struct {
 	snap *cluster.Snapshot
 	ok   bool
+	from <-chan *cluster.Snapshot
 }
 
 // tickMsg comes once a second; the active screen redraws its ages.

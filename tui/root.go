@@ -9,7 +9,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
-	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/theme"
@@ -28,7 +27,9 @@ type model struct {
 	env       *screen.Env
 	theme     theme.Theme
 	plain     *strings.Replacer // set when the terminal has only ASCII
+	program   context.Context   // ends when the program does; env.Base with the session
 	snapshots <-chan *cluster.Snapshot
+	leaveSite func() // ends what the session's screens have under way
 	snap      *cluster.Snapshot
 	w, h      int
 	banner    string // above the body while Nomad does not answer
@@ -49,43 +50,23 @@ type model struct {
 	urgent bool   // somebody waits for the next one: it answers a key
 }
 
-func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapshot) (*model, error) {
+func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapshot, stop func()) (*model, error) {
 	th, err := themeOf(cfg)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Redact == nil {
-		cfg.Redact = func(text string) string { return text }
-	}
-	m := &model{cfg: cfg, theme: th, snapshots: snapshots, snap: cfg.Feed.Latest(), past: newPast(cfg.Typed)}
+	m := &model{cfg: cfg, theme: th, program: ctx, past: newPast(cfg.Typed)}
 	if theme.WantsASCII(cfg.Env) {
 		m.plain = theme.Plain()
 	}
-	m.env = &screen.Env{
-		Theme: &m.theme, Keys: keys.NewMap(keys.Table()), Now: cfg.Now, Base: ctx, Logs: cfg.Logs, Past: cfg.Past, Look: cfg.Look,
-		Allowed: allowed(cfg),
-	}
-	m.screens = screens(m.env, cfg)
-	m.seen, m.fits = make([]uint64, len(m.screens)), make([]bool, len(m.screens))
+	m.env = &screen.Env{Theme: &m.theme, Keys: keys.NewMap(keys.Table()), Now: cfg.Now}
+	m.enterSite(snapshots, stop)
 	start, ok := m.find(cfg.Start)
 	if !ok && cfg.Start != "" {
 		return nil, fmt.Errorf("no screen %q", cfg.Start)
 	}
 	m.stack = []visit{{screen: start}}
 	return m, nil
-}
-
-// allowed says why an action may not be done, before anyone asks for it.
-func allowed(cfg Config) func(action.ID) error {
-	return func(id action.ID) error {
-		switch {
-		case cfg.ReadOnly:
-			return action.ErrReadOnly
-		case cfg.Runner == nil:
-			return fmt.Errorf("there is no scheduler to %s with", id)
-		}
-		return cfg.Runner.Allowed(id)
-	}
 }
 
 // Init implements tea.Model.
@@ -103,7 +84,7 @@ func (m *model) waitSnapshot() tea.Cmd {
 	return func() tea.Msg {
 		select {
 		case s, ok := <-ch:
-			return snapshotMsg{s, ok}
+			return snapshotMsg{s, ok, ch}
 		case <-done:
 			return snapshotMsg{}
 		}
@@ -171,6 +152,10 @@ func (m *model) message(msg tea.Msg) tea.Cmd {
 		return m.stepped(msg)
 	case doneMsg:
 		return m.done(msg)
+	case siteMsg:
+		return m.switched(msg)
+	case answerMsg:
+		m.heard(msg)
 	default: // a screen's own reply: it knows its own types
 		cmds := make([]tea.Cmd, 0, len(m.screens))
 		for _, s := range m.screens {
@@ -182,8 +167,8 @@ func (m *model) message(msg tea.Msg) tea.Cmd {
 }
 
 func (m *model) snapshot(msg snapshotMsg) tea.Cmd {
-	if !msg.ok {
-		return nil // the Feed ended: the last snapshot stays
+	if !msg.ok || msg.from != m.snapshots {
+		return nil // the Feed ended: the last snapshot stays; or it is of a session before
 	}
 	m.snap = msg.snap
 	if had := m.banner != ""; had != (m.trouble() != nil) {
@@ -192,12 +177,30 @@ func (m *model) snapshot(msg snapshotMsg) tea.Cmd {
 	return tea.Batch(m.show(), m.waitSnapshot())
 }
 
-// trouble is Nomad's status when it answered once and does not now.
+// trouble is Nomad's status when it answered once and does not now; of several
+// it is the first that does not answer, whether it did or not.
 func (m *model) trouble() *cluster.SourceStatus {
-	if h := screen.Source(m.snap, "nomad"); m.snap.Ready && h.Lost() {
-		return &h.Worst
+	for _, one := range m.snap.Each() {
+		if h := screen.Source(one, "nomad"); m.snap.Ready && h.Lost() {
+			return &h.Worst
+		}
 	}
 	return nil
+}
+
+// dark says that no Nomad answers: all that is shown is old.
+func (m *model) dark() bool {
+	for _, one := range m.snap.Each() {
+		if h := screen.Source(one, "nomad"); !h.Lost() {
+			return false
+		}
+	}
+	return m.trouble() != nil
+}
+
+// troubleText is the banner.
+func (m *model) troubleText(src *cluster.SourceStatus) string {
+	return m.label(src.Place, ": ") + screen.Trouble(src, m.env.Now())
 }
 
 // body is the part of the screen between header and footer.
@@ -212,7 +215,7 @@ func (m *model) body() ui.Rect {
 func (m *model) resize() {
 	m.banner = ""
 	if src := m.trouble(); src != nil {
-		m.banner = screen.Trouble(src, m.env.Now())
+		m.banner = m.troubleText(src)
 	}
 	if m.tooSmall() {
 		return
@@ -268,7 +271,7 @@ func (m *model) draw() string {
 	lines := make([]string, 0, m.h)
 	lines = append(lines, m.header()...)
 	if src := m.trouble(); src != nil && m.banner != "" {
-		lines = append(lines, m.theme.Warn.Render(ui.Fit(" "+m.theme.G.Warn+" "+screen.Trouble(src, m.env.Now()), m.w)))
+		lines = append(lines, m.theme.Warn.Render(ui.Fit(" "+m.theme.G.Warn+" "+m.troubleText(src), m.w)))
 	}
 	lines = append(lines, strings.Split(m.active().View(), "\n")...)
 	lines = append(lines, m.footer()...)

@@ -67,7 +67,7 @@ func newRig(t testing.TB, s *cluster.Snapshot, change ...func(*Config)) *rig {
 	for _, c := range change {
 		c(&cfg)
 	}
-	m, err := newModel(context.Background(), cfg, nil)
+	m, err := newModel(context.Background(), cfg, nil, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -474,7 +474,7 @@ func TestPrompt(t *testing.T) {
 func TestOnlyTheActiveScreenGetsSnapshots(t *testing.T) {
 	r := newRig(t, fixture.Lab())
 	next := fixture.Lost()
-	r.Update(snapshotMsg{next, true})
+	r.Update(snapshotMsg{snap: next, ok: true})
 	r.sees("node is down")
 	if r.seen[1] != 0 {
 		t.Error("nodes was given a snapshot that it does not show")

@@ -8,6 +8,7 @@ import (
 
 	"stoker/cluster"
 	"stoker/cluster/facts"
+	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/ui"
@@ -55,7 +56,7 @@ func (m *model) show() tea.Cmd {
 	}
 	m.fit()
 	if d, ok := m.screens[i].Screen.(interface{ SetDim(bool) }); ok {
-		d.SetDim(m.trouble() != nil)
+		d.SetDim(m.dark())
 	}
 	if m.seen[i] != m.snap.Rev || m.snap.Rev == 0 {
 		m.screens[i].SetSnapshot(m.snap)
@@ -261,6 +262,10 @@ func (m *model) dispatch(id keys.ID) tea.Cmd {
 			if s.key == id {
 				return m.switchTo(i)
 			}
+		}
+		if id == keys.GoSubmit && m.snap.Members != nil {
+			m.note(cluster.Warn, "submit: "+action.ErrSeveral.Error())
+			return nil
 		}
 		return m.active().Update(screen.KeyMsg{ID: id})
 	}

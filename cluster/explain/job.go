@@ -15,6 +15,7 @@ func Job(s *cluster.Snapshot, id cluster.JobID) (*Explanation, error) {
 	if j == nil {
 		return nil, &cluster.Fault{Kind: cluster.ErrNotFound, Text: "there is no job " + id.String(), Advice: "stoker get jobs lists them"}
 	}
+	s = s.Of(j.Place) // what other clusters have is nothing to it
 	e := &Explanation{Place: j.Place, Job: id, AsOf: s.At}
 	if !e.situation(s, j) {
 		return e, nil

@@ -36,7 +36,7 @@ func Endpoints(s *cluster.Snapshot) []Endpoint {
 		if a := s.Alloc(svc.Alloc); a != nil && a.Terminal() {
 			continue // its registration is about to go
 		}
-		e := Endpoint{Job: cluster.JobID{Namespace: svc.Namespace, Name: svc.Job}, Alloc: svc.Alloc}
+		e := Endpoint{Job: s.ServiceJob(svc), Alloc: svc.Alloc}
 		address := "http://" + net.JoinHostPort(svc.Address, strconv.Itoa(svc.Port)) + path
 		if u, err := url.Parse(address); err != nil || u.User != nil || u.Port() != strconv.Itoa(svc.Port) {
 			continue

@@ -47,6 +47,8 @@ type ScreenOptions struct {
 	Theme string
 	Start string          // screen to open first
 	User  *settings.Files // what the user wrote, and typed; nil: nothing
+	// ReadOnly refuses every change, in whatever context the screen goes to.
+	ReadOnly bool
 }
 
 // Root builds the whole command tree.
@@ -103,7 +105,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done, 1
 // openScreen starts the screen. A cluster that was named may be down: the
 // screen says so and waits. One that nobody named must answer.
 func (a *App) openScreen(ctx context.Context, conn ConnectOptions, o ScreenOptions) error {
-	conn.Several, conn.Sparing = true, true
+	conn.Several, conn.Sparing, o.ReadOnly = true, true, conn.ReadOnly
 	s, err := a.Connect(ctx, conn)
 	if err != nil {
 		return err

@@ -171,14 +171,15 @@ func (s *Session) someReady(ctx context.Context) (*cluster.Snapshot, error) {
 	if ready == 0 {
 		return nil, errors.Join(errs...)
 	}
+	known := ready + len(errs)
 	snap, _ := s.Wait(ctx, settleFor, func(s *cluster.Snapshot) bool { // it has a moment later what they have
 		n := 0
 		for _, m := range s.Members {
-			if m.Ready {
+			if src := m.Source("nomad"); m.Ready || src != nil && (src.State == cluster.SourceRetrying || src.State == cluster.SourceDenied) {
 				n++
 			}
 		}
-		return n >= ready
+		return n >= known
 	})
 	return snap, nil
 }

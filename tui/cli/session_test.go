@@ -12,10 +12,12 @@ import (
 	"stoker/cluster/facts"
 )
 
+var errRefused = errors.New("connection refused")
+
 // TestSomeReady: nobody waits for a cluster that fails, and not for long for one
 // that says nothing.
 func TestSomeReady(t *testing.T) {
-	refused := func(context.Context) error { return errors.New("connection refused") }
+	refused := func(context.Context) error { return errRefused }
 	silent := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	answers := func(context.Context) error { return nil }
 	for name, c := range map[string]struct {
@@ -26,7 +28,7 @@ func TestSomeReady(t *testing.T) {
 		err   string
 	}{
 		"both answer":      {map[string]func(context.Context) error{"a": answers, "b": answers}, 0, 2, "", ""},
-		"one refuses":      {map[string]func(context.Context) error{"a": answers, "b": refused}, 0, 1, "b: no answer yet", ""},
+		"one refuses":      {map[string]func(context.Context) error{"a": answers, "b": refused}, 0, 1, "b: nomad: connection refused", ""},
 		"one says nothing": {map[string]func(context.Context) error{"a": silent, "b": answers}, settleFor, 1, "a: no answer yet", ""},
 		"both refuse":      {map[string]func(context.Context) error{"b": refused}, 0, 0, "", "b: connection refused"},
 	} {
@@ -44,7 +46,10 @@ func TestSomeReady(t *testing.T) {
 					place := cluster.Place{Cluster: name, Region: "global"}
 					feed := cluster.NewFeed(place, time.Now, cluster.Named())
 					go func() { _ = feed.Run(ctx) }()
-					if ping(canceled()) == nil {
+					switch ping(canceled()) {
+					case errRefused:
+						feed.Source(cluster.SourceStatus{Name: "nomad", State: cluster.SourceRetrying, Err: errRefused.Error()})
+					case nil:
 						feed.Scheduler(cluster.Update{Lists: cluster.SetAll, Index: 1, Jobs: []cluster.Job{{Place: place, ID: cluster.JobID{Namespace: "default", Name: "x"}, ModifyIndex: 1}}})
 					}
 					feeds = append(feeds, feed)

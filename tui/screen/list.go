@@ -85,10 +85,12 @@ func (l List[R, K]) Facts(view string, row func(*cluster.Snapshot, *R) facts.Row
 	l.facts = f
 	drawn := map[string]*ui.Column[R]{}
 	l.EachColumn(func(c *ui.Column[R]) { drawn[c.Name] = c })
-	var more []ui.Column[R]
+	var first, more []ui.Column[R]
 	for i := range v.Columns {
 		p := plain(l.Env, f, i)
 		switch c := drawn[p.Name]; {
+		case c == nil && p.Name == "cluster":
+			first = append(first, whose(l.Env, f, i))
 		case c == nil:
 			more = append(more, p)
 		case c.Cell == nil:
@@ -98,8 +100,28 @@ func (l List[R, K]) Facts(view string, row func(*cluster.Snapshot, *R) facts.Row
 			c.By = p.By
 		}
 	}
+	l.LeadColumns(first...)
 	l.AddColumns(more...)
 	return l
+}
+
+// whose is the column that says of which cluster a row is. It is there by
+// itself where several share the table.
+func whose[R any](e *Env, f *factual[R], i int) ui.Column[R] {
+	c := plain(e, f, i)
+	c.Min, c.Max, c.Extra = 7, 18, false
+	c.When = func() bool { return f.snap.Members != nil }
+	c.Cell = func(r *R) ui.Cell { return ui.In(e.Theme.Muted, f.snap.Label(f.place(r))) }
+	c.By = func(r *R) ui.Key { return ui.ByText(f.snap.Label(f.place(r))) }
+	return c
+}
+
+// place is where a row is from: every view begins with it.
+func (f *factual[R]) place(r *R) cluster.Place {
+	at := f.of(r)
+	name, _ := at(0).(string)
+	region, _ := at(1).(string)
+	return cluster.Place{Cluster: name, Region: region}
 }
 
 // Cells lets single columns of a row be read, where there are thousands of rows
@@ -311,9 +333,25 @@ func (l *List[R, K]) Fill(s *cluster.Snapshot, rows []R) {
 	l.Snap = s
 	if l.facts != nil {
 		l.facts.snap, l.facts.last = s, nil
+		l.SetOld(l.lost(s))
 	}
 	l.relate()
 	l.SetRows(rows)
+}
+
+// lost tells the rows of clusters that do not answer, among several: what they
+// say is old. It is nil while all answer.
+func (l *List[R, K]) lost(s *cluster.Snapshot) func(*R) bool {
+	var lost []cluster.Place
+	for _, m := range s.Members {
+		if Source(m, "nomad").Lost() {
+			lost = append(lost, m.Place)
+		}
+	}
+	if lost == nil {
+		return nil
+	}
+	return func(r *R) bool { return slices.Contains(lost, l.facts.place(r)) }
 }
 
 // Counts implements Filterer.

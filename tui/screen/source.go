@@ -115,17 +115,39 @@ func teller(things string) string {
 	return "nomad"
 }
 
-// refusal is the source that would tell of things and may not be read; nil when it may.
-func refusal(s *cluster.Snapshot, things string) *cluster.SourceStatus {
-	if src := s.Source(teller(things)); src != nil && src.State == cluster.SourceDenied {
-		return src
+// refusal is the source that would tell of things and may not be read; nil when
+// it may. Of several clusters all must refuse.
+func refusal(s *cluster.Snapshot, things string) (src *cluster.SourceStatus) {
+	for _, one := range s.Each() {
+		if src = one.Source(teller(things)); src == nil || src.State != cluster.SourceDenied {
+			return nil
+		}
 	}
-	return nil
+	return src
 }
 
 // EmptyText says why a table of things is empty: not read yet, because of
 // which source, not to be read, or none there.
 func EmptyText(s *cluster.Snapshot, things string, now time.Time) string {
+	if s == nil || s.Members == nil {
+		return emptyText(s, things, now)
+	}
+	if src := refusal(s, things); src != nil {
+		return things + " may not be read. " + Trouble(src, now)
+	}
+	var out []string
+	for _, one := range s.Members { // those that have none say nothing of interest
+		if text := emptyText(one, things, now); !one.Ready || refusal(one, things) != nil {
+			out = append(out, ui.Clean(s.Label(one.Place))+": "+text)
+		}
+	}
+	if len(out) < len(s.Members) {
+		out = append([]string{"no " + things}, out...)
+	}
+	return strings.Join(out, ". ")
+}
+
+func emptyText(s *cluster.Snapshot, things string, now time.Time) string {
 	if s != nil {
 		if src := refusal(s, things); src != nil {
 			return things + " may not be read. " + Trouble(src, now)

@@ -39,6 +39,7 @@ type Table[R any, K comparable] struct {
 	keep  func(*R) bool // in place of f; nil keeps all
 	in    func(*R) bool // beside both; nil keeps all
 	dim   bool
+	old   func(*R) bool // rows that are drawn faint; nil: none
 
 	judged, keyed int // which filter and which order memos are of, from 1 on
 
@@ -82,6 +83,15 @@ func (t *Table[R, K]) EachColumn(do func(c *Column[R])) {
 	for i := range t.cols {
 		do(&t.cols[i])
 	}
+}
+
+// LeadColumns adds columns before those that there are. It is for a table that
+// nobody has seen yet.
+func (t *Table[R, K]) LeadColumns(cols ...Column[R]) {
+	behind := t.cols
+	t.cols, t.grown, t.right = nil, nil, nil
+	t.AddColumns(cols...)
+	t.AddColumns(behind...)
 }
 
 // SetSame says how to tell that a row with the same identity is as it was: then
@@ -151,6 +161,14 @@ func (t *Table[R, K]) Redraw() { clear(t.lines) }
 func (t *Table[R, K]) SetDim(dim bool) {
 	if t.dim != dim {
 		t.dim = dim
+		clear(t.lines)
+	}
+}
+
+// SetOld draws rows faint of which old says that what they say is old; nil is none.
+func (t *Table[R, K]) SetOld(old func(*R) bool) {
+	if t.old != nil || old != nil {
+		t.old = old
 		clear(t.lines)
 	}
 }
@@ -515,7 +533,7 @@ func (t *Table[R, K]) follow() bool {
 func (t *Table[R, K]) text(r *R) string {
 	var b strings.Builder
 	for i := range t.cols {
-		if !t.cols[i].Extra && !t.cols[i].Graph {
+		if c := &t.cols[i]; !c.Extra && !c.Graph && (c.When == nil || c.When()) {
 			b.WriteString(t.cols[i].Cell(r).Text)
 			b.WriteByte(' ')
 		}

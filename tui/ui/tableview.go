@@ -194,7 +194,7 @@ func (t *Table[R, K]) line(i int, selected bool) string {
 	}
 	sel := Fit(plain.String(), t.w)
 	l := [2]string{Fit(styled.String(), t.w), t.th.Selected.Render(sel)}
-	if t.dim {
+	if t.dim || t.old != nil && t.old(&t.rows[r]) {
 		l[0] = t.th.Faint.Render(" " + strings.TrimPrefix(sel, t.th.G.Select))
 	}
 	t.lines[r] = l

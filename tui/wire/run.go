@@ -15,6 +15,7 @@ import (
 	"stoker/scenarios"
 	"stoker/secrets"
 	"stoker/secrets/vault"
+	"stoker/tui"
 	"stoker/tui/cli"
 	"stoker/tui/settings"
 )
@@ -66,7 +67,14 @@ func program(sys contexts.System, version string, redactor *secrets.Redactor) *c
 		},
 		Screen: func(ctx context.Context, s *cli.Session, o cli.ScreenOptions) error {
 			o.User = settings.NewFiles(sys)
-			return showScreens(ctx, s, o, newRecorder(), redactor.Clean)
+			runs := newRecorder()
+			screens := func(s *cli.Session) tui.Config { return screenConfig(s, o, runs, redactor.Clean) }
+			if s.Local {
+				return show(ctx, screens(s))
+			}
+			w := &sites{sys: sys, redactor: redactor, readOnly: o.ReadOnly, screens: screens}
+			defer w.close()
+			return show(ctx, w.config(s))
 		},
 	}
 	app.Extra = extra(sys, app, redactor)

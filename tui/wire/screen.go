@@ -29,14 +29,19 @@ func newRecorder() *scenscreen.Recorder {
 // gcPercent is how much garbage may gather beside what is in use, in percent of it.
 const gcPercent = 40
 
-// showScreens opens the screens on this process's terminal.
+// showScreens opens the screens on this process's terminal. They stay with the
+// session: somebody else uses it, too.
 func showScreens(ctx context.Context, s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder, redact func(string) string) error {
+	return show(ctx, screenConfig(s, o, runs, redact))
+}
+
+func show(ctx context.Context, cfg tui.Config) error {
 	if os.Getenv("GOGC") == "" {
 		// A screen is open all day beside other work on a bastion: less memory is
 		// worth some more collecting.
 		debug.SetGCPercent(gcPercent)
 	}
-	return tui.Run(ctx, screenConfig(s, o, runs, redact))
+	return tui.Run(ctx, cfg)
 }
 
 // screenConfig is what the screens have of a session.

@@ -17,6 +17,7 @@ import (
 
 // id is what makes an event itself: events have no identity of their own.
 type id struct {
+	of            cluster.Place
 	at            time.Time
 	kind, subject string
 	text          string
@@ -31,7 +32,7 @@ type Model struct {
 func New(e *screen.Env) *Model {
 	return &Model{List: screen.NewList(e, "events",
 		func(s *cluster.Snapshot) string { return summary(e.Theme, s) },
-		func(ev *cluster.Event) id { return id{ev.At, ev.Kind, ev.Subject, ev.Text} }, columns(e)).
+		func(ev *cluster.Event) id { return id{ev.Place, ev.At, ev.Kind, ev.Subject, ev.Text} }, columns(e)).
 		Facts("events", func(_ *cluster.Snapshot, ev *cluster.Event) facts.Row { return facts.EventRow(ev) }).
 		About(about).
 		Same(func(old, now *cluster.Event) bool { return len(old.On) == len(now.On) && old.Level == now.Level })}

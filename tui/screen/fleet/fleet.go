@@ -48,6 +48,11 @@ func New(e *screen.Env) *Model {
 func (m *Model) newTable(cells int) {
 	m.cells = cells
 	m.nodes = ui.NewTable(m.env.Theme, func(r *nodeRow) cluster.NodeID { return r.node.ID }, nodeColumns(m.env, cells))
+	m.nodes.LeadColumns(ui.Column[nodeRow]{
+		Title: "CLUSTER", Min: 7, Max: 18, Drop: 7, When: func() bool { return m.snap.Members != nil },
+		Cell: func(r *nodeRow) ui.Cell { return ui.In(m.env.Theme.Muted, m.snap.Label(r.node.Place)) },
+		By:   func(r *nodeRow) ui.Key { return ui.ByText(m.snap.Label(r.node.Place)) },
+	})
 	m.nodes.SetFilter(m.filter)
 }
 
@@ -219,6 +224,7 @@ func (m *Model) zoom(id keys.ID) tea.Cmd {
 	done := true
 	switch id {
 	case keys.GroupBy:
+		m.dense.setSnapshot(m.snap, m.facts, m.filter) // while rows are shown it has none, and that tells which groups there are
 		m.dense.regroup()
 	case keys.ZoomFit:
 		m.dense.zoom = auto

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 
 	"stoker/cluster"
 	"stoker/tui/screen"
@@ -15,6 +16,7 @@ type grouping int
 
 const (
 	byNode grouping = iota
+	byCluster
 	byPool
 	byRack
 	byClass
@@ -25,7 +27,7 @@ const (
 )
 
 func (b grouping) String() string {
-	return [...]string{"node", "pool", "rack", "class", "model", "job", "namespace"}[b]
+	return [...]string{"node", "cluster", "pool", "rack", "class", "model", "job", "namespace"}[b]
 }
 
 // perNode says that all GPUs of a node are in the same group.
@@ -37,7 +39,11 @@ const rackMeta = "rack"
 // known says whether anything tells the groups apart: a fleet of which nobody
 // said where its nodes stand is not grouped by racks.
 func (b grouping) known(s *cluster.Snapshot) bool {
-	if b != byRack && b != byClass {
+	switch b {
+	case byCluster:
+		return s.Members != nil
+	case byRack, byClass:
+	default:
 		return true
 	}
 	for i := range s.Nodes {
@@ -50,6 +56,8 @@ func (b grouping) known(s *cluster.Snapshot) bool {
 
 func (b grouping) ofNode(n *cluster.Node) string {
 	switch b {
+	case byCluster:
+		return n.Place.Cluster + "/" + n.Place.Region
 	case byPool:
 		return n.Pool
 	case byRack:
@@ -148,7 +156,14 @@ func gather(s *cluster.Snapshot, facts []fact, by grouping, only *string, keep f
 	}
 	out = slices.DeleteFunc(out, func(g group) bool { return len(g.gpus) == 0 })
 	for i := range out {
-		out[i].text = textOf(by, out[i].name, &s.GPUs[out[i].gpus[0]])
+		d := &s.GPUs[out[i].gpus[0]]
+		out[i].text = textOf(by, out[i].name, d)
+		switch {
+		case by == byCluster:
+			out[i].text = ui.Clean(s.Label(d.Place))
+		case by == byJob && s.Members != nil && d.Holder != nil:
+			out[i].text = ui.Clean(d.Holder.Job.String() + " in " + s.Label(d.Place))
+		}
 	}
 	return out
 }
@@ -164,7 +179,8 @@ func nameOf(by grouping, n *cluster.Node, d *cluster.GPU) string {
 	case by == byModel:
 		return d.Model
 	case by == byJob && d.Holder != nil:
-		return d.Holder.Job.String()
+		id := d.Holder.Job
+		return id.String() + strings.TrimSuffix(" "+id.Of.Cluster+"/"+id.Of.Region, " /")
 	case by == bySpace && d.Holder != nil:
 		return d.Holder.Job.Namespace
 	}

@@ -143,7 +143,7 @@ func (p *problem) where() (screen.Name, screen.Target) {
 	case p.Job != cluster.JobID{}:
 		return screen.Jobs, screen.Target{Job: p.Job, Details: true, Why: p.Kind == cluster.JobWaits}
 	case p.Key != "":
-		return screen.Keys, screen.Target{Key: p.Key, Details: true}
+		return screen.Keys, screen.Target{Key: p.Key, Of: p.Place, Details: true}
 	case p.Kind == cluster.VaultSealed:
 		return screen.Keys, screen.Target{}
 	}

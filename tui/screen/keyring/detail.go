@@ -15,7 +15,7 @@ import (
 // detail is one key: lines on top, then the artifacts that it opens.
 type detail struct {
 	parts.Detail
-	name      string
+	id        keyID
 	artifacts *ui.Table[sealed, secrets.URN]
 	lines     []string
 }
@@ -26,17 +26,17 @@ type sealed struct {
 	key *cluster.Key
 }
 
-func newDetail(e *screen.Env, name string) *detail {
-	d := &detail{name: name, artifacts: ui.NewTable(e.Theme, func(a *sealed) secrets.URN { return a.URN }, artifactColumns(e))}
+func newDetail(e *screen.Env, id keyID) *detail {
+	d := &detail{id: id, artifacts: ui.NewTable(e.Theme, func(a *sealed) secrets.URN { return a.URN }, artifactColumns(e))}
 	d.Detail = parts.NewDetail(e, d.artifacts, d.draw)
 	return d
 }
 
 func (d *detail) draw() {
 	th := d.Env.Theme
-	k := find(d.Snap, d.name)
+	k := find(d.Snap, d.id)
 	if k == nil {
-		d.lines = []string{"", "  " + th.Muted.Render("key "+ui.Clean(d.name)+" is not there any more, or may not be read; esc goes back")}
+		d.lines = []string{"", "  " + th.Muted.Render("key "+ui.Clean(d.id.name)+" is not there any more, or may not be read; esc goes back")}
 		d.artifacts.SetRows(nil)
 		return
 	}
@@ -63,7 +63,7 @@ const digestLines = 3
 func (d *detail) facts(k *cluster.Key) []string {
 	th := d.Env.Theme
 	read := ""
-	if v := d.Snap.Vault; v != nil {
+	if v := d.Snap.Of(d.id.of).Vault; v != nil {
 		read = "read " + ui.Ago(v.At, d.Env.Now())
 	}
 	flag := func(is bool, yes, no string, loud bool) parts.Fact {
@@ -171,7 +171,7 @@ func (d *detail) view() string {
 		if a := d.artifacts.Selected(); a != nil {
 			lines = append(append(lines, ""), parts.Text(d.Env.Theme, "digest", a.Digest, d.Env.Theme.Text, d.W, digestLines-1)...)
 		}
-	} else if find(d.Snap, d.name) != nil {
+	} else if find(d.Snap, d.id) != nil {
 		lines = append(lines, "  "+d.Env.Theme.Muted.Render("no registered artifact is sealed under this key"))
 	}
 	return ui.Block(lines, d.W, d.H)

@@ -9,6 +9,7 @@ import (
 
 	"stoker/cluster"
 	"stoker/cluster/facts"
+	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/ui"
@@ -21,16 +22,24 @@ type Rotator interface {
 
 // Model is the screen of keys.
 type Model struct {
-	screen.List[cluster.Key, string]
+	screen.List[cluster.Key, keyID]
 	rotator Rotator
 	detail  *detail // nil shows the table
 	w, h    int
 }
 
+// keyID is a key's identity: each Vault has its own names.
+type keyID struct {
+	of   cluster.Place
+	name string
+}
+
+func idOf(k *cluster.Key) keyID { return keyID{k.Place, k.Name} }
+
 // New makes the screen. Without a rotator (nil) no key can be rotated from it.
 func New(e *screen.Env, r Rotator) *Model {
 	m := &Model{rotator: r}
-	m.List = screen.NewList(e, "keys", func(*cluster.Snapshot) string { return "" }, func(k *cluster.Key) string { return k.Name }, columns(e)).
+	m.List = screen.NewList(e, "keys", func(*cluster.Snapshot) string { return "" }, idOf, columns(e)).
 		Facts("keys", facts.KeyRow).
 		Under(func() bool { return m.detail != nil })
 	return m
@@ -55,7 +64,7 @@ func (m *Model) layout() {
 // SetSnapshot implements screen.Screen.
 func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	m.Fill(s, s.Keys)
-	m.SetDim(history(s.Vault))
+	m.SetOld(func(k *cluster.Key) bool { return history(s.Of(k.Place).Vault) })
 	m.layout()
 	if m.detail != nil {
 		m.detail.SetSnapshot(s)
@@ -67,7 +76,7 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	if m.detail != nil {
 		k, ok := m.detail.Keys(msg)
 		if ok && k == keys.Rotate {
-			return m.rotate(m.detail.name)
+			return m.rotate(m.detail.id)
 		}
 		return nil
 	}
@@ -78,19 +87,21 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	}
 	switch k {
 	case keys.Open:
-		m.show(row.Name)
+		m.show(idOf(row))
 	case keys.Rotate:
-		return m.rotate(row.Name)
+		return m.rotate(idOf(row))
 	}
 	return nil
 }
 
 // rotate asks before it makes a new version.
-func (m *Model) rotate(name string) tea.Cmd {
-	k := find(m.Snap, name)
+func (m *Model) rotate(id keyID) tea.Cmd {
+	k, name := find(m.Snap, id), id.name
 	switch {
 	case k == nil:
 		return nil
+	case m.Snap.Members != nil:
+		return screen.Note(cluster.Warn, "rotate key "+name+": "+action.ErrSeveral.Error())
 	case m.rotator == nil:
 		return screen.Note(cluster.Warn, "rotate key "+name+": there is no connection to Vault here")
 	}
@@ -114,8 +125,8 @@ func (m *Model) rotate(name string) tea.Cmd {
 	return screen.Question(q)
 }
 
-func (m *Model) show(name string) {
-	m.detail = newDetail(m.Env, name)
+func (m *Model) show(id keyID) {
+	m.detail = newDetail(m.Env, id)
 	m.detail.SetSize(m.w, m.h)
 	m.detail.SetSnapshot(m.Snap)
 }
@@ -126,9 +137,13 @@ func (m *Model) Open(t screen.Target) tea.Cmd {
 	if t.Key == "" {
 		return nil
 	}
-	m.Select(t.Key)
+	id := keyID{t.Of, t.Key}
+	if t.Of == (cluster.Place{}) {
+		id.of = m.Snap.Place
+	}
+	m.Select(id)
 	if t.Details {
-		m.show(t.Key)
+		m.show(id)
 	}
 	return nil
 }
@@ -178,11 +193,24 @@ func (m *Model) View() string {
 	if m.Shown() == 0 {
 		lines = append(m.above(), m.empty()...)
 	}
-	return ui.Block(append(lines, denied(m.Env, m.Snap, m.w)...), m.w, m.h)
+	for _, one := range m.Snap.Each() {
+		lines = append(lines, denied(m.Env, one, m.w)...)
+	}
+	return ui.Block(lines, m.w, m.h)
 }
 
-// above is Vault itself, and a blank line.
-func (m *Model) above() []string { return append(vaultLines(m.Env, m.Snap, m.w), "") }
+// above is Vault itself, each of several, and a blank line.
+func (m *Model) above() []string {
+	var out []string
+	for _, one := range m.Snap.Each() {
+		name := "vault"
+		if m.Snap.Members != nil {
+			name += " " + ui.Clean(m.Snap.Label(one.Place))
+		}
+		out = append(out, vaultLines(m.Env, one, name, m.w)...)
+	}
+	return append(out, "")
+}
 
 // empty says why there is no row.
 func (m *Model) empty() []string {

@@ -15,9 +15,9 @@ import (
 	"stoker/tui/ui"
 )
 
-func find(s *cluster.Snapshot, name string) *cluster.Key {
+func find(s *cluster.Snapshot, id keyID) *cluster.Key {
 	for i := range s.Keys {
-		if s.Keys[i].Name == name {
+		if idOf(&s.Keys[i]) == id {
 			return &s.Keys[i]
 		}
 	}
@@ -131,10 +131,10 @@ func sorted(k *cluster.Key) []cluster.Artifact {
 }
 
 // vaultLines is Vault itself: its state, where it is, and the token.
-func vaultLines(e *screen.Env, s *cluster.Snapshot, w int) []string {
+func vaultLines(e *screen.Env, s *cluster.Snapshot, name string, w int) []string {
 	th, now, v := e.Theme, e.Now(), s.Vault
 	if v == nil {
-		return noVault(e, s, w)
+		return noVault(e, s, name, w)
 	}
 	st := th.OK.Render(th.G.OK + " open")
 	switch {
@@ -156,7 +156,7 @@ func vaultLines(e *screen.Env, s *cluster.Snapshot, w int) []string {
 		return th.Muted.Render(name+" ") + ui.Clean(value)
 	}
 	segs := []ui.Seg{
-		{Text: th.Title.Render("vault") + " " + st},
+		{Text: th.Title.Render(name) + " " + st},
 		{Text: ui.Clean(v.Address)},
 		{Text: fact("version", v.Version), Drop: 4},
 		{Text: fact("cluster", v.Cluster), Drop: 5},
@@ -185,12 +185,15 @@ func vaultLines(e *screen.Env, s *cluster.Snapshot, w int) []string {
 }
 
 // noVault says why nothing is known of Vault.
-func noVault(e *screen.Env, s *cluster.Snapshot, w int) []string {
+func noVault(e *screen.Env, s *cluster.Snapshot, name string, w int) []string {
 	text := "no Vault is configured: set VAULT_ADDR, or vault.address in the context"
 	if src := s.Source("vault"); src != nil && src.State != cluster.SourceOff {
 		text = screen.Trouble(src, e.Now())
 	} else if src == nil {
 		text = "nothing known of Vault yet"
+	}
+	if name != "vault" { // one of several
+		text = name + ": " + text
 	}
 	var out []string
 	for _, l := range ui.Wrap(text, max(w-4, 1)) {

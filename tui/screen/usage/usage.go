@@ -30,6 +30,10 @@ func New(e *screen.Env) *Model {
 	m.List = screen.NewList(e, "usage", m.summary, func(u *cluster.Usage) cluster.JobID { return u.Job }, columns(e)).
 		Facts("usage", func(_ *cluster.Snapshot, u *cluster.Usage) facts.Row { return facts.UsageRow(u) })
 	m.waste = ui.NewTable(e.Theme, func(w *cluster.Waste) gpu.UUID { return w.UUID }, wasteColumns(e))
+	m.waste.LeadColumns(ui.Column[cluster.Waste]{
+		Min: 6, Max: 18, When: func() bool { return m.Snap.Members != nil },
+		Cell: func(w *cluster.Waste) ui.Cell { return ui.In(e.Theme.Muted, m.Snap.Label(w.Place)) },
+	})
 	return m
 }
 
@@ -74,7 +78,7 @@ func rows(s *cluster.Snapshot) []cluster.Usage {
 	jobs := s.JobUsage()
 	for _, space := range s.NamespaceUsage() {
 		out = append(out, space)
-		for len(jobs) > 0 && jobs[0].Job.Namespace == space.Job.Namespace {
+		for len(jobs) > 0 && jobs[0].Job.Namespace == space.Job.Namespace && jobs[0].Job.Of == space.Job.Of {
 			out = append(out, jobs[0])
 			jobs = jobs[1:]
 		}
