@@ -54,9 +54,12 @@ func (m *model) askAll(reqs []action.Request) tea.Cmd {
 		defer cancel()
 		msg := plansReadyMsg{id: id}
 		for _, r := range reqs {
-			if p, err := runner.Plan(ctx, r, snap); err != nil {
+			switch p, err := runner.Plan(ctx, r, snap); {
+			case err != nil:
 				msg.errs = append(msg.errs, err)
-			} else {
+			case p.Refused != nil:
+				msg.errs = append(msg.errs, fmt.Errorf("%s: %w", p.Title, p.Refused))
+			default:
 				msg.plans = append(msg.plans, p)
 			}
 		}

@@ -204,6 +204,9 @@ func findNode(s *cluster.Snapshot, name string) (*cluster.Node, error) {
 	case 1:
 		return found[0], nil
 	case 0:
+		if src := s.Source("nomad/nodes"); src != nil && src.State == cluster.SourceDenied {
+			return nil, &cluster.Fault{Kind: cluster.ErrDenied, Text: fmt.Sprintf("no node %s can be found: %s", name, src.Err), Advice: "the token lacks node:read: nomad acl token self names its policies"}
+		}
 		return nil, usage("there is no node %q", name).hint("stoker get nodes lists them")
 	}
 	return nil, usage("%q means %d nodes", name, len(found)).hint("use a longer part of the ID: stoker get nodes -o wide")
