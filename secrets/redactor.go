@@ -109,3 +109,12 @@ func (r *Redactor) Clean(text string) string {
 	text = jwt.ReplaceAllLiteralString(text, Redacted)
 	return nomadToken.ReplaceAllString(text, "${1}"+Redacted)
 }
+
+// named are fields of JSON whose names say that their text is a secret.
+var named = regexp.MustCompile(`(?im)("[a-z0-9_.-]*(?:passw(?:or)?d|secret|token|api_?-?key|private_?-?key|credential|access_?-?key)[a-z0-9_.-]*"\s*:\s*)"(?:[^"\\]|\\.)+"`)
+
+// CleanJSON is Clean for JSON that others made, such as the specification of a
+// job: the text of each field whose name says that it is a secret is masked, too.
+func (r *Redactor) CleanJSON(text string) string {
+	return named.ReplaceAllString(r.Clean(text), `${1}"`+Redacted+`"`)
+}

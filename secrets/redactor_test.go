@@ -97,3 +97,20 @@ func TestHandler(t *testing.T) {
 		}
 	}
 }
+
+func TestCleanJSON(t *testing.T) {
+	r := secrets.NewRedactor(secrets.New("s3cr3t-value"))
+	for in, want := range map[string]string{
+		`{"Env": {"DB_PASSWORD": "hunter2", "MODE": "fast"}}`: `{"Env": {"DB_PASSWORD": "[redacted]", "MODE": "fast"}}`,
+		`{"SecretID": "x\"y", "Secrets": 4}`:                  `{"SecretID": "[redacted]", "Secrets": 4}`,
+		`"aws_access_key_id":"AKIA"`:                          `"aws_access_key_id":"[redacted]"`,
+		`"api-key" : "k"`:                                     `"api-key" : "[redacted]"`,
+		`"note": "the s3cr3t-value is here"`:                  `"note": "the [redacted] is here"`,
+		`"Token": ""`:                                         `"Token": ""`,
+		`"Name": "token-server"`:                              `"Name": "token-server"`,
+	} {
+		if got := r.CleanJSON(in); got != want {
+			t.Errorf("%s became %s", in, got)
+		}
+	}
+}

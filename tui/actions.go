@@ -24,6 +24,7 @@ type actions struct {
 	pending int       // the plan that is waited for; 0 is none
 	asked   time.Time // when
 	doing   map[int]bool
+	reading int // the latest question for what Nomad tells of one thing
 }
 
 // giveUp drops the plan that is waited for, if any.

@@ -46,6 +46,8 @@ type Config struct {
 	Feed   Feed
 	Runner Runner           // nil: nothing can be changed
 	Logs   screen.LogSource // nil: no logs
+	// Raw reads one thing as Nomad tells it, without secrets; nil: it cannot be read.
+	Raw func(ctx context.Context, ref cluster.Ref) (string, error)
 
 	Packs    func() ([]pack.Pack, error) // nil: no form to submit from
 	PackVars map[string]string           // what the context says for packs

@@ -146,6 +146,8 @@ func (m *model) message(msg tea.Msg) tea.Cmd {
 		m.over = newPrompt(m.env, msg)
 	case planReadyMsg:
 		return m.planReady(msg)
+	case rawMsg:
+		m.rawReady(msg)
 	case plansReadyMsg:
 		return m.plansReady(msg)
 	case stepMsg:

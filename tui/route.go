@@ -243,6 +243,8 @@ func (m *model) dispatch(id keys.ID) tea.Cmd {
 		m.over = newMessages(m)
 	case keys.GoNode, keys.GoGPUs, keys.GoJob, keys.GoAllocs, keys.GoDeployments, keys.GoEvaluations, keys.GoServices, keys.GoPool:
 		return m.jump(id)
+	case keys.Raw:
+		return m.raw()
 	case keys.Columns:
 		if tab, ok := m.active().Screen.(screen.Tabular); ok {
 			m.over = newChooser(m.env, tab)

@@ -41,6 +41,8 @@ type Session struct {
 	Packs   *pack.Library
 	Local   bool // this machine alone: no scheduler behind it
 	Logs    func(ctx context.Context, req cluster.LogRequest, emit func(cluster.LogLine)) error
+	// Raw reads one thing as Nomad tells it: JSON, with secrets masked; nil where there is no Nomad.
+	Raw func(ctx context.Context, ref cluster.Ref) (string, error)
 	// Rotate makes a new version of a Transit key, with its audit line; nil without a Vault.
 	Rotate func(ctx context.Context, key string) error
 	// Kill ends a process of this machine, which is on some devices; force does

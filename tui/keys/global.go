@@ -61,6 +61,7 @@ const (
 	Mark     ID = "mark"
 	MarkAll  ID = "mark all"
 	Columns  ID = "columns"
+	Raw      ID = "raw"
 )
 
 func list() []Binding {
@@ -77,6 +78,7 @@ func list() []Binding {
 		{Mark, List, []string{"space"}, "mark", "mark the row, or not: what one does then is done to all marked rows"},
 		{MarkAll, List, []string{"*", "ctrl+space"}, "mark all", "mark all rows that are shown, or none"},
 		{Columns, List, []string{"C"}, "columns", "choose the columns, and the one that rows are in order of"},
+		{Raw, List, []string{"y"}, "raw", "what the cursor is on, as Nomad tells it: JSON, to look through and to copy"},
 		{Pane, List, []string{"tab"}, "other pane", "to the next part of the screen"},
 	}
 }
@@ -112,6 +114,7 @@ const (
 	MoveUp   ID = "move up"
 	MoveDown ID = "move down"
 	Restore  ID = "restore"
+	CopyAll  ID = "copy all"
 	Yes      ID = "yes"
 	No       ID = "no"
 	Turn     ID = "turn"
@@ -140,6 +143,18 @@ func overlays() []Binding {
 		{Cancel, Confirm, []string{"esc"}, "cancel", "leave it"},
 		{ScrollUp, Confirm, []string{"up", "pgup"}, "up", "scroll"},
 		{ScrollDn, Confirm, []string{"down", "pgdown"}, "down", "scroll"},
+
+		{Cancel, Pager, []string{"esc", "q", "y"}, "close", "close"},
+		{Filter, Pager, []string{"/"}, "find", "find words"},
+		{NextMatch, Pager, []string{"n"}, "next", "to the next line with them"},
+		{PrevMatch, Pager, []string{"N"}, "previous", "to the one before"},
+		{CopyAll, Pager, []string{"c"}, "copy", "copy all of it"},
+		{ScrollUp, Pager, []string{"k", "up"}, "up", "scroll"},
+		{ScrollDn, Pager, []string{"j", "down", "enter"}, "down", "scroll"},
+		{ScrollPgU, Pager, []string{"pgup", "ctrl+b", "ctrl+u"}, "page up", "scroll"},
+		{ScrollPgD, Pager, []string{"pgdown", "ctrl+f", "ctrl+d", "space"}, "page down", "scroll"},
+		{Top, Pager, []string{"g", "home"}, "top", "to the beginning"},
+		{Bottom, Pager, []string{"G", "end"}, "bottom", "to the end"},
 
 		{Up, Choose, []string{"k", "up", "ctrl+p"}, "up", "up"},
 		{Down, Choose, []string{"j", "down", "ctrl+n"}, "down", "down"},

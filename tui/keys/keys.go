@@ -18,6 +18,7 @@ const (
 	List        Scope = "list"
 	Box         Scope = "box"     // help, messages
 	Confirm     Scope = "confirm" // the question before a change
+	Pager       Scope = "pager"   // a long text
 	Choose      Scope = "choose"  // the columns of a table
 	Input       Scope = "input"   // filter, command bar, prompt
 	Form        Scope = "form"    // the fields of the form that submits: other keys type

@@ -8,10 +8,10 @@ import (
 
 // heard lists the scopes that are heard together.
 func heard() map[string][]Scope {
-	out := map[string][]Scope{"confirm": {Confirm}, "input": {Input}, "box": {Box}, "choose": {Choose}, "form": {Form}}
+	out := map[string][]Scope{"confirm": {Confirm}, "input": {Input}, "box": {Box}, "choose": {Choose}, "pager": {Pager}, "form": {Form}}
 	for _, b := range Table() {
 		switch s := b.Scope; s {
-		case Confirm, Input, Box, Choose, Form, List, Global, Jump: // alone, or under every screen
+		case Confirm, Input, Box, Choose, Pager, Form, List, Global, Jump: // alone, or under every screen
 		case ScopeLog:
 			out["log"] = []Scope{ScopeLog, List, Global}
 		default:

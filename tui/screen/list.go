@@ -216,6 +216,15 @@ func (l *List[R, K]) Focus() (Subject, bool) {
 	return s, s.Kind != ""
 }
 
+// FocusRow is the row of facts of what the cursor is on; nil without one.
+func (l *List[R, K]) FocusRow() (*facts.View, facts.Row) {
+	r := l.Selected()
+	if r == nil || l.facts == nil {
+		return nil, nil
+	}
+	return l.facts.view, l.facts.make(l.Snap, r)
+}
+
 // Keep implements Keeper.
 func (l *List[R, K]) Keep() (restore func()) {
 	narrow, filter, sel := l.narrow, l.filter, l.Selected()

@@ -101,10 +101,14 @@ func (w *wiring) one(ctx context.Context, c contexts.Context, options ...cluster
 		Actions: runner,
 		Packs:   Packs(w.sys),
 		Logs:    nc.Logs,
-		Past:    gpus.past,
-		Look:    gpus.look,
-		Rotate:  rotate(vc, audit, calls),
-		Ping:    func(ctx context.Context) error { return ping(ctx, nc, c) },
+		Raw: func(ctx context.Context, ref cluster.Ref) (string, error) {
+			raw, err := nc.Raw(ctx, ref)
+			return w.redactor.CleanJSON(string(raw)), err
+		},
+		Past:   gpus.past,
+		Look:   gpus.look,
+		Rotate: rotate(vc, audit, calls),
+		Ping:   func(ctx context.Context) error { return ping(ctx, nc, c) },
 		Close: sync.OnceFunc(func() {
 			cancel()
 			patiently(func() { _ = g.Wait() })

@@ -48,7 +48,7 @@ func show(ctx context.Context, cfg tui.Config) error {
 func screenConfig(s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder, redact func(string) string) tui.Config {
 	cfg := tui.Config{
 		Context: s.Context.Name, Namespace: s.Context.Nomad.Namespace, Production: s.Context.Production,
-		ReadOnly: s.Context.ReadOnly, Feed: s.Feed, Runner: s.Actions, Logs: logSource(s.Logs),
+		ReadOnly: s.Context.ReadOnly, Feed: s.Feed, Runner: s.Actions, Logs: logSource(s.Logs), Raw: s.Raw,
 		PackVars: s.Context.PackVars, Local: s.Local, Runs: runs,
 		Past: s.Past, Look: s.Look,
 		Theme: o.Theme, Start: screen.Name(o.Start), Now: time.Now, Redact: redact,

@@ -44,6 +44,7 @@ func (w *wiring) several(ctx context.Context, list []contexts.Context) (*cli.Ses
 		Members: u.sessions,
 		Actions: &action.Router{Of: u.runner, Each: u.runners},
 		Logs:    u.logs,
+		Raw:     u.raw,
 		Past:    u.past,
 		Look:    u.look,
 		Ping:    u.ping,
@@ -118,6 +119,13 @@ func (u *union) logs(ctx context.Context, req cluster.LogRequest, emit func(clus
 		}
 	}
 	return &cluster.Fault{Kind: cluster.ErrNotFound, Text: "there is no allocation " + req.Alloc.Short()}
+}
+
+func (u *union) raw(ctx context.Context, ref cluster.Ref) (string, error) {
+	if m := u.of(ref.Place); m != nil {
+		return m.Raw(ctx, ref)
+	}
+	return "", &cluster.Fault{Kind: cluster.ErrNotFound, Text: "there is no cluster " + ref.Cluster}
 }
 
 // past loads the past of a GPU into the snapshots of its cluster, and waits

@@ -51,8 +51,9 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	return open(ev)
 }
 
-// about is what the event is about.
-func about(s *cluster.Snapshot, ev *cluster.Event) screen.Subject {
+// about is what the event is about. Raw, it is the event that is shown.
+func about(s *cluster.Snapshot, ev *cluster.Event) (of screen.Subject) {
+	defer func() { of.Ref = cluster.Ref{} }()
 	if g := s.GPU(ev.GPU); g != nil {
 		return screen.GPUSubject(g)
 	}
