@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,7 +12,6 @@ import (
 	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
-	"stoker/tui/theme"
 )
 
 // command is what the command bar can do. A new one is an entry in commands.
@@ -58,6 +58,10 @@ func (m *model) tableCommands() []command {
 		{name: "filter", args: "FILTER", help: "keep some rows, as after /", complete: m.completeHere, run: m.filterHere},
 		{name: "sort", aliases: []string{"order"}, args: "COLUMN [desc]", help: "put the rows in order", complete: m.completeSort, run: m.sortBy},
 		{name: "columns", aliases: []string{"cols"}, args: "[COLUMN,…]", help: "show these columns; none: those that are there unless one chooses", complete: m.completeColumns, run: m.showColumns},
+		{name: "view", args: "NAME", help: "a table that is saved in the config file", complete: m.completeView, run: m.showView},
+		{name: "copy", args: "[COLUMN]", help: "copy what the chosen rows are called, or hold in a column", complete: m.completeColumns, run: m.copyName},
+		{name: "export", args: "FILE.csv|.json|.yaml", help: "write the rows that are shown to a file", run: func(args string) (tea.Cmd, error) { return m.export(args, false) }},
+		{name: "export!", args: "FILE", help: "the same, over a file that is there", run: func(args string) (tea.Cmd, error) { return m.export(args, true) }},
 		{name: "theme", args: "NAME", help: "change the colours", complete: m.completeTheme, run: func(args string) (tea.Cmd, error) { return nil, m.restyle(args) }},
 		{name: "help", aliases: []string{"h"}, help: "all keys and commands", run: func(string) (tea.Cmd, error) { m.over = newHelp(m); return nil, nil }},
 		{name: "messages", aliases: []string{"log"}, help: "what was done and what went wrong", run: func(string) (tea.Cmd, error) { m.over = newMessages(m); return nil, nil }},
@@ -206,7 +210,11 @@ func (m *model) completeSort(head string) facts.Completion {
 }
 
 func (m *model) completeTheme(head string) facts.Completion {
-	return facts.Completion{Options: beginning(theme.Names(), head)}
+	return facts.Completion{Options: beginning(themeNames(m.user), head)}
+}
+
+func (m *model) completeView(head string) facts.Completion {
+	return facts.Completion{Options: beginning(slices.Sorted(maps.Keys(m.user.Views)), head)}
 }
 
 // columnNames are those of the active table: those shown, then the rest.
@@ -226,12 +234,20 @@ func beginning(words []string, with string) []string {
 	return slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == with || !strings.HasPrefix(w, with) })
 }
 
-// resolve finds the command of a line and what follows its name. A name may be
-// cut short as long as it is clear.
+// resolve finds the command of a line and what follows its name: an alias of the
+// user's, a name or another name of a command, or the beginning of one as long as
+// that is clear.
 func (m *model) resolve(text string) (c command, args string, err error) {
 	name, args, _ := strings.Cut(strings.TrimSpace(text), " ")
+	if line, ok := m.user.Aliases[name]; ok {
+		text = strings.TrimPrefix(line, ":") + " " + args
+	}
+	return resolve(m.commands(), text)
+}
+
+func resolve(all []command, text string) (c command, args string, err error) {
+	name, args, _ := strings.Cut(strings.TrimSpace(text), " ")
 	args = strings.TrimSpace(args)
-	all := m.commands()
 	var found []command
 	for _, c := range all {
 		if c.name == name || slices.Contains(c.aliases, name) {

@@ -17,7 +17,6 @@ import (
 	"stoker/tui/screen/gpus"
 	"stoker/tui/screen/keyring"
 	"stoker/tui/screen/scenarios"
-	"stoker/tui/theme"
 )
 
 // Feed brings the snapshots; *cluster.Feed is one.
@@ -61,8 +60,11 @@ type Config struct {
 	Look           func(id gpu.UUID)                            // has the details of a GPU read; nil: they are
 	Killer         gpus.Killer                                  // ends processes of this machine; nil: they are only shown
 
+	User  UserFiles   // what the user wrote; nil: nothing
+	ASCII bool        // nothing but ASCII is drawn, whatever the locale says
+	Mouse bool        // the mouse is followed; the terminal's own selection then needs shift
 	Typed Past        // what was typed in sessions before; nil: nothing is kept
-	Theme string      // one of theme.Names; empty is theme.Auto
+	Theme string      // one of theme.Names, or the user's own; empty: as the user's files say
 	Start screen.Name // the first screen; empty is the fleet
 	Now   func() time.Time
 	// Redact takes secrets out of what servers answered; nil leaves it as it is.
@@ -118,11 +120,6 @@ func run(ctx context.Context, cfg Config, more ...tea.ProgramOption) error {
 		return nil
 	}
 	return fmt.Errorf("run the screen: %w", err)
-}
-
-// themeOf makes the theme that configuration and environment ask for.
-func themeOf(cfg Config) (theme.Theme, error) {
-	return theme.New(theme.Choose(cfg.Theme, cfg.Env), theme.WantsASCII(cfg.Env))
 }
 
 // leaving sees the program's end come: pictures that are on their way to a slow

@@ -401,33 +401,12 @@ func (m *model) hints() string {
 	return ui.Sides("  "+ui.Segs(segs, 3, m.w-ui.Width(r)-5), r+"  ", m.w)
 }
 
+// tabs is the line of the screens.
 func (m *model) tabs() string {
-	if line := m.tabLine(true); ui.Width(line) <= m.w {
-		return ui.Fit(line, m.w)
-	}
-	return ui.Fit(m.tabLine(false), m.w)
-}
-
-// tabLine names the screens; where that is too long, only the open one is named.
-// While keys type, no key leads to another screen.
-func (m *model) tabLine(named bool) string {
-	th := m.env.Theme
 	var b strings.Builder
 	b.WriteString(" ")
-	for i, s := range m.screens {
-		bind, ok := m.env.Keys.Find(s.key, keys.Global)
-		switch {
-		case !ok && i == m.top():
-			b.WriteString(th.Title.Render("[" + string(s.name) + "]"))
-		case !ok:
-		case i == m.top():
-			b.WriteString(th.Title.Render("[" + bind.Keys[0] + " " + bind.Label + "]"))
-		case m.typing():
-		case named:
-			b.WriteString(" " + th.Key.Render(bind.Keys[0]) + " " + th.Muted.Render(bind.Label) + " ")
-		default:
-			b.WriteString(" " + th.Key.Render(bind.Keys[0]) + " ")
-		}
+	for _, t := range m.tabList() {
+		b.WriteString(t.text)
 	}
-	return b.String()
+	return ui.Fit(b.String(), m.w)
 }

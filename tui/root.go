@@ -11,6 +11,7 @@ import (
 	"stoker/cluster"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
+	"stoker/tui/settings"
 	"stoker/tui/theme"
 	"stoker/tui/ui"
 )
@@ -42,6 +43,14 @@ type model struct {
 	over overlay    // nil when nothing lies over the screen
 	line *inputLine // nil when nothing is typed in the footer
 	past typedPast
+
+	user    settings.Settings // what the user wrote
+	ticks   int
+	looking bool // the user's files are being read
+	mouse   bool
+	light   bool // the terminal said that its background is
+	pointer pointer
+
 	acts actions
 	log  notes
 
@@ -51,13 +60,13 @@ type model struct {
 }
 
 func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapshot, stop func()) (*model, error) {
-	th, err := themeOf(cfg)
-	if err != nil {
-		return nil, err
-	}
-	m := &model{cfg: cfg, theme: th, program: ctx, past: newPast(cfg.Typed)}
-	if theme.WantsASCII(cfg.Env) {
+	m := &model{cfg: cfg, mouse: cfg.Mouse, program: ctx, past: newPast(cfg.Typed)}
+	if cfg.ASCII || theme.WantsASCII(cfg.Env) {
 		m.plain = theme.Plain()
+	}
+	var err error
+	if m.theme, err = theme.New(theme.Choose("", cfg.Env), m.plain != nil); err != nil {
+		return nil, err
 	}
 	m.env = &screen.Env{Theme: &m.theme, Keys: keys.NewMap(keys.Table()), Now: cfg.Now}
 	m.enterSite(snapshots, stop)
@@ -66,7 +75,11 @@ func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapsho
 		return nil, fmt.Errorf("no screen %q", cfg.Start)
 	}
 	m.stack = []visit{{screen: start}}
-	return m, nil
+	m.firstLook()
+	if cfg.Theme != "" {
+		err = m.restyle(theme.Choose(cfg.Theme, cfg.Env))
+	}
+	return m, err
 }
 
 // Init implements tea.Model.
@@ -109,20 +122,26 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 		return m, nil
 	case tea.BackgroundColorMsg:
-		if m.theme.Name == theme.Auto && !msg.IsDark() {
-			_ = m.restyle(theme.Light) // it is built in
+		if m.light = !msg.IsDark(); m.theme.Name == theme.Auto {
+			_ = m.restyle(theme.Auto) // it is built in
 		}
 		return m, nil
 	case snapshotMsg:
 		return m, m.snapshot(msg)
 	case tickMsg:
-		return m, tea.Batch(tick(), m.active().Update(screen.TickMsg{Now: m.env.Now()}))
+		return m, tea.Batch(tick(), m.lookAgain(), m.active().Update(screen.TickMsg{Now: m.env.Now()}))
 	case tea.KeyPressMsg:
 		m.urgent = true
 		return m, m.key(msg)
 	case tea.PasteMsg:
 		m.urgent = true
 		return m, m.paste(msg)
+	case tea.MouseClickMsg:
+		m.urgent = true
+		return m, m.click(msg)
+	case tea.MouseWheelMsg:
+		m.urgent = true
+		return m, m.wheel(msg)
 	}
 	return m, m.message(msg)
 }
@@ -134,6 +153,8 @@ func (m *model) message(msg tea.Msg) tea.Cmd {
 		return m.open(msg.Screen, msg.Target)
 	case screen.PressMsg:
 		return m.dispatch(msg.ID)
+	case settingsMsg:
+		m.looked(msg)
 	case screen.NoteMsg:
 		m.note(msg.Level, msg.Text)
 	case screen.AskMsg:
@@ -240,7 +261,10 @@ func (m *model) tooSmall() bool { return m.w < minWidth || m.h < minHeight }
 
 // restyle changes the theme; screens draw anew when they are sized.
 func (m *model) restyle(name string) error {
-	t, err := theme.New(name, m.plain != nil)
+	if name == theme.Auto && m.light {
+		name = theme.Light
+	}
+	t, err := makeTheme(m.user, name, m.plain != nil)
 	if err != nil {
 		return err
 	}
@@ -257,6 +281,9 @@ func (m *model) View() tea.View {
 	}
 	v := tea.NewView(m.frame)
 	v.AltScreen = true
+	if m.mouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
 	v.WindowTitle = "stoker " + ui.Clean(m.cfg.Context)
 	return v
 }

@@ -98,12 +98,17 @@ func (r *rig) run(cmd tea.Cmd) {
 }
 
 func key(s string) tea.KeyPressMsg {
-	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "down": tea.KeyDown, "up": tea.KeyUp, "backspace": tea.KeyBackspace, "left": tea.KeyLeft, "shift+tab": tea.KeyTab}
+	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "down": tea.KeyDown, "up": tea.KeyUp, "backspace": tea.KeyBackspace, "left": tea.KeyLeft, "f5": tea.KeyF5, "space": tea.KeySpace, "shift+tab": tea.KeyTab}
 	if code, ok := special[s]; ok {
 		if strings.HasPrefix(s, "shift+") {
 			return tea.KeyPressMsg{Code: code, Mod: tea.ModShift}
 		}
 		return tea.KeyPressMsg{Code: code}
+	}
+	for mod, m := range map[string]tea.KeyMod{"ctrl+": tea.ModCtrl, "alt+": tea.ModAlt} {
+		if rest, ok := strings.CutPrefix(s, mod); ok {
+			return tea.KeyPressMsg{Code: []rune(rest)[0], Mod: m}
+		}
 	}
 	return tea.KeyPressMsg{Text: s, Code: []rune(s)[0]}
 }

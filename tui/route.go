@@ -213,6 +213,9 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	case m.typing():
 		return m.active().Update(k)
 	}
+	if line, ok := m.hotkey(k.String()); ok {
+		return m.press(line)
+	}
 	id, ok := m.env.Keys.Lookup(k.String(), m.scopes()...)
 	if !ok {
 		return nil
@@ -251,6 +254,10 @@ func (m *model) dispatch(id keys.ID) tea.Cmd {
 		} else {
 			m.note(cluster.Info, "there are no columns to choose here")
 		}
+	case keys.CopyName:
+		return m.press("copy")
+	case keys.Export:
+		m.line = newInput(commandLine, "export ")
 	case keys.Command:
 		m.line = newInput(commandLine, "")
 	case keys.Filter:

@@ -2,6 +2,8 @@ package tui
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"stoker/cluster/facts"
@@ -26,6 +28,7 @@ func (m *model) suggest() suggestion {
 		for _, c := range m.commands() {
 			names = append(names, c.name)
 		}
+		names = append(names, slices.Sorted(maps.Keys(m.user.Aliases))...)
 		s := suggestion{Completion: facts.Completion{Options: beginning(names, word)}}
 		if c, _, err := m.resolve(word); err == nil && word != "" && len(s.Options) < 2 {
 			s.usage = synopsis(c)

@@ -132,3 +132,43 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// Identity is what a row is called where it is to be named elsewhere: in a
+// command, or in the official tools.
+func (v *View) Identity(r Row) string {
+	columns := []string{"id"}
+	switch v.Name {
+	case "nodes":
+		columns = []string{"node"}
+	case "gpus", "idle", "history":
+		columns = []string{"uuid"}
+	case "processes":
+		columns = []string{"pid"}
+	case "jobs", "models", "training", "usage":
+		columns = []string{"namespace", "job"}
+	case "services":
+		columns = []string{"service"}
+	case "variables":
+		columns = []string{"path"}
+	case "events":
+		columns = []string{"text"}
+	}
+	if v.column(columns[0]) < 0 {
+		columns = []string{v.Columns[headColumns].Name}
+	}
+	var parts []string
+	for _, c := range columns {
+		if value := r[v.column(c)]; value != nil {
+			parts = append(parts, string(appendText(nil, value)))
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// Text is what a row holds in a column, empty when that is unknown.
+func (v *View) Text(r Row, column int) string {
+	if r[column] == nil {
+		return ""
+	}
+	return string(appendText(nil, r[column]))
+}

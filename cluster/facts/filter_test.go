@@ -207,6 +207,24 @@ func TestShortNames(t *testing.T) {
 	}
 }
 
+func TestIdentity(t *testing.T) {
+	s := filled(t)
+	for view, want := range map[string]string{
+		"nodes": "gpu-a", "gpus": "GPU-1", "jobs": "default/agent", "allocs": "a1-1111", "keys": "models", "processes": "7", "usage": "default/chat",
+		"sources": "nomad", "models": "default/chat", "deployments": "d1", "evaluations": "e1",
+	} {
+		v, _ := Find(view)
+		rows := v.Rows(s)
+		found := false
+		for _, r := range rows {
+			found = found || v.Identity(r) == want
+		}
+		if !found {
+			t.Errorf("no row of %s is called %s", view, want)
+		}
+	}
+}
+
 // TestCellsAreTheRow: read by column or as a whole, it is the same.
 func TestCellsAreTheRow(t *testing.T) {
 	s := filled(t)

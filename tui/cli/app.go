@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"stoker/cluster/contexts"
 	"stoker/jobs/pack"
@@ -46,9 +47,17 @@ type ConnectOptions struct {
 type ScreenOptions struct {
 	Theme string
 	Start string          // screen to open first
+	ASCII bool            // nothing but ASCII
+	Mouse bool            // the mouse is followed
 	User  *settings.Files // what the user wrote, and typed; nil: nothing
 	// ReadOnly refuses every change, in whatever context the screen goes to.
 	ReadOnly bool
+}
+
+// Flags adds the flags about how a screen looks.
+func (o *ScreenOptions) Flags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Theme, "theme", "", "auto, dark, light, colour-blind, 16, none, or one of your own")
+	flags.BoolVar(&o.Mouse, "mouse", false, "follow the mouse; the terminal's own selection then needs shift")
 }
 
 // Root builds the whole command tree.
@@ -90,7 +99,13 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done, 1
 	flags := root.PersistentFlags()
 	flags.StringVar(&conn.Context, "context", "", "named cluster from the config file or a lab; several with commas between them, or all, are shown together")
 	flags.BoolVar(&conn.ReadOnly, "read-only", false, "refuse every change")
-	root.Flags().StringVar(&screen.Theme, "theme", "", "auto, dark, light, colour-blind, 16 or none")
+	flags.BoolVar(&screen.ASCII, "ascii", false, "print and draw nothing but ASCII, unless the cluster's own texts hold more")
+	screen.Flags(root.Flags())
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		if screen.ASCII && forPeople(cmd) {
+			a.Out, a.Err = asciiWriter{a.Out}, asciiWriter{a.Err}
+		}
+	}
 	root.Flags().StringVar(&screen.Start, "screen", "", "screen to open first, for example gpus")
 	root.AddCommand(
 		a.getCommand(&conn), a.contextsCommand(), a.packCommand(), a.planCommand(&conn), a.submitCommand(&conn),

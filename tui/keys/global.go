@@ -25,7 +25,7 @@ const (
 
 func global() []Binding {
 	return []Binding{
-		{Command, Global, []string{":"}, "command", "type a command: a screen, a theme, quit"},
+		{Command, Global, []string{":"}, "command", "type a command: a screen, a view, an order, an export, a theme"},
 		{Filter, Global, []string{"/"}, "filter", "keep rows by words, !word or an expression"},
 		{Help, Global, []string{"?"}, "help", "all keys of this screen"},
 		{Messages, Global, []string{"!"}, "messages", "what was done and what went wrong"},
@@ -62,6 +62,8 @@ const (
 	MarkAll  ID = "mark all"
 	Columns  ID = "columns"
 	Raw      ID = "raw"
+	CopyName ID = "copy name"
+	Export   ID = "export"
 )
 
 func list() []Binding {
@@ -79,6 +81,8 @@ func list() []Binding {
 		{MarkAll, List, []string{"*", "ctrl+space"}, "mark all", "mark all rows that are shown, or none"},
 		{Columns, List, []string{"C"}, "columns", "choose the columns, and the one that rows are in order of"},
 		{Raw, List, []string{"y"}, "raw", "what the cursor is on, as Nomad tells it: JSON, to look through and to copy"},
+		{CopyName, List, []string{"c"}, "copy", "copy the name or ID of the row, or of all marked rows"},
+		{Export, List, []string{"X"}, "export", "write the rows that are shown to a file"},
 		{Pane, List, []string{"tab"}, "other pane", "to the next part of the screen"},
 	}
 }

@@ -308,6 +308,21 @@ func (l *List[R, K]) Rows() (view *facts.View, rows []facts.Row) {
 	return l.facts.view, rows
 }
 
+// Chosen implements Chooser.
+func (l *List[R, K]) Chosen() (view *facts.View, rows []facts.Row) {
+	if l.facts == nil {
+		return nil, nil
+	}
+	chosen, _ := l.Marked()
+	if one := l.Selected(); len(chosen) == 0 && one != nil {
+		chosen = []*R{one}
+	}
+	for _, r := range chosen {
+		rows = append(rows, l.facts.make(l.Snap, r))
+	}
+	return l.facts.view, rows
+}
+
 // Click implements Pointed.
 func (l *List[R, K]) Click(x, y int, twice bool) tea.Cmd {
 	switch {

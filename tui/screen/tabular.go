@@ -17,6 +17,8 @@ type Tabular interface {
 	// that are shown unless somebody chose. An unknown name is an error that
 	// says which there are, and changes nothing.
 	ShowColumns(names []string) error
+	// Picked says that somebody chose the columns.
+	Picked() bool
 	// Order is the column that the rows are in order of; empty is the given order.
 	Order() (column string, descending bool)
 	// OrderBy orders the rows; an unknown name is an error and changes nothing.
@@ -29,6 +31,12 @@ type Tabular interface {
 // Factual is a screen that says of which view the rows on top are, so that what
 // is typed about them can be completed; nil where there are only words.
 type Factual interface{ Lists() *facts.View }
+
+// Chooser is a screen on which one means rows: those marked, else the one under
+// the cursor.
+type Chooser interface {
+	Chosen() (view *facts.View, rows []facts.Row)
+}
 
 // TableColumn is one column of a Tabular.
 type TableColumn struct {

@@ -49,5 +49,5 @@ func ASCII() Glyphs {
 // Plain replaces the signs inside numbers and sentences that the ASCII set
 // lacks. It keeps every width.
 func Plain() *strings.Replacer {
-	return strings.NewReplacer("–", "-", "…", "~", "°C", " C", "·", ".", "≥", ">", "×", "x", "→", ">", "←", "<", "↑", "^", "↓", "v")
+	return strings.NewReplacer("–", "-", "…", "~", "°C", " C", "·", ".", "≥", ">", "≈", "~", "≤", "<", "×", "x", "→", ">", "←", "<", "↑", "^", "↓", "v")
 }

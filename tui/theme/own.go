@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image/color"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -21,6 +22,9 @@ type Own struct {
 	Base    string  `yaml:"base"` // dark unless set
 	Colours colours `yaml:"colours"`
 }
+
+// Same says that two look alike.
+func (o Own) Same(other Own) bool { return reflect.DeepEqual(o, other) }
 
 // colours are the roles that can be given another colour; nil leaves the base's.
 type colours struct {

@@ -50,6 +50,9 @@ func (t *Table[R, K]) ShowColumns(names []string) error {
 	return nil
 }
 
+// Picked says that somebody chose the columns.
+func (t *Table[R, K]) Picked() bool { return t.chosen != nil }
+
 // offer works out which columns there would be with room enough.
 func (t *Table[R, K]) offer() {
 	now := t.chosen

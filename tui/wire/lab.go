@@ -23,6 +23,7 @@ import (
 	"stoker/scenarios/library"
 	"stoker/tui/cli"
 	scenscreen "stoker/tui/screen/scenarios"
+	"stoker/tui/settings"
 	"stoker/tui/ui"
 )
 
@@ -351,7 +352,9 @@ func demoCommand(sys contexts.System, app *cli.App) *cobra.Command {
 			if !app.Terminal {
 				return runScenario(ctx, app, s, sc, runOptions{})
 			}
-			return screenWithScenario(ctx, app, s, sc, newRecorder())
+			o := cli.ScreenOptions{User: settings.NewFiles(sys)}
+			o.ASCII, _ = cmd.Flags().GetBool("ascii")
+			return screenWithScenario(ctx, app, s, o, sc, newRecorder())
 		},
 	}
 	cmd.Flags().StringVar(&k.name, "name", lab.DefaultName, "name of the lab")
@@ -360,7 +363,7 @@ func demoCommand(sys contexts.System, app *cli.App) *cobra.Command {
 
 // screenWithScenario shows the fleet while the scenario runs in the background;
 // leaving the screen ends it, and waits for its cleanup.
-func screenWithScenario(ctx context.Context, app *cli.App, s *cli.Session, sc *scenarios.Scenario, runs *scenscreen.Recorder) error {
+func screenWithScenario(ctx context.Context, app *cli.App, s *cli.Session, o cli.ScreenOptions, sc *scenarios.Scenario, runs *scenscreen.Recorder) error {
 	runs.Expect(sc)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -373,7 +376,7 @@ func screenWithScenario(ctx context.Context, app *cli.App, s *cli.Session, sc *s
 		}
 		return nil
 	})
-	err := showScreens(ctx, s, cli.ScreenOptions{}, runs, app.Redact)
+	err := showScreens(ctx, s, o, runs, app.Redact)
 	cancel()
 	if runs.Run().State == scenscreen.Running {
 		fmt.Fprintln(app.Err, "stoker: the scenario is taken back, which may take a minute")

@@ -51,11 +51,11 @@ func screenConfig(s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder
 		ReadOnly: s.Context.ReadOnly, Feed: s.Feed, Runner: s.Actions, Logs: logSource(s.Logs), Raw: s.Raw,
 		PackVars: s.Context.PackVars, Local: s.Local, Runs: runs,
 		Past: s.Past, Look: s.Look,
-		Theme: o.Theme, Start: screen.Name(o.Start), Now: time.Now, Redact: redact,
+		Theme: o.Theme, ASCII: o.ASCII, Mouse: o.Mouse, Start: screen.Name(o.Start), Now: time.Now, Redact: redact,
 		In: os.Stdin, Out: os.Stdout, Env: os.Environ(),
 	}
 	if o.User != nil {
-		cfg.Typed = o.User.History()
+		cfg.User, cfg.Typed = o.User, o.User.History()
 	}
 	if s.Context.Named {
 		cfg.CommandContext = s.Context.Name

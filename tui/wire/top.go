@@ -33,6 +33,7 @@ type topOptions struct {
 	once     bool
 	readOnly bool
 	rows     cli.OnceOptions
+	screen   cli.ScreenOptions
 	interval seconds
 }
 
@@ -60,7 +61,7 @@ func (s *seconds) String() string { return time.Duration(*s).String() }
 func (s *seconds) Type() string { return "seconds" }
 
 func topCommand(sys contexts.System, app *cli.App, redactor *secrets.Redactor) *cobra.Command {
-	o := topOptions{interval: seconds(time.Second)}
+	o := topOptions{interval: seconds(time.Second), screen: cli.ScreenOptions{Start: "gpus"}}
 	cmd := &cobra.Command{
 		Use: "top [gpus|processes]", Short: "This machine's GPUs and the processes on them, live; needs no cluster",
 		Long: `This machine's GPUs, their last minutes and the processes on them, live, read through
@@ -93,12 +94,14 @@ for that, -d apart: rates and shares are between two readings.`,
 				return cli.Usage("the screen needs a terminal: add --once to print once")
 			}
 			o.readOnly, _ = cmd.Flags().GetBool("read-only")
+			o.screen.ASCII, _ = cmd.Flags().GetBool("ascii")
 			return top(cmd.Context(), sys, app, redactor, o)
 		},
 	}
 	cmd.Flags().StringVar(&o.sim, "sim", "", "folder of simulated GPUs, instead of the hardware")
 	cmd.Flags().BoolVar(&o.once, "once", false, "print once and end")
 	o.rows.Flags(cmd.Flags(), "with --once: ")
+	o.screen.Flags(cmd.Flags())
 	cmd.Flags().VarP(&o.interval, "delay", "d", "time between two readings, from 0.1")
 	return cmd
 }
@@ -155,7 +158,7 @@ func top(ctx context.Context, sys contexts.System, app *cli.App, redactor *secre
 		Close: cancel,
 	}
 	if !o.once {
-		return app.Screen(ctx, s, cli.ScreenOptions{Start: "gpus"})
+		return app.Screen(ctx, s, o.screen)
 	}
 	o.rows.Ready, o.rows.Patience = secondReading(), interval+hungFor
 	err = app.Once(ctx, s, o.rows)
