@@ -291,18 +291,20 @@ func (m *model) slowLink() (rate string, ok bool) {
 	return ui.Bytes(uint64(bytes)) + "/s", ok
 }
 
-// otherSegs names the sources that are in trouble; the others keep quiet.
+// otherSegs names the sources that are in trouble; the others keep quiet, and so
+// do those that a Nomad brings which does not answer.
 func (m *model) otherSegs() []ui.Seg {
 	th := m.env.Theme
 	seen := map[string]bool{"nomad": true, "vault": true, "agent": true, "devices": true, "dcgm": true, "nvml": m.cfg.Local}
 	var out []ui.Seg
 	for i := range m.snap.Sources {
-		group := screen.GroupOf(m.snap.Sources[i].Name)
-		if seen[group] {
+		src := &m.snap.Sources[i]
+		group := screen.GroupOf(src.Name)
+		if seen[group] || slices.Contains(ofNomad(), group) && screen.Source(m.snap.Of(src.Place), "nomad").Lost() {
 			continue
 		}
-		seen[group] = true
-		if h := screen.Source(m.snap, group); h.Lost() {
+		if h := screen.Source(m.snap.Of(src.Place), group); h.Lost() {
+			seen[group] = true
 			s := badge(th, ui.Clean(group), th.Warn, th.G.Warn, m.retry(&h.Worst))
 			s.Drop = 5
 			out = append(out, s)
@@ -310,6 +312,9 @@ func (m *model) otherSegs() []ui.Seg {
 	}
 	return out
 }
+
+// ofNomad are the sources that go with Nomad.
+func ofNomad() []string { return []string{"pools", "namespaces", "variables", "registry"} }
 
 // tabsFrom is the height from which the footer lists the screens.
 const tabsFrom = 20

@@ -59,7 +59,14 @@ func (r *Router) Do(ctx context.Context, p Plan) (Result, error) {
 	if one == nil {
 		return Result{}, fmt.Errorf("%s: %w", p.Title, ErrSeveral)
 	}
-	return one.Do(ctx, p)
+	res, err := one.Do(ctx, p)
+	if res.Text != "" {
+		res.Text = p.Cluster + ": " + res.Text
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", p.Cluster, err)
+	}
+	return res, err
 }
 
 // where is the cluster of a request's target.

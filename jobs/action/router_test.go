@@ -58,8 +58,9 @@ func TestRouter(t *testing.T) {
 		if p.Of != want || p.Cluster != want.Cluster || (p.Ask != "") != (want == eu) {
 			t.Errorf("%s: of %v, called %q, asks for %q", req.ID, p.Of, p.Cluster, p.Ask)
 		}
-		if _, err = r.Do(context.Background(), p); err != nil {
-			t.Errorf("%s: %v", req.ID, err)
+		res, err := r.Do(context.Background(), p)
+		if err != nil || !strings.HasPrefix(res.Text, want.Cluster+": ") {
+			t.Errorf("%s: %q, %v", req.ID, res.Text, err)
 		}
 	}
 	want := []string{"stop default/chat false", "restart eu-chat2", "restart eu-chat1", "scale default/chat g 5", "drain eu-gpu-a-0000-0000 1h0m0s"}

@@ -45,7 +45,9 @@ differ it says so.`,
 			if o.namespace != "" {
 				name = o.namespace + "/" + strings.TrimPrefix(name, o.namespace+"/")
 			}
-			return a.withJob(cmd.Context(), *conn, name, func(s *Session, _ *cluster.Snapshot, j *cluster.Job) error {
+			among := *conn
+			among.Several = true
+			return a.withJob(cmd.Context(), among, name, func(s *Session, _ *cluster.Snapshot, j *cluster.Job) error {
 				return a.explain(cmd.Context(), s, j.ID, o)
 			})
 		},
@@ -100,7 +102,11 @@ func unread(e *explain.Explanation) bool {
 
 func (a *App) explainTable(e *explain.Explanation) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n", e.Job, e.Summary)
+	in := ""
+	if e.Job.Of != (cluster.Place{}) {
+		in = " in " + e.Place.Cluster
+	}
+	fmt.Fprintf(&b, "%s%s  %s\n", e.Job, in, e.Summary)
 	for _, n := range e.Notes {
 		fmt.Fprintf(&b, "  %s\n", n)
 	}

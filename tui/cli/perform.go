@@ -165,21 +165,28 @@ func (a *App) withJob(ctx context.Context, conn ConnectOptions, name string, f f
 }
 
 func findJob(s *cluster.Snapshot, name string) (*cluster.Job, error) {
-	var found []*cluster.Job
+	var exact, short []*cluster.Job
 	for i := range s.Jobs {
 		j := &s.Jobs[i]
 		if j.ID.String() == name {
-			return j, nil
+			exact = append(exact, j)
 		}
 		if j.ID.Name == name {
-			found = append(found, j)
+			short = append(short, j)
 		}
+	}
+	found := exact
+	if len(found) == 0 {
+		found = short
 	}
 	switch len(found) {
 	case 1:
 		return found[0], nil
 	case 0:
 		return nil, usage("there is no job %q", name).hint("stoker get jobs lists them")
+	}
+	if found[0].Place != found[1].Place {
+		return nil, usage("several clusters have a job %q", name).hint("name one of them with --context")
 	}
 	return nil, usage("several namespaces have a job %q", name).hint("write namespace/" + name)
 }

@@ -63,7 +63,7 @@ func OneOnly(list []contexts.Context) error {
 	for _, c := range list {
 		names = append(names, c.Name)
 	}
-	return usage("this wants one cluster, and %s are %s", strings.Join(names, ", "), ui.Count(len(list), "cluster")).hint("name one with --context; stoker get, export and the screen show several")
+	return usage("this wants one cluster, and %s are %s", strings.Join(names, ", "), ui.Count(len(list), "cluster")).hint("name one with --context; stoker get, explain, export and the screen show several")
 }
 
 // Wait returns the first snapshot for which done holds, or the latest when
