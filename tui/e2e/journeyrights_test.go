@@ -13,11 +13,10 @@ import (
 // visitor is somebody with less than all rights: contexts of a config of their
 // own, each with a token in a file.
 type visitor struct {
-	t    *testing.T
-	w    *world
-	dir  string
-	env  []string
-	made []string
+	t   *testing.T
+	w   *world
+	dir string
+	env []string
 }
 
 // visit makes a context of the lab for each name.
