@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"strconv"
 	"strings"
@@ -54,6 +55,8 @@ func (f *fleet) control(ctx context.Context) error {
 		refuse(w, err)
 	})
 	mux.HandleFunc("DELETE /faults", func(w http.ResponseWriter, r *http.Request) { refuse(w, f.clear(r.URL.Query().Get("target"))) })
+	// What a thousand nodes cost: curl --unix-socket fleet.sock http://fleet/profile > cpu
+	mux.HandleFunc("GET /profile", pprof.Profile)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: writeTimeout}
 	context.AfterFunc(ctx, func() { _ = srv.Close() })
 	go func() { _ = srv.Serve(ln) }()

@@ -28,14 +28,17 @@ const (
 	cudaText     = "13.0"
 )
 
-// topology is shared by all nodes: they are of one kind.
+// topology is shared by all nodes: they are of one kind. To the scheduler a node
+// has an eighth of its cores, each eight times as fast: it makes sets of them for
+// each node that it looks at, which took half of its time.
 func topology() *numalib.Topology {
 	top := &numalib.Topology{Distances: numalib.SLIT{{10, 20}, {20, 10}}}
 	top.SetNodesFrom([]uint8{0, 1})
-	for i := range cores {
+	for i := range cores / 8 {
+		socket := i / (cores / 16)
 		top.Cores = append(top.Cores, numalib.Core{
-			SocketID: hw.SocketID(i / (cores / 2)), NodeID: hw.NodeID(i / (cores / 2)), ID: hw.CoreID(i),
-			Grade: numalib.Performance, BaseSpeed: coreMHz, MaxSpeed: 3900,
+			SocketID: hw.SocketID(socket), NodeID: hw.NodeID(socket), ID: hw.CoreID(i),
+			Grade: numalib.Performance, BaseSpeed: 8 * coreMHz, MaxSpeed: 8 * coreMHz,
 		})
 	}
 	return top

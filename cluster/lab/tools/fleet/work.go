@@ -86,6 +86,9 @@ func (k ask) job() *api.Job {
 			group.Services = []*api.Service{{Name: strings.ReplaceAll(k.id, ".", "-"), PortLabel: "http", Provider: "nomad"}}
 		}
 		healthy, limit, parallel := 3*time.Second, 5*time.Minute, max(1, k.count/10)
+		if k.kind == "" {
+			parallel = 0 // no deployments: each would let the scheduler look at the job again and again
+		}
 		group.Update = &api.UpdateStrategy{MinHealthyTime: &healthy, HealthyDeadline: &limit, MaxParallel: &parallel}
 	}
 	if k.exit != 0 {
