@@ -1,6 +1,9 @@
 package lab
 
 import (
+	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,5 +85,32 @@ func TestSourceHash(t *testing.T) {
 	write("go.mod", "module b")
 	if hash() == first {
 		t.Error("go.mod is no source")
+	}
+}
+
+// The holder of a port is who listens on that address, and not who listens on the
+// same port of another: each node of a fleet has an address of its own.
+func TestListenerOfAnAddress(t *testing.T) {
+	a, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	port := a.Addr().(*net.TCPAddr).Port
+	other := netip.AddrPortFrom(netip.MustParseAddr("127.64.3.2"), uint16(port))
+	if got := listener(other); got != "" {
+		t.Errorf("%s is held by %s, which listens on %s", other, got, a.Addr())
+	}
+	if got := listener(netip.MustParseAddrPort(a.Addr().String())); !strings.Contains(got, fmt.Sprint(os.Getpid())) {
+		t.Errorf("%s is held by %q", a.Addr(), got)
+	}
+	all, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.Close()
+	everywhere := netip.AddrPortFrom(netip.MustParseAddr("127.64.3.2"), uint16(all.Addr().(*net.TCPAddr).Port))
+	if got := listener(everywhere); got == "" {
+		t.Errorf("%s is free, though somebody listens on all addresses", everywhere)
 	}
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -125,9 +126,9 @@ func tryListen(addr string) (owner string, err error) {
 
 // listener names the process that listens on addr, as far as this user may see.
 func listener(addr netip.AddrPort) string {
-	inode := listenInode("/proc/net/tcp", addr.Port())
+	inode := listenInode("/proc/net/tcp", addr)
 	if inode == "" {
-		inode = listenInode("/proc/net/tcp6", addr.Port())
+		inode = listenInode("/proc/net/tcp6", addr)
 	}
 	if inode == "" {
 		return ""
@@ -149,16 +150,23 @@ func listener(addr netip.AddrPort) string {
 	return ""
 }
 
-// listenInode finds the socket in state LISTEN (0A) with that local port.
-func listenInode(table string, port uint16) string {
+// listenInode finds the socket in state LISTEN (0A) that is in the way of one at
+// addr: on the same port of the same address, or of all addresses.
+func listenInode(table string, addr netip.AddrPort) string {
 	text, err := os.ReadFile(table)
 	if err != nil {
 		return ""
 	}
-	suffix := fmt.Sprintf(":%04X", port)
+	// The kernel writes an IPv4 address as one number in its own order of bytes.
+	ip := addr.Addr().As4()
+	same := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), addr.Port())
+	port := fmt.Sprintf(":%04X", addr.Port())
 	for line := range strings.Lines(string(text)) {
 		f := strings.Fields(line)
-		if len(f) > 9 && f[3] == "0A" && strings.HasSuffix(f[1], suffix) {
+		if len(f) <= 9 || f[3] != "0A" {
+			continue
+		}
+		if at, ok := strings.CutSuffix(f[1], port); ok && (f[1] == same || strings.Trim(at, "0") == "") {
 			return f[9]
 		}
 	}
