@@ -19,6 +19,7 @@ type chooser struct {
 	at    int
 	order string
 	desc  bool
+	page  int
 	err   error
 }
 
@@ -47,9 +48,17 @@ func (c *chooser) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
 	}
 	switch id {
 	case keys.Up:
-		c.at = max(c.at-1, 0)
+		c.at--
 	case keys.Down:
-		c.at = min(c.at+1, len(c.all)-1)
+		c.at++
+	case keys.PageUp:
+		c.at -= c.page
+	case keys.PageDown:
+		c.at += c.page
+	case keys.Top:
+		c.at = 0
+	case keys.Bottom:
+		c.at = len(c.all) - 1
 	case keys.Toggle:
 		c.all[c.at].Shown = !c.all[c.at].Shown
 	case keys.MoveUp:
@@ -60,6 +69,7 @@ func (c *chooser) key(k tea.KeyPressMsg) (tea.Cmd, bool) {
 		name := c.all[c.at].Name
 		c.order, c.desc = name, name == c.order && !c.desc
 	}
+	c.at = max(min(c.at, len(c.all)-1), 0)
 	return nil, false
 }
 
@@ -97,13 +107,13 @@ func shownNames(all []screen.TableColumn) []string {
 func (c *chooser) view(w, h int) []string {
 	th := c.env.Theme
 	w = min(w, 64)
-	page := max(h-4, 1)
-	from := max(min(c.at-page/2, len(c.all)-page), 0)
+	c.page = max(h-4, 1)
+	from := max(min(c.at-c.page/2, len(c.all)-c.page), 0)
 	var lines []string
-	for i := from; i < min(from+page, len(c.all)); i++ {
+	for i := from; i < min(from+c.page, len(c.all)); i++ {
 		lines = append(lines, c.line(i, w-4))
 	}
-	foot := th.Muted.Render("space show   J K move   o order   r as it was   " + th.G.Enter + " take   esc leave")
+	foot := th.Muted.Render("space show  J K move  o order  r as it was  " + th.G.Enter + " take  esc no")
 	if c.err != nil {
 		foot = th.Bad.Render(th.G.Bad + " " + ui.Clean(c.err.Error()))
 	}

@@ -122,7 +122,7 @@ func TestRelated(t *testing.T) {
 func TestEveryNarrowing(t *testing.T) {
 	lab := fixture.Lab()
 	for _, key := range []string{"N", "v", "J", "A", "D", "E", "V", "P"} {
-		for _, from := range []string{"2", "3", "4", "9", "0"} {
+		for _, from := range []string{"1", "2", "3", "4", "9", "0"} {
 			r := newRig(t, lab)
 			r.send(tea.WindowSizeMsg{Width: 80, Height: 24})
 			r.press(from, "down", key)
@@ -137,4 +137,13 @@ func TestEveryNarrowing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestFromTheFleet: a line that needs attention leads to what it is about.
+func TestFromTheFleet(t *testing.T) {
+	r := newRig(t, fixture.Lab())
+	r.press("1", "N") // the GPU that failed
+	r.sees("fleet ▸ gpu-a/3 ▸ nodes")
+	r.press("esc", "tab", "J") // the first node
+	r.sees("only of node gpu-a")
 }

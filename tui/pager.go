@@ -94,7 +94,7 @@ func (p *pager) typed(k tea.KeyPressMsg) {
 		p.find = nil
 	default:
 		if p.find.Key(k) {
-			p.words = strings.ToLower(p.find.Value())
+			p.words = p.find.Value()
 			p.hit--
 			p.seek(1)
 		}
@@ -102,7 +102,7 @@ func (p *pager) typed(k tea.KeyPressMsg) {
 }
 
 func (p *pager) matches(line int) bool {
-	return p.words != "" && strings.Contains(strings.ToLower(p.lines[line]), p.words)
+	return p.words != "" && strings.Contains(strings.ToLower(p.lines[line]), strings.ToLower(p.words))
 }
 
 // seek goes to the next line with the words, and from the last on to the first.

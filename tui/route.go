@@ -74,7 +74,7 @@ func (m *model) open(name screen.Name, t screen.Target) tea.Cmd {
 	}
 	if to := m.screens[i].Screen; i != m.top() || t.Details || t.Within {
 		v := visit{screen: i}
-		if f, ok := m.active().Screen.(screen.Focused); ok {
+		if f, ok := m.active().Screen.(screen.Focused); ok && t != (screen.Target{}) {
 			if s, ok := f.Focus(); ok {
 				v.from = s.Label
 			}

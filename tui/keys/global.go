@@ -162,6 +162,10 @@ func overlays() []Binding {
 
 		{Up, Choose, []string{"k", "up", "ctrl+p"}, "up", "up"},
 		{Down, Choose, []string{"j", "down", "ctrl+n"}, "down", "down"},
+		{PageUp, Choose, []string{"pgup", "ctrl+b", "ctrl+u"}, "page up", "a page up"},
+		{PageDown, Choose, []string{"pgdown", "ctrl+f", "ctrl+d"}, "page down", "a page down"},
+		{Top, Choose, []string{"g", "home"}, "top", "to the first column"},
+		{Bottom, Choose, []string{"G", "end"}, "bottom", "to the last column"},
 		{Toggle, Choose, []string{"space", "x"}, "show or hide", "show the column, or hide it"},
 		{MoveUp, Choose, []string{"K", "shift+up"}, "move up", "move the column to the left"},
 		{MoveDown, Choose, []string{"J", "shift+down"}, "move down", "move the column to the right"},

@@ -194,13 +194,22 @@ func (m *Model[R, K]) Wheel(n int) {
 
 // Actions implements screen.Screen.
 func (m *Model[R, K]) Actions() []keys.ID {
-	switch {
-	case m.sheet != nil:
-		return m.kind.Keys
-	case m.Selected() == nil:
+	of, ok := m.Focus()
+	if !ok {
 		return nil
 	}
-	return append(append([]keys.ID{keys.Open}, m.kind.Keys...), keys.Sort, keys.Columns)
+	var out []keys.ID
+	if m.sheet == nil {
+		out = append(out, keys.Open)
+	}
+	out = append(out, m.kind.Keys...)
+	if of.Job != (cluster.JobID{}) {
+		out = append(out, keys.GoJob)
+	}
+	if out = append(out, keys.Raw); m.sheet == nil {
+		out = append(out, keys.Columns, keys.Sort)
+	}
+	return out
 }
 
 // View implements screen.Screen.

@@ -64,6 +64,7 @@ func (s *sheet[R, K]) draw() {
 }
 
 // Describe draws all of a row, a line for each value and more for long ones.
+// Where it is from stands last: it is mostly known.
 func Describe(e *screen.Env, v *facts.View, row facts.Row, w int) []string {
 	th := e.Theme
 	label := 0
@@ -72,7 +73,10 @@ func Describe(e *screen.Env, v *facts.View, row facts.Row, w int) []string {
 	}
 	label = min(label, max(w/3, 8))
 	var out []string
-	for i, c := range v.Columns {
+	const place = 2 // cluster and region
+	for k := range v.Columns {
+		i := (k + place) % len(v.Columns)
+		c := v.Columns[i]
 		name := th.Muted.Render(ui.Fit(strings.ReplaceAll(c.Name, "_", " "), label))
 		if row[i] == nil {
 			out = append(out, "  "+name+"  "+th.Faint.Render(ui.None))
