@@ -378,7 +378,7 @@ func (m *model) hints() string {
 	var lacking []string
 	if f, ok := m.filter(); ok && f != "" {
 		shown, all := m.active().Screen.(screen.Filterer).Counts()
-		segs = append(segs, ui.Seg{Text: th.Key.Render("/") + f + th.Muted.Render(fmt.Sprintf("  %s of %s, esc clears", ui.Int(shown), ui.Int(all)))})
+		segs = append(segs, ui.Seg{Text: th.Key.Render("/") + ui.Clean(f) + th.Muted.Render(fmt.Sprintf("  %s of %s, esc clears", ui.Int(shown), ui.Int(all)))})
 	}
 	for i, id := range m.active().Actions() {
 		b, ok := m.env.Keys.Find(id, scopes...)

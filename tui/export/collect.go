@@ -188,7 +188,7 @@ func (c *kit) gpus(ch chan<- prometheus.Metric, s *cluster.Snapshot) {
 		if d.Holder != nil {
 			quiet := 0.0
 			if since := d.QuietSince(); !since.IsZero() {
-				quiet = max(d.AsOf().Sub(since).Seconds(), 0)
+				quiet = max(d.Sample.At.Sub(since).Seconds(), 0) // both by the clock of the node
 			}
 			send(ch, c.idleFor, g, quiet, label...)
 		}

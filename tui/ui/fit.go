@@ -94,7 +94,15 @@ func Wrap(s string, w int) []string {
 	if w < 1 {
 		return nil
 	}
-	return strings.Split(ansi.Wrap(s, w, ""), "\n")
+	var out []string
+	for _, l := range strings.Split(ansi.Wrap(s, w, ""), "\n") {
+		if Width(l) > w { // ansi.Wrap lets a space that does not break stand out
+			out = append(out, strings.Split(ansi.Hardwrap(l, w, true), "\n")...)
+			continue
+		}
+		out = append(out, l)
+	}
+	return out
 }
 
 // Over draws box over bg with its upper left corner at x, y; both are lines.
@@ -102,9 +110,21 @@ func Over(bg, box []string, x, y int) []string {
 	out := append([]string(nil), bg...)
 	for i, line := range box {
 		if row := y + i; row >= 0 && row < len(out) {
-			w := Width(line)
-			out[row] = ansi.Truncate(out[row], x, "") + ansi.ResetStyle + line + ansi.TruncateLeft(out[row], x+w, "")
+			was := out[row]
+			w, all := Width(line), Width(was)
+			out[row] = Fit(ansi.Truncate(was, x, ""), min(x, all)) + ansi.ResetStyle + line + rightOf(was, x+w, all)
 		}
 	}
 	return out
+}
+
+// rightOf is what stands in a line of so many cells from one on. Where a wide
+// character is cut in two, a space stands for its half.
+func rightOf(line string, from, all int) string {
+	want := max(all-from, 0)
+	right := ansi.TruncateLeft(line, from, "")
+	if Width(right) > want {
+		right = ansi.TruncateLeft(line, from+1, "")
+	}
+	return Spaces(want-Width(right)) + right
 }

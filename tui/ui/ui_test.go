@@ -48,39 +48,6 @@ func TestFit(t *testing.T) {
 	}
 }
 
-func TestClean(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain":                        "plain",
-		"a\tb\r\nc":                    "a b  c",
-		"\x1b]0;title\ax\x1b[31mred":   "xred",
-		"a\u202eb\u200bc\ufeff\u2066d": "abcd",
-		"bell\a \u009b31m":             "bell 31m",
-		"é 日本 ✖":                       "é 日本 ✖",
-		"bad \xff utf8":                "bad \uFFFD utf8",
-	} {
-		if got := Clean(in); got != want {
-			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
-func FuzzClean(f *testing.F) {
-	f.Add("a\x1b[2Jb")
-	f.Add("\x1b\x1b]8;;http://x\x07y")
-	f.Add("\xc2\x9b1;1H")
-	f.Fuzz(func(t *testing.T, in string) {
-		out := Clean(in)
-		for _, r := range out {
-			if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-				t.Fatalf("%q keeps %q", in, r)
-			}
-		}
-		if Clean(out) != out {
-			t.Fatalf("%q is not clean after one turn", in)
-		}
-	})
-}
-
 func TestNumbers(t *testing.T) {
 	f := func(v float64) *float64 { return &v }
 	for _, tc := range []struct{ got, want string }{
