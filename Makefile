@@ -69,7 +69,7 @@ race: setup ## unit tests under the race detector
 e2e: build tools ## tests on a real cluster: lab, Vault, commands, screens in tmux
 	@eval "$$($(BIN)/stoker lab tools | awk '{print "export STOKER_" toupper($$1) "=" $$2}')"; \
 	export STOKER_E2E=1 STOKER_BIN=$(CURDIR)/$(BIN) STOKER_PLUGIN=$(CURDIR)/$(BIN)/stoker-device-gpu STOKER_TEST_VAULT=$$STOKER_VAULT; \
-	go test -p 1 -count=1 -timeout 40m -v ./cluster/lab ./secrets/... ./jobs/pack ./tui/e2e ./tui/e2e/fleet
+	go test -p 1 -count=1 -timeout 40m -v ./cluster/lab ./secrets/... ./jobs/pack ./tui/e2e
 
 e2e-docker: build tools ## the main job on a lab in containers; needs a Docker engine
 	STOKER_E2E=1 STOKER_E2E_DRIVER=docker STOKER_BIN=$(CURDIR)/$(BIN) go test -count=1 -timeout 20m -v -run 'TestGet|TestFirstDeploy|TestNoPlaintext|TestNoRight' ./tui/e2e
