@@ -282,10 +282,14 @@ func TestUnion(t *testing.T) {
 	}
 	la.Scheduler(Update{Lists: SetAll, Jobs: []Job{job("x", 1)}})
 	until(func(s *Snapshot) bool { return s.Ready && len(s.Jobs) == 1 })
-	u.Add(ea)
+	u.Set(la, ea)
 	ea.Scheduler(Update{Lists: SetAll, Jobs: []Job{job("x", 1)}})
 	s := until(func(s *Snapshot) bool { return len(s.Jobs) == 2 })
 	if s.Place.Cluster != "lab+eu" || s.Jobs[0].ID.Of != lab || s.Jobs[1].ID.Of != eu {
+		t.Errorf("%s: %v", s.Place.Cluster, s.Jobs)
+	}
+	u.Set(ea)
+	if s = until(func(s *Snapshot) bool { return len(s.Members) == 1 }); len(s.Jobs) != 1 || s.Jobs[0].ID.Of != eu {
 		t.Errorf("%s: %v", s.Place.Cluster, s.Jobs)
 	}
 	cancel()

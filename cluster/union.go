@@ -15,7 +15,7 @@ type Union struct {
 
 	guard   sync.Mutex
 	members []*Feed
-	moved   chan struct{} // members came
+	moved   chan struct{} // the members are others
 }
 
 // NewUnion makes a Union of Feeds that are Named and run by the caller. Call
@@ -27,10 +27,10 @@ func NewUnion(now func() time.Time, members ...*Feed) *Union {
 	return u
 }
 
-// Add takes one more cluster in.
-func (u *Union) Add(f *Feed) {
+// Set replaces the clusters by others, some of which may be the same.
+func (u *Union) Set(feeds ...*Feed) {
 	u.guard.Lock()
-	u.members = append(slices.Clone(u.members), f)
+	u.members = slices.Clone(feeds)
 	u.guard.Unlock()
 	nudge(u.moved)
 }
@@ -59,18 +59,19 @@ func (u *Union) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var followers sync.WaitGroup
 	defer func() {
-		cancel()
+		cancel() // the followers' contexts end with this one
 		followers.Wait()
 		u.finish()
 	}()
 	changed := make(chan struct{}, 1)
-	followed := 0
+	leave := func() {}
 	follow := func() {
-		feeds := u.feeds()
-		for _, f := range feeds[followed:] {
-			followers.Go(func() { tell(ctx, f, changed) })
+		leave()
+		sub, stop := context.WithCancel(ctx)
+		leave = stop
+		for _, f := range u.feeds() {
+			followers.Go(func() { tell(sub, f, changed) })
 		}
-		followed = len(feeds)
 	}
 	follow()
 	var m merger
@@ -83,7 +84,8 @@ func (u *Union) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-u.moved:
 			follow()
-			continue // its first snapshot says that there is something new
+			nudge(changed)
+			continue
 		case <-changed:
 			if due != nil {
 				continue

@@ -54,7 +54,8 @@ func (m *model) switchContext(args string) (tea.Cmd, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		if !slices.Contains(known, name) {
+		whole, _, _ := strings.Cut(name, "/") // a region may stand behind it
+		if !slices.Contains(known, name) && !slices.Contains(known, whole) {
 			return nil, fmt.Errorf("there is no context %q; there are %s", name, strings.Join(known, ", "))
 		}
 	}

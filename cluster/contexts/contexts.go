@@ -43,20 +43,38 @@ type Context struct {
 	// Named says that --context finds it again; what only the environment says
 	// has no name of its own.
 	Named bool `yaml:"-"`
+
+	cluster string // its name without the region
+}
+
+// EveryRegion as a region stands for all that the servers know.
+const EveryRegion = "*"
+
+// Cluster is what the context is called without the region.
+func (c *Context) Cluster() string { return cmp.Or(c.cluster, c.Name) }
+
+// In is the context for one region of its Nomad.
+func (c Context) In(region string) Context {
+	c.cluster = c.Cluster()
+	c.Name = c.cluster + "/" + region
+	c.Nomad.Region, c.Nomad.Regions = region, nil
+	return c
 }
 
 // Nomad is where a Nomad is, by the names of its own variables.
 type Nomad struct {
-	Address       string `yaml:"address"`
-	Region        string `yaml:"region"`
-	Namespace     string `yaml:"namespace"`
-	TokenFile     string `yaml:"token_file"`
-	CACert        string `yaml:"ca_cert"`
-	CAPath        string `yaml:"ca_path"`
-	ClientCert    string `yaml:"client_cert"`
-	ClientKey     string `yaml:"client_key"`
-	TLSServerName string `yaml:"tls_server_name"`
-	SkipVerify    bool   `yaml:"tls_skip_verify"`
+	Address string `yaml:"address"`
+	Region  string `yaml:"region"` // EveryRegion shows all together
+	// Regions are shown together; Region is empty then.
+	Regions       []string `yaml:"regions"`
+	Namespace     string   `yaml:"namespace"`
+	TokenFile     string   `yaml:"token_file"`
+	CACert        string   `yaml:"ca_cert"`
+	CAPath        string   `yaml:"ca_path"`
+	ClientCert    string   `yaml:"client_cert"`
+	ClientKey     string   `yaml:"client_key"`
+	TLSServerName string   `yaml:"tls_server_name"`
+	SkipVerify    bool     `yaml:"tls_skip_verify"`
 
 	token secrets.Secret // of the environment
 }
@@ -264,20 +282,36 @@ func pick(all []Context, typed string) ([]Context, error) {
 	}
 	var picked []Context
 	for name := range strings.SplitSeq(typed, ",") {
-		name = strings.TrimSpace(name)
-		i := slices.IndexFunc(all, func(c Context) bool { return c.Name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("%w: %q (known: %s)", ErrUnknown, name, names(all))
+		c, err := find(all, strings.TrimSpace(name))
+		if err != nil {
+			return nil, err
 		}
-		if !slices.ContainsFunc(picked, func(c Context) bool { return c.Name == name }) {
-			picked = append(picked, all[i])
+		if !slices.ContainsFunc(picked, func(o Context) bool { return o.Name == c.Name }) {
+			picked = append(picked, c)
 		}
 	}
 	return picked, nil
 }
 
+// find finds one context by its name, or by that and a region behind a slash.
+func find(all []Context, name string) (Context, error) {
+	at := func(name string) int { return slices.IndexFunc(all, func(c Context) bool { return c.Name == name }) }
+	if i := at(name); i >= 0 {
+		return all[i], nil
+	}
+	if slash := strings.LastIndexByte(name, '/'); slash > 0 && slash < len(name)-1 {
+		if i := at(name[:slash]); i >= 0 {
+			return all[i].In(name[slash+1:]), nil
+		}
+	}
+	return Context{}, fmt.Errorf("%w: %q (known: %s)", ErrUnknown, name, names(all))
+}
+
 // check finds an address that is none, and says where it comes from.
 func (c *Context) check(sys System) error {
+	if c.Nomad.Region != "" && len(c.Nomad.Regions) > 0 {
+		return fmt.Errorf("%w: context %s: nomad.region and nomad.regions are one or the other", ErrConfig, c.Name)
+	}
 	if a := c.Agents; (a.ClientCert == "") != (a.ClientKey == "") {
 		return fmt.Errorf("%w: context %s: agents.client_cert and agents.client_key go together", ErrConfig, c.Name)
 	}

@@ -475,6 +475,8 @@ func TestSeveralContexts(t *testing.T) {
 		"all":        "a,b eu lab us",
 		"lab,us":     "lab us",
 		"us,nowhere": `no such context: "nowhere" (known: a,b, eu, lab, us)`,
+		"us/west,eu": "us/west eu",
+		"us/":        `no such context: "us/" (known: a,b, eu, lab, us)`,
 		"us,":        `no such context: "" (known: a,b, eu, lab, us)`,
 	} {
 		list, err := contexts.ResolveAll(m.sys(), typed)
@@ -498,5 +500,20 @@ func TestSeveralContexts(t *testing.T) {
 	}
 	if list, err := contexts.ResolveAll(newMachine(t, "STOKER_CONTEXT=all").sys(), ""); err == nil {
 		t.Errorf("all of none: %v", list)
+	}
+}
+
+func TestRegions(t *testing.T) {
+	m := newMachine(t)
+	m.config("contexts:\n  prod: { nomad: { address: \"http://prod:1\", regions: [east, west] } }\n  bad: { nomad: { address: \"http://bad:1\", region: x, regions: [y] } }\n")
+	c := m.resolve("prod/west")
+	if c.Name != "prod/west" || c.Cluster() != "prod" || c.Nomad.Region != "west" || c.Nomad.Regions != nil {
+		t.Errorf("%+v", c)
+	}
+	if c = m.resolve("prod"); c.Cluster() != "prod" || len(c.Nomad.Regions) != 2 {
+		t.Errorf("%+v", c)
+	}
+	if _, err := contexts.Resolve(m.sys(), "bad"); !errors.Is(err, contexts.ErrConfig) {
+		t.Errorf("region and regions: %v", err)
 	}
 }

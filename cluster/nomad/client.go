@@ -110,6 +110,13 @@ func (c *Client) Ping(ctx context.Context) error {
 	return c.noNomad(err)
 }
 
+// Regions are the names of all regions that the servers know, sorted.
+func (c *Client) Regions(ctx context.Context) ([]string, error) {
+	var out []string
+	_, err := c.get(ctx, "/v1/regions", nil, &out)
+	return out, c.noNomad(err)
+}
+
 // noNomad makes an answer that no Nomad gives to Ping one that says so.
 func (c *Client) noNomad(err error) error {
 	var known *cluster.Fault

@@ -41,12 +41,13 @@ func Connect(ctx context.Context, sys contexts.System, redactor *secrets.Redacto
 	if err != nil {
 		return nil, err
 	}
-	w := &wiring{sys: sys, redactor: redactor, readOnly: o.ReadOnly, sparing: o.Sparing}
-	if len(list) > 1 {
-		if !o.Several {
-			return nil, cli.OneOnly(list)
-		}
-		return w.several(ctx, list)
+	w := &wiring{sys: sys, redactor: redactor, readOnly: o.ReadOnly, sparing: o.Sparing, regionsEvery: regionsEvery}
+	list, unknown := w.regions(ctx, list)
+	switch {
+	case len(list) > 1 && !o.Several:
+		return nil, cli.OneOnly(list)
+	case len(list) > 1 || unknown && o.Several:
+		return w.several(ctx, list, unknown)
 	}
 	one, err := w.one(ctx, list[0])
 	if err != nil {
@@ -61,6 +62,8 @@ type wiring struct {
 	redactor *secrets.Redactor
 	readOnly bool
 	sparing  bool // see cli.ConnectOptions
+
+	regionsEvery time.Duration // between two questions for the regions of a Nomad
 }
 
 // opened is a session of one cluster, with the parts that several are joined by.
@@ -74,8 +77,8 @@ type opened struct {
 // one opens a session of one cluster.
 func (w *wiring) one(ctx context.Context, c contexts.Context, options ...cluster.Option) (*opened, error) {
 	c.ReadOnly = c.ReadOnly || w.readOnly
-	place := cluster.Place{Cluster: c.Name, Region: c.Nomad.Region}
-	if place.Region == "" {
+	place := cluster.Place{Cluster: c.Cluster(), Region: c.Nomad.Region}
+	if place.Region == "" || place.Region == contexts.EveryRegion {
 		place.Region = "global"
 	}
 	nc, err := OpenNomad(place, c, w.redactor)
@@ -141,6 +144,9 @@ func auditFile(sys contexts.System, context string, redactor *secrets.Redactor) 
 // OpenNomad makes the client of a context.
 func OpenNomad(place cluster.Place, c contexts.Context, redactor *secrets.Redactor) (*nomad.Client, error) {
 	n := c.Nomad
+	if n.Region == contexts.EveryRegion { // it is asked which there are
+		n.Region = ""
+	}
 	return nomad.Open(place, nomad.Config{
 		Address: n.Address, Region: n.Region, Namespace: n.Namespace, Token: redactor.Watch(n.Token),
 		TLS: nomad.TLS{CACert: n.CACert, CAPath: n.CAPath, ClientCert: n.ClientCert, ClientKey: n.ClientKey, ServerName: n.TLSServerName, SkipVerify: n.SkipVerify},

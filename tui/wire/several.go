@@ -17,13 +17,16 @@ import (
 // union is a session of several clusters: what one can answer alone goes to
 // the one that it is about.
 type union struct {
-	feed    *cluster.Union
+	feed *cluster.Union
+
+	mu      sync.Mutex
 	members []*opened
 }
 
 // several opens a session of each context, and makes one of them. Nobody waits
-// for a cluster that does not answer.
-func (w *wiring) several(ctx context.Context, list []contexts.Context) (*cli.Session, error) {
+// for a cluster that does not answer. With unknown, a Nomad has yet to tell its
+// regions.
+func (w *wiring) several(ctx context.Context, list []contexts.Context, unknown bool) (*cli.Session, error) {
 	u := &union{}
 	var feeds []*cluster.Feed
 	for _, c := range list {
@@ -34,12 +37,16 @@ func (w *wiring) several(ctx context.Context, list []contexts.Context) (*cli.Ses
 		}
 		u.members, feeds = append(u.members, one), append(feeds, one.feed)
 	}
+	common := together(list, u.members)
 	u.feed = cluster.NewUnion(time.Now, feeds...)
 	ctx, cancel := context.WithCancel(ctx)
 	var run sync.WaitGroup
 	run.Go(func() { _ = u.feed.Run(ctx) })
+	if unknown {
+		run.Go(func() { u.await(ctx, w, list) })
+	}
 	return &cli.Session{
-		Context: together(list, u.members),
+		Context: common,
 		Feed:    u.feed,
 		Members: u.sessions,
 		Actions: &action.Router{Of: u.runner, Each: u.runners},
@@ -50,8 +57,8 @@ func (w *wiring) several(ctx context.Context, list []contexts.Context) (*cli.Ses
 		Ping:    u.ping,
 		Close: sync.OnceFunc(func() {
 			cancel()
+			run.Wait() // from now on no member comes
 			u.close()
-			run.Wait()
 		}),
 	}, nil
 }
@@ -72,9 +79,15 @@ func together(list []contexts.Context, members []*opened) contexts.Context {
 	return out
 }
 
+func (u *union) all() []*opened {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.members
+}
+
 func (u *union) close() {
 	var all sync.WaitGroup
-	for _, m := range u.members {
+	for _, m := range u.all() {
 		all.Go(m.Close)
 	}
 	all.Wait()
@@ -82,7 +95,7 @@ func (u *union) close() {
 
 func (u *union) sessions() []*cli.Session {
 	var out []*cli.Session
-	for _, m := range u.members {
+	for _, m := range u.all() {
 		out = append(out, m.Session)
 	}
 	return out
@@ -90,14 +103,14 @@ func (u *union) sessions() []*cli.Session {
 
 func (u *union) runners() []*action.Runner {
 	var out []*action.Runner
-	for _, m := range u.members {
+	for _, m := range u.all() {
 		out = append(out, m.runner)
 	}
 	return out
 }
 
 func (u *union) of(p cluster.Place) *opened {
-	for _, m := range u.members {
+	for _, m := range u.all() {
 		if m.place == p {
 			return m
 		}
@@ -158,8 +171,9 @@ func (u *union) look(id gpu.UUID) {
 
 // ping is the error of the first that fails, where none answers.
 func (u *union) ping(ctx context.Context) error {
-	errs := make(chan error, len(u.members))
-	for _, m := range u.members {
+	members := u.all()
+	errs := make(chan error, len(members))
+	for _, m := range members {
 		go func() {
 			err := m.Ping(ctx)
 			if err != nil {
@@ -169,7 +183,7 @@ func (u *union) ping(ctx context.Context) error {
 		}()
 	}
 	var first error
-	for range u.members {
+	for range members {
 		err := <-errs
 		if err == nil {
 			return nil

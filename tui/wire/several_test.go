@@ -9,9 +9,39 @@ import (
 	"go.uber.org/goleak"
 
 	"stoker/cluster"
+	"stoker/cluster/contexts"
 	"stoker/secrets"
 	"stoker/tui/cli"
 )
+
+// TestRegionsThatComeLater: a Nomad that told its regions only after the session
+// began is shown with all of them, and what stood for them has ended.
+func TestRegionsThatComeLater(t *testing.T) {
+	s, closeSite, err := newSite(recordedBodies(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeSite()
+	before := goleak.IgnoreCurrent()
+	w := &wiring{sys: stateAt(t.TempDir()), redactor: secrets.NewRedactor(), regionsEvery: time.Millisecond}
+	fed := contexts.Context{Name: "fed", Nomad: contexts.Nomad{Address: s.URL, Region: contexts.EveryRegion}}
+	session, err := w.several(t.Context(), []contexts.Context{fed}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	snap, ok := session.Wait(t.Context(), 20*time.Second, func(s *cluster.Snapshot) bool {
+		return len(s.Members) == 2 && s.Members[0].Ready && s.Members[1].Ready
+	})
+	if want := (cluster.Place{Cluster: "fed", Region: "east+west"}); !ok || snap.Place != want || len(snap.Nodes) != 2 || snap.Nodes[0].Place == snap.Nodes[1].Place {
+		t.Errorf("%+v, nodes %+v", snap.Place, snap.Nodes)
+	}
+	session.Close()
+	if err := goleak.Find(before, ofServer(), goleak.IgnoreAnyFunction("net/http.(*connReader).backgroundRead")); err != nil {
+		t.Error(err)
+	}
+}
+
+func ofServer() goleak.Option { return goleak.IgnoreAnyFunction("net/http.(*conn).serve") }
 
 // TestSessionsCloseWhole: what a session of several clusters started has ended
 // when it was closed, and none of its connections is left.
@@ -48,7 +78,7 @@ func TestSessionsCloseWhole(t *testing.T) {
 		session.Close()
 		session.Close() // once is enough
 	}
-	if err := goleak.Find(before, goleak.IgnoreAnyFunction("net/http.(*conn).serve"), goleak.IgnoreAnyFunction("net/http.(*connReader).backgroundRead")); err != nil {
+	if err := goleak.Find(before, ofServer(), goleak.IgnoreAnyFunction("net/http.(*connReader).backgroundRead")); err != nil {
 		t.Error(err) // those are of the server
 	}
 }

@@ -97,6 +97,8 @@ func (s *site) answer(what, body, late string) (int, string) {
 	switch what {
 	case "GET /v1/status/leader":
 		return http.StatusOK, `"127.0.0.1:4647"`
+	case "GET /v1/regions":
+		return http.StatusOK, `["east","west"]`
 	case "GET /v1/vars":
 		return http.StatusOK, `[]`
 	case "GET /v1/services":
