@@ -279,6 +279,9 @@ func (a *App) contextsCommand() *cobra.Command {
 					mark = "*"
 				}
 				fmt.Fprintf(a.Out, "%s %-16s nomad %s", mark, c.Name, c.Nomad.Address)
+				if regions := c.Nomad.Regions; len(regions) > 0 || c.Nomad.Region != "" {
+					fmt.Fprintf(a.Out, "  region %s", cmp.Or(c.Nomad.Region, strings.Join(regions, ",")))
+				}
 				if c.Vault.Address != "" {
 					fmt.Fprintf(a.Out, "  vault %s", c.Vault.Address)
 				}
