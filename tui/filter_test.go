@@ -112,6 +112,14 @@ func TestAnExpressionThatDoesNotCompileKeepsTheFilter(t *testing.T) {
 	if got, _ := r.filter(); got != "util < 5" { // the last that was right
 		t.Errorf("%q", got)
 	}
+	for range "util < 5 &&" {
+		r.press("backspace")
+	}
+	r.press(`"util < 5 && node"`, "enter")
+	r.sees("gpu-a is neither yes nor no: it wants to be compared")
+	if got, _ := r.filter(); got != "util < 5" {
+		t.Errorf("%q", got)
+	}
 	r.press("esc", ":", `"gpus util_percnt < 5"`, "enter")
 	r.sees("no field util_percnt: did you mean util_percent?")
 }

@@ -120,7 +120,7 @@ func (m *model) underLine() string {
 // yet become right.
 func (m *model) unfinished(from int) bool {
 	var wrong *facts.FilterError
-	return errors.As(m.line.err, &wrong) && wrong.At+m.line.argsAt() >= from
+	return errors.As(m.line.err, &wrong) && (wrong.At < 0 || wrong.At+m.line.argsAt() >= from)
 }
 
 // example is an expression over a view.
@@ -139,7 +139,9 @@ func (m *model) errorLine() string {
 	text, at := l.err.Error(), -1
 	var wrong *facts.FilterError
 	if errors.As(l.err, &wrong) {
-		text, at = wrong.Err.Error(), wrong.At+l.argsAt()
+		if text = wrong.Err.Error(); wrong.At >= 0 {
+			at = wrong.At + l.argsAt()
+		}
 	}
 	text, _, _ = strings.Cut(text, "\n")
 	text = ui.Clean(text)

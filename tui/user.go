@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -64,9 +65,17 @@ func (m *model) looked(msg settingsMsg) {
 	m.note(cluster.Info, "the config file was read again")
 }
 
+// firstLine is an error as one line that does not lose its end behind the path of
+// the user's own file.
 func firstLine(err error) string {
 	text, _, _ := strings.Cut(err.Error(), "\n")
-	return text
+	words := strings.Split(strings.TrimPrefix(text, contexts.ErrConfig.Error()+" "), " ")
+	for i, w := range words {
+		if filepath.IsAbs(w) {
+			words[i] = filepath.Base(w)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // firstLook takes the settings that there are at the start; what is wrong with them
@@ -201,7 +210,7 @@ func (m *model) hotkey(key string) (line string, ok bool) {
 func (m *model) press(line string) tea.Cmd {
 	cmd, err := m.do(line)
 	if err != nil {
-		m.note(cluster.Warn, ":"+line+": "+ui.Clean(firstLine(err)))
+		m.note(cluster.Warn, ":"+line+": "+ui.Clean(err.Error()))
 	}
 	return cmd
 }

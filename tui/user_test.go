@@ -111,7 +111,6 @@ func TestWhatIsWrongIsRefused(t *testing.T) {
 	} {
 		r, _ := user(t, ui)
 		r.send(tea.WindowSizeMsg{Width: 200, Height: 24})
-		r.sees("✖ config file")
 		r.sees(want)
 		r.sees("nothing of the section ui is used")
 	}
@@ -131,9 +130,9 @@ func TestLiveReload(t *testing.T) {
 	if r.theme.Name != theme.ColourBlind || !r.mouse || r.plain == nil || r.View().MouseMode != tea.MouseModeCellMotion {
 		t.Errorf("%s mouse %v", r.theme.Name, r.mouse)
 	}
-	w.news, w.err = true, errors.New("config file x: [3:1] no\n  | drawing")
+	w.news, w.err = true, errors.New("config file /home/x/config.yaml: [3:1] no\n  | drawing")
 	r.again()
-	r.sees("X config file x: [3:1] no; all stays as it was")
+	r.sees("X config.yaml: [3:1] no; all stays as it was")
 	r.press("f5")
 	if r.active().name != screen.GPUs {
 		t.Error("the old settings are gone")

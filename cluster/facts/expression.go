@@ -87,7 +87,7 @@ func truth(v any) (is, unknown bool, err error) {
 	}
 	is, ok := v.(bool)
 	if !ok {
-		return false, false, fmt.Errorf("%v is neither yes nor no", v)
+		return false, false, fmt.Errorf("%v is neither yes nor no: it wants to be compared", v)
 	}
 	return is, false, nil
 }
@@ -226,7 +226,7 @@ func (t *threeValued) columns(n ast.Node, into *[]string) bool {
 type FilterError struct {
 	Input  string
 	Err    error
-	At     int      // where in the input, in characters
+	At     int      // where in the input, in characters; -1 when nobody knows
 	Fields []string // what could have been named
 }
 

@@ -2,16 +2,21 @@ package facts
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 )
 
 // Filter keeps the rows of one view that an expression or words select. It keeps
 // its working memory from row to row: one goroutine may use it at a time.
 type Filter struct {
+	input  string
+	fields []string // what could have been named
+
 	terms []term // when program is nil
 	cols  int
 	text  []byte // of the row at hand, in lower case
@@ -20,6 +25,7 @@ type Filter struct {
 	named   []named
 	env     map[string]any // the values of what is named, in the row at hand
 	vm      vm.VM
+	mistake error
 }
 
 // term is a word that must be in a row, or with not must not; with a column, it must be all
@@ -48,7 +54,7 @@ type Cells func(column int) any
 // that does not compile is words, unless an operator is in it that no word
 // holds, such as "<" or "&&": that is a *FilterError.
 func CompileFilter(input string, v *View) (*Filter, error) {
-	f := &Filter{cols: len(v.Columns)}
+	f := &Filter{input: input, fields: v.columnNames(), cols: len(v.Columns)}
 	sure, maybe := v.operators(input)
 	if sure || maybe {
 		err := f.compile(input, v)
@@ -128,8 +134,35 @@ func (f *Filter) KeepCells(cells Cells) bool {
 	}
 	out, err := f.vm.Run(f.program, f.env)
 	selected, ok := out.(bool)
+	if err != nil && f.mistake == nil && !aboutUnknown(err) {
+		f.mistake = f.inOneLine(err)
+	}
 	return err == nil && ok && selected
 }
+
+// aboutUnknown says that an error is for want of a value.
+func aboutUnknown(err error) bool {
+	return errors.Is(err, errUnknown) || strings.Contains(err.Error(), "<nil>")
+}
+
+// inOneLine is what the evaluator says, without its drawing of the place.
+func (f *Filter) inOneLine(err error) error {
+	var at *file.Error
+	text := err.Error()
+	if errors.As(err, &at) {
+		text = at.Message
+	}
+	text, _, _ = strings.Cut(text, "\n")
+	if strings.HasPrefix(text, "invalid operation: bool(") {
+		text = "it is neither yes nor no"
+	}
+	return &FilterError{Input: f.input, Err: errors.New(text), At: -1, Fields: f.fields}
+}
+
+// Mistake is what was wrong with a row that was asked for since the filter was
+// made: a text where there must be a yes or no, which only rows can tell. It is a
+// *FilterError without a place, or nil.
+func (f *Filter) Mistake() error { return f.mistake }
 
 func (f *Filter) hasWords(cells Cells) bool {
 	read := false

@@ -182,6 +182,42 @@ func TestFilterErrors(t *testing.T) {
 	}
 }
 
+// TestMistake: what only rows can tell is told, and what is unknown is none.
+func TestMistake(t *testing.T) {
+	v, _ := Find("gpus")
+	s := filled(t)
+	for input, want := range map[string]string{
+		"util < 1000 && node":     "gpu-a is neither yes nor no: it wants to be compared",
+		"not node":                "gpu-a is neither yes nor no: it wants to be compared",
+		"(node)":                  "it is neither yes nor no",
+		"node > 5":                "invalid operation: string > int",
+		`node matches "("`:        "error parsing regexp: missing closing ): `(`",
+		"len(held_by) > 1":        "",
+		"util < 5 && held":        "",
+		"(util < 5) == true":      "",
+		"util < 5 || node == nil": "",
+		"gpu-a":                   "",
+	} {
+		f, err := CompileFilter(input, v)
+		if err != nil {
+			var bad *FilterError
+			if !errors.As(err, &bad) || want == "" || !strings.HasPrefix(bad.Err.Error(), want) {
+				t.Errorf("%q: %v", input, err)
+			}
+			continue
+		}
+		v.Select(s, f)
+		text := ""
+		var bad *FilterError
+		if errors.As(f.Mistake(), &bad) {
+			text = bad.Err.Error()
+		}
+		if text != want {
+			t.Errorf("%q: %q, want %q", input, text, want)
+		}
+	}
+}
+
 func TestShortNames(t *testing.T) {
 	gpus, _ := Find("gpus")
 	for name, want := range map[string]string{

@@ -137,7 +137,11 @@ func (a *App) get(ctx context.Context, conn ConnectOptions, o getOptions) error 
 	if v.Name == "history" && s.Past != nil {
 		snap = a.past(ctx, s, q, snap)
 	}
-	if err := q.write(a.Out, q.rows(snap), a.Now()); err != nil {
+	rows := q.rows(snap)
+	if err := q.filter.Mistake(); err != nil && len(rows) == 0 {
+		return err
+	}
+	if err := q.write(a.Out, rows, a.Now()); err != nil {
 		return err
 	}
 	late := v.Missing(snap)

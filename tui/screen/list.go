@@ -264,13 +264,25 @@ func (l *List[R, K]) SetFilter(text string) error {
 	if err != nil {
 		return err
 	}
+	was := l.filter
+	l.apply(f, text)
+	err = f.Mistake()
+	if err == nil || l.Shown() > 0 {
+		return nil
+	}
+	if before, bad := facts.CompileFilter(was, l.facts.view); bad == nil {
+		l.apply(before, was)
+	}
+	return err
+}
+
+func (l *List[R, K]) apply(f *facts.Filter, text string) {
 	l.filter = text
 	if f.Words() {
 		l.Table.SetFilter(ui.ParseFilter(text))
-		return nil
+		return
 	}
 	l.SetKeep(func(r *R) bool { return f.KeepCells(l.facts.of(r)) })
-	return nil
 }
 
 // Lists implements Factual.
