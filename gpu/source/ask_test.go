@@ -62,7 +62,7 @@ func TestAskingOverTLS(t *testing.T) {
 		t.Errorf("not verified, as asked for: %v", err)
 	}
 	skip = false
-	a.close() // else the connection that was made is used again
+	a.close()                            // else the connection that was made is used again
 	later := time.Now().Add(time.Second) // the two were made in the same tick of the clock
 	if err := os.Chtimes(authority.File, later, later); err != nil {
 		t.Fatal(err)
