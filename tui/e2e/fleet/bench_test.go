@@ -29,6 +29,8 @@ const (
 // minutes. What it measures is what a terminal of 120x40 gets.
 //
 //	make bench-fleet FLEET=100,1000
+//
+// Where another one runs already, STOKER_FLEET_NAME gives the lab another name.
 func BenchmarkFleet(b *testing.B) {
 	sizes := os.Getenv("STOKER_FLEET")
 	if sizes == "" {

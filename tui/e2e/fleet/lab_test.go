@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -32,7 +33,7 @@ type world struct {
 // newWorld brings a lab with a fleet up, and takes it down at the end.
 func newWorld(tb testing.TB, nodes int, upOptions ...string) *world {
 	tb.Helper()
-	w := &world{bin: os.Getenv("STOKER_BIN"), name: "fleet", nodes: nodes}
+	w := &world{bin: os.Getenv("STOKER_BIN"), name: cmp.Or(os.Getenv("STOKER_FLEET_NAME"), "fleet"), nodes: nodes}
 	if w.bin == "" {
 		tb.Fatal("STOKER_BIN names no folder of built programs: run make bench-fleet or make soak")
 	}
