@@ -83,16 +83,25 @@ func sparing(agents []source.Endpoint, wanted func(cluster.NodeID) bool) []sourc
 func (a *nodeReaders) endpoints() []source.Endpoint { return a.pick(a.feed.Latest()) }
 
 // agentEndpoints picks the agents that are trusted: registered by the
-// configured job in the configured namespace, on nodes that are up.
+// configured job in the configured namespace, on nodes that are up. Of two on one
+// node it is the newer: the other is about to end, and its end must not be taken
+// for that of the node's agent.
 func agentEndpoints(s *cluster.Snapshot, trust contexts.Agents) []source.Endpoint {
 	var out []source.Endpoint
+	newest := map[cluster.NodeID]*cluster.Service{}
 	for i := range s.Services {
 		svc := &s.Services[i]
 		if svc.Name != "stoker-agent" || svc.Namespace != trust.Namespace || svc.Job != trust.Job {
 			continue
 		}
+		if was := newest[svc.Node]; was == nil || was.ModifyIndex <= svc.ModifyIndex {
+			newest[svc.Node] = svc
+		}
+	}
+	for i := range s.Services {
+		svc := &s.Services[i]
 		n := s.Node(svc.Node)
-		if n == nil || n.Status == cluster.NodeDown {
+		if newest[svc.Node] != svc || n == nil || n.Status == cluster.NodeDown {
 			continue
 		}
 		out = append(out, source.Endpoint{Node: string(svc.Node), NodeName: n.Name, URL: agentScheme(svc, trust) + "://" + net.JoinHostPort(svc.Address, strconv.Itoa(svc.Port))})

@@ -106,6 +106,32 @@ func TestFewDetails(t *testing.T) {
 	}
 }
 
+// TestOneAgentOfANode: while an agent is replaced, both are registered.
+func TestOneAgentOfANode(t *testing.T) {
+	agent := func(id cluster.ServiceID, port int, index uint64) cluster.Service {
+		return cluster.Service{ID: id, Name: "stoker-agent", Namespace: "default", Job: "agent", Node: "a", Address: "10.0.0.1", Port: port, ModifyIndex: index}
+	}
+	trust := contexts.Agents{Namespace: "default", Job: "agent"}
+	for name, services := range map[string][]cluster.Service{
+		"new first": {agent("2", 2002, 9), agent("1", 2001, 5)},
+		"old first": {agent("1", 2001, 5), agent("2", 2002, 9)},
+	} {
+		feed := cluster.NewFeed(cluster.Place{}, time.Now)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = feed.Run(ctx) }()
+		feed.Scheduler(cluster.Update{
+			Lists: cluster.SetAll, Index: 1,
+			Nodes:    []cluster.Node{{ID: "a", Name: "gpu-a", Status: cluster.NodeReady}},
+			Services: services,
+		})
+		s := await(t, feed, func(s *cluster.Snapshot) bool { return len(s.Services) == 2 })
+		cancel()
+		if got := agentEndpoints(s, trust); len(got) != 1 || got[0].URL != "http://10.0.0.1:2002" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 // TestAgentsComeFirst: what agents there are is told by the same lists as what
 // nodes there are. Nomad is not asked of a thousand nodes whose agents are about
 // to be read.

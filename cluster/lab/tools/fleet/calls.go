@@ -12,7 +12,10 @@ import (
 // newCalls is what the servers may ask of a node. All else is refused by name.
 func newCalls(f *fleet) (*rpc.Server, error) {
 	s := rpc.NewServer()
-	return s, s.RegisterName("ClientStats", &clientStats{f})
+	return s, errors.Join(
+		s.RegisterName("ClientStats", &clientStats{f}),
+		s.RegisterName("Allocations", &allocations{f}),
+	)
 }
 
 // clientStats answers for all nodes: the request says for which.

@@ -25,14 +25,14 @@ type link struct {
 }
 
 // newLink connects when first used, to the server with that number.
-func newLink(servers []net.Addr, first int, back *rpc.Server) *link {
+func newLink(servers []net.Addr, first int, back *rpc.Server, logs func(net.Conn)) *link {
 	l := &link{servers: servers, pool: pool.NewPool(hclog.NewNullLogger(), 0, 3, nil, yamux.DefaultConfig())}
 	l.at.Store(int64(first))
 	conns := make(chan *pool.Conn, 4)
 	l.pool.SetConnListener(conns)
 	go func() {
 		for c := range conns {
-			go acceptCalls(c, back)
+			go acceptCalls(c, back, logs)
 		}
 	}()
 	return l
@@ -52,7 +52,7 @@ func (l *link) call(method string, args, reply any) error {
 func (l *link) close() { _ = l.pool.Shutdown() }
 
 // acceptCalls answers what the servers ask over a connection.
-func acceptCalls(c *pool.Conn, back *rpc.Server) {
+func acceptCalls(c *pool.Conn, back *rpc.Server, logs func(net.Conn)) {
 	for {
 		s, err := c.AcceptStream()
 		if err != nil {
@@ -61,11 +61,11 @@ func acceptCalls(c *pool.Conn, back *rpc.Server) {
 			}
 			continue
 		}
-		go answer(s, back)
+		go answer(s, back, logs)
 	}
 }
 
-func answer(s net.Conn, back *rpc.Server) {
+func answer(s net.Conn, back *rpc.Server, logs func(net.Conn)) {
 	defer s.Close()
 	kind := make([]byte, 1)
 	if _, err := io.ReadFull(s, kind); err != nil {
@@ -81,8 +81,12 @@ func answer(s net.Conn, back *rpc.Server) {
 		if codec.NewDecoder(s, structs.MsgpackHandle).Decode(&header) != nil {
 			return
 		}
-		// Logs and files: a simulated task writes none.
-		ack := structs.StreamingRpcAck{Error: "a simulated node has no " + header.Method}
-		_ = codec.NewEncoder(s, structs.MsgpackHandle).Encode(ack)
+		var ack structs.StreamingRpcAck
+		if header.Method != "FileSystem.Logs" {
+			ack.Error = "a simulated node has no " + header.Method
+		}
+		if codec.NewEncoder(s, structs.MsgpackHandle).Encode(ack) == nil && ack.Error == "" {
+			logs(s)
+		}
 	}
 }

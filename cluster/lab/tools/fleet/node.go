@@ -94,7 +94,7 @@ func (n *node) kill(tasks bool) {
 
 func (n *node) live(ctx context.Context, done chan struct{}) {
 	defer close(done)
-	l := newLink(n.fleet.servers, n.index, n.fleet.back)
+	l := newLink(n.fleet.servers, n.index, n.fleet.back, n.fleet.serveLogs)
 	// The watcher waits for an answer for minutes: only the end of the connection ends it.
 	context.AfterFunc(ctx, l.close)
 	var wg sync.WaitGroup
