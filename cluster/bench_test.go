@@ -188,3 +188,24 @@ func BenchmarkLookups(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkProblems is what the list of problems costs each snapshot.
+func BenchmarkProblems(b *testing.B) {
+	z := sizes()[1]
+	u, batches := fleet(z)
+	for i := range u.Nodes {
+		if i%100 == 7 {
+			u.Nodes[i].Status = NodeDown
+		}
+	}
+	st := newState(Place{"lab", "global"}, start)
+	st.scheduler(u)
+	for i := range batches {
+		st.batch(batches[i])
+	}
+	s := st.snapshot()
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = problems(s)
+	}
+}

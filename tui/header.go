@@ -220,9 +220,12 @@ func (m *model) vaultState(s *cluster.Snapshot) state {
 
 func (m *model) agentsSeg() ui.Seg {
 	th := m.env.Theme
-	live, all, any := m.agents()
+	if m.agents.of != m.snap {
+		m.agents = countAgents(m.snap)
+	}
+	live, all, any := m.agents.live, m.agents.all, m.agents.any
 	polled, name := m.polled()
-	count := fmt.Sprintf("%d/%d", live, all)
+	count := ui.Int(live) + "/" + ui.Int(all)
 	var s ui.Seg
 	switch {
 	case !any && polled.All > 0:
@@ -230,7 +233,7 @@ func (m *model) agentsSeg() ui.Seg {
 		if polled.Live < polled.All {
 			st, glyph = th.Warn, th.G.Warn
 		}
-		s = badge(th, name, st, glyph, fmt.Sprintf("%d/%d", polled.Live, polled.All))
+		s = badge(th, name, st, glyph, ui.Int(polled.Live)+"/"+ui.Int(polled.All))
 	case !any && screen.Source(m.snap, "prometheus").OK():
 		s = badge(th, "prometheus", th.OK, th.G.OK, "live")
 	case !any:
@@ -254,32 +257,41 @@ func (m *model) polled() (h screen.Health, name string) {
 	return h, name
 }
 
-// agents counts the nodes with GPUs, and those of which an agent tells: one that
-// was drained has none. any says that an agent is known at all.
-func (m *model) agents() (live, all int, any bool) {
+// agentCount is how many nodes with GPUs there are in a snapshot, and of how many
+// an agent tells; any says that an agent is known at all. A picture is drawn for
+// each key, and the sources of a large fleet are not counted each time.
+type agentCount struct {
+	of        *cluster.Snapshot
+	live, all int
+	any       bool
+}
+
+// countAgents leaves out nodes that were drained: they have no agent.
+func countAgents(s *cluster.Snapshot) agentCount {
+	out := agentCount{of: s}
 	type agent struct {
 		cluster.Place
 		node string
 	}
 	states := map[agent]cluster.SourceState{}
-	for i := range m.snap.Sources {
-		src := &m.snap.Sources[i]
+	for i := range s.Sources {
+		src := &s.Sources[i]
 		if name, ok := strings.CutPrefix(src.Name, "agent "); ok {
-			states[agent{src.Place, name}], any = src.State, true
+			states[agent{src.Place, name}], out.any = src.State, true
 		}
 	}
-	for i := range m.snap.Nodes {
-		n := &m.snap.Nodes[i]
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
 		state, has := states[agent{n.Place, n.Name}]
-		if !has && len(m.snap.NodeGPUs(n.ID)) == 0 {
+		if !has && len(s.NodeGPUs(n.ID)) == 0 {
 			continue
 		}
-		all++
+		out.all++
 		if state == cluster.SourceLive {
-			live++
+			out.live++
 		}
 	}
-	return live, all, any
+	return out
 }
 
 // slowLink is what the terminal takes a second, when it makes the picture late.

@@ -54,6 +54,8 @@ type model struct {
 	acts actions
 	log  notes
 
+	agents agentCount
+
 	link   *link  // the way to the terminal; nil draws always
 	frame  string // what was drawn last
 	urgent bool   // somebody waits for the next one: it answers a key

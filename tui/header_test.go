@@ -1,0 +1,39 @@
+package tui
+
+import (
+	"fmt"
+	"testing"
+
+	"stoker/cluster"
+)
+
+// withAgents is the fleet of a thousand nodes with an agent on each, of which
+// some are silent.
+func withAgents(silent int) *cluster.Snapshot {
+	s := *thousand()
+	s.Sources = append([]cluster.SourceStatus(nil), s.Sources...)
+	for i := range s.Nodes {
+		src := cluster.SourceStatus{Place: s.Place, Name: "agent " + s.Nodes[i].Name, State: cluster.SourceLive, AsOf: s.At}
+		if i < silent {
+			src.State = cluster.SourceRetrying
+		}
+		s.Sources = append(s.Sources, src)
+	}
+	return &s
+}
+
+func TestAThousandAgents(t *testing.T) {
+	newRig(t, withAgents(3)).sees("agents ▲ 997/1,000")
+	newRig(t, withAgents(0)).sees("agents ● 1,000/1,000")
+}
+
+func BenchmarkHeader(b *testing.B) {
+	for _, n := range []int{0, 3} {
+		b.Run(fmt.Sprint(n, " silent"), func(b *testing.B) {
+			r := newRig(b, withAgents(n))
+			for b.Loop() {
+				_ = r.header()
+			}
+		})
+	}
+}
