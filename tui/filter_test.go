@@ -75,6 +75,10 @@ func TestTypingReplacesTheOldFilter(t *testing.T) {
 
 func TestExpressionsFilterLists(t *testing.T) {
 	for _, c := range []struct{ screen, filter, want string }{
+		{"1", `failed || rogue && held`, "1 of 3"}, // the nodes with such a GPU
+		{"1", `model contains "L40S"`, "1 of 3"},
+		{"1", `gpu-b`, "1 of 3"},
+		{"1", `node=gpu-b`, "1 of 3"},
 		{"2", `gpus_failed > 0`, "1 of 3"},
 		{"3", `util_percent < 5 && held_by != nil`, "2 of 20"},
 		{"3", `util < 5 && held && node_pool == "gpu"`, "2 of 20"},

@@ -6,6 +6,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/ui"
@@ -26,14 +27,14 @@ type Model struct {
 	w, h   int
 	pane   pane
 	chosen bool // the user moved: the cursor stays where it is
-	filter ui.Filter
+	filter selection
 
 	capacity []string
 	problems *ui.Table[problem, problemID]
 	nodes    *ui.Table[nodeRow, cluster.NodeID]
 	cells    int // GPUs per node that the table has cells for
 	dense    *grid
-	facts    []fact // of the snapshot's GPUs
+	known    []fact // of the snapshot's GPUs
 }
 
 // New makes the screen.
@@ -53,7 +54,7 @@ func (m *Model) newTable(cells int) {
 		Cell: func(r *nodeRow) ui.Cell { return ui.In(m.env.Theme.Muted, m.snap.Label(r.node.Place)) },
 		By:   func(r *nodeRow) ui.Key { return ui.ByText(m.snap.Label(r.node.Place)) },
 	})
-	m.nodes.SetFilter(m.filter)
+	m.filter.narrow(m.nodes)
 }
 
 // rects are the parts of the screen; a part without height is not drawn.
@@ -140,7 +141,7 @@ func (m *Model) fill() {
 	}
 	m.resize()
 	if m.isDense() {
-		m.dense.setSnapshot(s, m.facts, m.filter)
+		m.dense.setSnapshot(s, m.known, m.filter)
 	}
 	m.capacity = capacity(m.env, s, m.w)
 }
@@ -148,24 +149,44 @@ func (m *Model) fill() {
 // read notes what the GPUs are now.
 func (m *Model) read() {
 	now := m.env.Now()
-	m.facts = m.facts[:0]
+	m.known = m.known[:0]
 	for i := range m.snap.GPUs {
-		m.facts = append(m.facts, factOf(&m.snap.GPUs[i], now))
+		m.known = append(m.known, factOf(&m.snap.GPUs[i], now))
 	}
 }
 
 // SetFilter implements screen.Filterer.
 func (m *Model) SetFilter(text string) error {
-	f := ui.ParseFilter(text)
-	m.filter = f
-	m.problems.SetFilter(f)
-	m.nodes.SetFilter(f)
-	m.fill()
+	next, err := selectBy(text)
+	if err != nil {
+		return err
+	}
+	was := m.filter
+	m.narrow(next)
+	if err := next.mistake(); err != nil && m.count() == 0 {
+		m.narrow(was)
+		return err
+	}
 	return nil
 }
 
+// narrow shows what a filter keeps. An expression is about GPUs: what needs
+// attention stays.
+func (m *Model) narrow(f selection) {
+	m.filter = f
+	m.problems.SetFilter(f.Filter)
+	m.filter.narrow(m.nodes)
+	m.fill()
+}
+
+// Lists implements screen.Factual: a filter is about GPUs.
+func (m *Model) Lists() *facts.View {
+	v, _ := facts.Find("gpus")
+	return v
+}
+
 // Filter implements screen.Filterer.
-func (m *Model) Filter() (text string, ok bool) { return m.filter.String(), true }
+func (m *Model) Filter() (text string, ok bool) { return m.filter.text, true }
 
 // Counts implements screen.Filterer.
 func (m *Model) Counts() (shown, all int) { return m.count(), len(m.snap.Nodes) }
@@ -224,7 +245,7 @@ func (m *Model) zoom(id keys.ID) tea.Cmd {
 	done := true
 	switch id {
 	case keys.GroupBy:
-		m.dense.setSnapshot(m.snap, m.facts, m.filter) // while rows are shown it has none, and that tells which groups there are
+		m.dense.setSnapshot(m.snap, m.known, m.filter) // while rows are shown it has none, and that tells which groups there are
 		m.dense.regroup()
 	case keys.ZoomFit:
 		m.dense.zoom = auto

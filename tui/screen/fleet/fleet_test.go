@@ -234,3 +234,36 @@ func BenchmarkBigKey(b *testing.B) {
 		})
 	}
 }
+
+// TestAnExpressionKeepsGPUs: on the map those for which it holds, as rows the
+// nodes that have one; what is wrong leaves the filter as it was.
+func TestAnExpressionKeepsGPUs(t *testing.T) {
+	s := fixture.Big(300)
+	m := New(fixture.Env(t))
+	m.SetSize(120, 35)
+	m.SetSnapshot(s)
+	want := 0
+	for i := range s.GPUs {
+		if s.GPUs[i].Index == 0 && s.GPUs[i].Holder != nil {
+			want++
+		}
+	}
+	if err := m.SetFilter("index == 0 && held"); err != nil {
+		t.Fatal(err)
+	}
+	got := 0
+	for _, g := range m.dense.groups {
+		got += len(g.gpus)
+	}
+	if want == 0 || got != want {
+		t.Errorf("%d GPUs, want %d", got, want)
+	}
+	for _, wrong := range []string{"utl < 5", "not node"} {
+		if err := m.SetFilter(wrong); err == nil {
+			t.Errorf("%q: no error", wrong)
+		}
+		if text, _ := m.Filter(); text != "index == 0 && held" {
+			t.Errorf("%q took the place of the filter", text)
+		}
+	}
+}

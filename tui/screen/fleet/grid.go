@@ -44,7 +44,7 @@ type grid struct {
 	w, h   int
 	snap   *cluster.Snapshot
 	facts  []fact
-	filter ui.Filter
+	filter selection
 
 	now    scale // what is drawn
 	groups []group
@@ -98,8 +98,8 @@ func (g *grid) setSize(w, h int) {
 	}
 }
 
-func (g *grid) setSnapshot(s *cluster.Snapshot, facts []fact, f ui.Filter) {
-	if f.String() != g.filter.String() {
+func (g *grid) setSnapshot(s *cluster.Snapshot, facts []fact, f selection) {
+	if f.text != g.filter.text {
 		g.pace.reset()
 	}
 	g.snap, g.facts, g.filter = s, facts, f
@@ -110,9 +110,7 @@ func (g *grid) setSnapshot(s *cluster.Snapshot, facts []fact, f ui.Filter) {
 func (g *grid) build() {
 	keep := func(string, *cluster.GPU) bool { return true }
 	if !g.filter.Empty() {
-		keep = func(name string, d *cluster.GPU) bool {
-			return g.filter.Match(name + " " + d.NodeName + " " + d.Model + " " + d.State())
-		}
+		keep = g.filter.keeps
 	}
 	g.groups = gather(g.snap, g.facts, g.by, g.only, keep)
 	if g.only != nil && len(g.groups) == 0 && g.filter.Empty() {
