@@ -96,12 +96,12 @@ func plansText(e *screen.Env, msg plansReadyMsg) (asking, *bulk) {
 	for i := range msg.plans {
 		p := &msg.plans[i]
 		if p.Nothing != "" {
-			left = append(left, th.Muted.Render("  "+ui.Clean(p.Title)+": nothing to do, "+ui.Clean(p.Nothing)))
+			left = append(left, th.Muted.Render("  "+titleOf(p)+": nothing to do, "+ui.Clean(p.Nothing)))
 			continue
 		}
 		b.plans = append(b.plans, *p)
 		touched += len(p.Touches)
-		body = append(body, "", th.Title.Render(ui.Clean(p.Title)))
+		body = append(body, "", th.Title.Render(titleOf(p)))
 		body = append(body, touches(th, p.Touches)[min(1, len(p.Touches)):]...)
 		for _, w := range p.Warnings {
 			body = append(body, "  "+th.Warn.Render(th.G.Warn+" "+ui.Clean(w)))

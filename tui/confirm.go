@@ -31,11 +31,8 @@ type asking struct {
 // planText turns a plan into what the confirmation shows.
 func planText(e *screen.Env, p *action.Plan) asking {
 	th := e.Theme
-	a := asking{title: ui.Clean(p.Title), name: p.Ask, nothing: p.Nothing != "", danger: p.Danger}
-	a.ways = []string{verb(a.title)}
-	if p.Cluster != "" {
-		a.title += " in " + ui.Clean(p.Cluster)
-	}
+	a := asking{title: titleOf(p), name: p.Ask, nothing: p.Nothing != "", danger: p.Danger}
+	a.ways = []string{verb(ui.Clean(p.Title))}
 	if a.nothing {
 		a.lines = []string{"Nothing to do: " + ui.Clean(p.Nothing) + "."}
 		return a
@@ -51,6 +48,14 @@ func planText(e *screen.Env, p *action.Plan) asking {
 		a.difference(th, p.Job)
 	}
 	return a
+}
+
+// titleOf is what a plan is about and, of several clusters, in which.
+func titleOf(p *action.Plan) string {
+	if p.Cluster == "" {
+		return ui.Clean(p.Title)
+	}
+	return ui.Clean(p.Title + " in " + p.Cluster)
 }
 
 // difference shows the scheduler's dry run. All of a new job is new: its outline

@@ -116,6 +116,9 @@ func TestSeveralGolden(t *testing.T) {
 		{"events", "lab,eu", []string{"9"}},
 		{"lost", "lost", []string{"2"}},
 		{"never", "lab,old", nil},
+		{"job", "lab,eu", []string{"4", "G", "k", "enter"}},
+		{"sources", "lab,eu", []string{":", `"sources"`, "enter"}},
+		{"bulk", "lab,eu", []string{"2", " ", "G", " ", "i"}},
 		{"confirm", "lab,eu", []string{"2", "d"}},
 		{"contexts", "lab,eu", []string{":", `"ctx"`, "enter", " "}},
 	} {

@@ -128,6 +128,15 @@ func ShortModel(model string) string {
 	return strings.Join(keep, " ")
 }
 
+// In says of which cluster something is, behind its name: " in eu" where several
+// are shown, and nothing where it is the only one.
+func In(s *cluster.Snapshot, p cluster.Place) string {
+	if s.Members == nil {
+		return ""
+	}
+	return " in " + ui.Clean(s.Label(p))
+}
+
 // ByJob orders by a job's namespace, then by its name.
 func ByJob(id cluster.JobID) ui.Key { return ui.ByText(id.Namespace + "\x00" + id.Name) }
 

@@ -57,7 +57,7 @@ func (d *detail) identity(g *cluster.GPU) []string {
 		{Value: string(g.UUID)},
 		parts.F("PCI", g.PCI), parts.F("serial", g.Serial), parts.F("VBIOS", g.VBIOS), parts.F("instance of", string(g.Parent)),
 	}
-	out := append([]string{parts.Head(th, parts.Name(g), st, g.Model, from, d.W)}, parts.Facts(th, "device", facts, d.W)...)
+	out := append([]string{parts.Head(th, parts.Name(g)+screen.In(d.Snap, g.Place), st, g.Model, from, d.W)}, parts.Facts(th, "device", facts, d.W)...)
 	out = append(out, parts.Facts(th, "driver", []parts.Fact{
 		{Value: g.Driver},
 		parts.F("CUDA", g.CUDA), parts.F("compute mode", strings.ReplaceAll(g.ComputeMode, "_", " ")),

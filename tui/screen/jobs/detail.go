@@ -308,7 +308,7 @@ func (d *detail) facts() []string {
 	fact := func(name, value string) string { return th.Muted.Render(name) + " " + ui.Clean(value) }
 	st := stateCell(th, r.state)
 	one := []ui.Seg{
-		{Text: th.Title.Render(ui.Clean(r.ID.String()))},
+		{Text: th.Title.Render(ui.Clean(r.ID.String()) + screen.In(d.snap, r.Place))},
 		{Text: st.Style.Render(st.Text) + d.because()},
 		{Text: fact("kind", kindOf(r.Job)), Drop: 1},
 	}

@@ -198,7 +198,7 @@ func (v *logView) summary() string {
 		logs[string(v.sources[i].req.Alloc)] = true
 	}
 	segs := []ui.Seg{
-		{Text: th.Title.Render("log of " + ui.Clean(title))},
+		{Text: th.Title.Render("log of " + ui.Clean(title) + screen.In(v.snap, v.job.Of))},
 		{Text: follow},
 		{Text: th.Muted.Render(v.show.String()), Drop: 3},
 	}

@@ -75,7 +75,7 @@ func (d *detail) facts(k *cluster.Key) []string {
 		}
 		return parts.F("", no)
 	}
-	out := []string{parts.Head(th, "key "+k.Name, state(th, k), k.Type, read, d.W)}
+	out := []string{parts.Head(th, "key "+k.Name+screen.In(d.Snap, k.Place), state(th, k), k.Type, read, d.W)}
 	out = append(out, parts.Facts(th, "rules", []parts.Fact{
 		flag(!k.Derived, "not derived: nothing binds a wrapped key to its model", "derived: bound to one model", true),
 		flag(k.Exportable, "exportable", "not exportable", true), flag(k.DeletionAllowed, "deletable", "not deletable", true),

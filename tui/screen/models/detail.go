@@ -77,7 +77,7 @@ func (d *detail) head(r *row) []string {
 	if r.Key.Version != "" {
 		title += " " + r.Key.Version
 	}
-	return append([]string{parts.Head(th, title, state(th, r), more, measured, d.W)},
+	return append([]string{parts.Head(th, title+screen.In(d.Snap, r.Place), state(th, r), more, measured, d.W)},
 		parts.Facts(th, "served by", []parts.Fact{{Value: r.Key.Job.String()}, {Value: ui.Count(r.GPUs, "GPU")}, parts.F("GPU util", ui.Percent(r.GPUUtil))}, d.W)...)
 }
 

@@ -139,7 +139,7 @@ func (d *detail) parts() string {
 func (d *detail) facts(n *cluster.Node) []string {
 	th := d.env.Theme
 	st := screen.NodeState(th, n)
-	head := "  " + th.Title.Render(ui.Clean(n.Name)) + "   " + st.Style.Render(st.Text)
+	head := "  " + th.Title.Render(ui.Clean(n.Name)+screen.In(d.snap, n.Place)) + "   " + st.Style.Render(st.Text)
 	if n.StatusText != "" && n.Status != cluster.NodeReady {
 		head += "   " + th.Muted.Render(ui.Clean(n.StatusText))
 	}

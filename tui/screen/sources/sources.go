@@ -108,7 +108,6 @@ func columns(e *screen.Env) []ui.Column[cluster.SourceStatus] {
 	type S = cluster.SourceStatus
 	th := e.Theme
 	return []ui.Column[S]{
-		{Name: "cluster", Title: "CLUSTER", Min: 8, Max: 20, Extra: true, Cell: func(s *S) ui.Cell { return ui.In(th.Muted, s.Cluster) }, By: func(s *S) ui.Key { return ui.ByText(s.Cluster) }},
 		{Name: "name", Title: "SOURCE", Min: 16, Max: 36, Ahead: true, Cell: func(s *S) ui.Cell { return ui.Txt(s.Name) }, By: func(s *S) ui.Key { return ui.ByText(s.Name) }},
 		{Name: "state", Title: "STATE", Min: 10, Cell: func(s *S) ui.Cell { return state(th, s.State) }, By: func(s *S) ui.Key { return ui.ByText(string(s.State)) }},
 		{Name: "since", Title: "SINCE", Min: 5, Align: ui.Right, Drop: 2, Cell: func(s *S) ui.Cell { return ui.In(th.Muted, ui.Age(s.Since, e.Now())) }, By: func(s *S) ui.Key { return ui.ByAge(s.Since) }},

@@ -78,7 +78,7 @@ func (d *detail) head(t *row) []string {
 	if !over(t) {
 		facts = append(facts, parts.Fact{Value: "on " + ui.Count(t.GPUs, "GPU")}, parts.F("GPU util", ui.Percent(t.GPUUtil)))
 	}
-	return append([]string{parts.Head(th, t.Job.String(), state(th, t), ended, read, d.W)},
+	return append([]string{parts.Head(th, t.Job.String()+screen.In(d.Snap, t.Place), state(th, t), ended, read, d.W)},
 		parts.Facts(th, "makes", append(facts, parts.F("submitted", submitted)), d.W)...)
 }
 
