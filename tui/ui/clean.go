@@ -136,11 +136,21 @@ func first(c string) string {
 	return "\uFFFD"
 }
 
+// plain says that there is nothing to clean, which is nearly always so: letters
+// and signs that stand for themselves and can be printed, our own among them.
 func plain(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if s[i] < ' ' || s[i] > '~' {
+		if s[i] >= ' ' && s[i] <= '~' {
+			continue
+		}
+		if s[i] < utf8.RuneSelf {
 			return false
 		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if n == 1 || r > 0x2bff || !lone(r) || !unicode.IsPrint(r) {
+			return false
+		}
+		i += n - 1
 	}
 	return true
 }

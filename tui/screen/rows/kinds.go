@@ -80,8 +80,9 @@ func NewAllocs(e *screen.Env) screen.Screen {
 			}
 		},
 		Name: func(a *R) string { return a.Job.Namespace + "/" + a.Name }, State: screen.AllocState, More: allocParts,
-		Find: func(_ *cluster.Snapshot, t screen.Target) (cluster.AllocID, bool) { return t.Alloc, t.Alloc != "" },
-		Keys: []keys.ID{keys.Logs},
+		Status: func(a *R) string { return a.Client },
+		Find:   func(_ *cluster.Snapshot, t screen.Target) (cluster.AllocID, bool) { return t.Alloc, t.Alloc != "" },
+		Keys:   []keys.ID{keys.Logs},
 		Do: func(k keys.ID, a *R) tea.Cmd {
 			if k != keys.Logs {
 				return nil
@@ -141,6 +142,7 @@ func NewDeployments(e *screen.Env) screen.Screen {
 			}
 		},
 		Name: func(d *R) string { return d.Job.String() + ", deployment " + d.ID.Short() }, State: screen.DeploymentState,
+		Status: func(d *R) string { return d.Status },
 		More: func(_ *cluster.Snapshot, d *R) []Part {
 			p := Part{Title: "task groups"}
 			for _, g := range d.Groups {
@@ -186,7 +188,8 @@ func NewEvaluations(e *screen.Env) screen.Screen {
 			}
 		},
 		Name: func(ev *R) string { return ev.Job.String() + ", evaluation " + ev.ID.Short() }, State: screen.EvalState,
-		Find: func(s *cluster.Snapshot, t screen.Target) (cluster.EvalID, bool) { return t.Eval, t.Eval != "" },
+		Status: func(ev *R) string { return ev.Status },
+		Find:   func(s *cluster.Snapshot, t screen.Target) (cluster.EvalID, bool) { return t.Eval, t.Eval != "" },
 	})
 }
 

@@ -28,9 +28,11 @@ type Kind[R any, K comparable] struct {
 	// Columns are those that stand there unless somebody chooses; one without a
 	// Cell shows the value of the view.
 	Columns func(*screen.Env) []ui.Column[R]
-	// Name and State head the sheet of one row. State may be nil.
-	Name  func(*R) string
-	State func(*theme.Theme, *R) ui.Cell
+	// Name and State head the sheet of one row; Status is Nomad's word for the
+	// state, by which rows are counted. The last two may be nil.
+	Name   func(*R) string
+	State  func(*theme.Theme, *R) ui.Cell
+	Status func(*R) string
 	// More is what the sheet tells beside the view; nil: nothing.
 	More func(*cluster.Snapshot, *R) []Part
 	// Find is the row that a jump means; false: it means none.
@@ -229,17 +231,19 @@ type stated struct {
 // count counts the rows in each state, what is wrong first.
 func (m *Model[R, K]) count(all []R) {
 	m.states = nil
-	if m.kind.State == nil {
+	if m.kind.Status == nil {
 		return
 	}
 	th := m.Env.Theme
 	at := map[string]int{}
 	for i := range all {
-		c := m.kind.State(th, &all[i])
-		k, ok := at[c.Text]
+		word := m.kind.Status(&all[i])
+		k, ok := at[word]
 		if !ok {
-			k, at[c.Text] = len(m.states), len(m.states)
-			m.states = append(m.states, stated{Cell: c})
+			c := m.kind.State(th, &all[i])
+			glyph, _, _ := strings.Cut(c.Text, " ")
+			k, at[word] = len(m.states), len(m.states)
+			m.states = append(m.states, stated{Cell: ui.In(c.Style, glyph+" "+word)})
 		}
 		m.states[k].n++
 	}

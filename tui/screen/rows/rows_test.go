@@ -30,9 +30,11 @@ func TestGolden(t *testing.T) {
 	fixture.Themes(t, "allocs", fixture.Lab(), NewAllocs)
 }
 
+// TestEveryWidth draws one kind at every size: the others are the same code.
 func TestEveryWidth(t *testing.T) {
+	fixture.SweepAll(t, fixture.Lab(), NewAllocs)
 	for _, open := range kinds() {
-		fixture.SweepAll(t, fixture.Lab(), open)
+		fixture.Sweep(t, fixture.Lab(), open)
 		fixture.Sweep(t, fixture.Lab(), open, fixture.Key(keys.Open))
 	}
 }
