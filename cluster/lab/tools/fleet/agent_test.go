@@ -259,6 +259,42 @@ func TestHang(t *testing.T) {
 	}
 }
 
+// TestRecovery: a GPU whose fault is cleared is well half a minute later, and the
+// scheduler is told.
+func TestRecovery(t *testing.T) {
+	n, _ := newTestNode(t)
+	now := time.Now().UTC()
+	tick := func(seconds int) {
+		for range seconds {
+			now = now.Add(time.Second)
+			n.sample(now)
+		}
+	}
+	for _, f := range []fault{{"gpu-0001/1", faultXid, 79}, {"gpu-0001/2", faultXid, 48}, {"gpu-0001/3", faultECC, 0}, {"gpu-0001/4", faultLost, 0}, {"gpu-0001/5", faultXid, 13}} {
+		tick(5)
+		if err := n.fleet.inject(f); err != nil {
+			t.Fatal(err)
+		}
+		tick(60)
+		_, i, _ := n.fleet.find(f.Target)
+		if v := n.gpus[i].record.Health.Verdict; v == gpu.VerdictOK {
+			t.Errorf("%+v leaves the GPU %s", f, v)
+		}
+		n.health = false
+		failed, _ := n.gpus[i].failed()
+		if err := n.fleet.clear(f.Target); err != nil {
+			t.Fatal(err)
+		}
+		tick(40)
+		if h := n.gpus[i].record.Health; h.Verdict != gpu.VerdictOK {
+			t.Errorf("after %+v was cleared the GPU is %+v", f, h)
+		}
+		if failed && !n.health {
+			t.Errorf("%+v: the scheduler is not told that the GPU is well", f)
+		}
+	}
+}
+
 // BenchmarkSample is what one node's reading costs each second, with one reader
 // who wants no details, as stoker's screen of a fleet.
 func BenchmarkSample(b *testing.B) {

@@ -237,6 +237,9 @@ func (d *device) judge(now time.Time) (changed bool) {
 	}
 	was, _ := d.failed()
 	e := gpu.Evidence{Device: d.device, Sample: d.sample, Events: d.events}
+	// The rules remember the energy: that it went down tells them of a reset.
+	energy := d.now.energy
+	e.Sample.EnergyJoules = &energy
 	if d.faults[faultLost] {
 		e.Silent, e.Lost = "it is gone from the bus", true
 	}
