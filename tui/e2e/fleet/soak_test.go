@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,8 +31,8 @@ const (
 // as long as STOKER_SOAK says, three minutes otherwise.
 //
 // At each fault the screen must say so, and after it be whole again. In the end
-// nothing may have grown that did not grow in the first minute, and what a
-// screen that lived through it all shows must be what a new one shows.
+// nothing may have grown since the second quarter of the time, and what a screen that lived through it all
+// shows must be what a new one shows.
 func TestSoak(t *testing.T) {
 	limit := 3 * time.Minute
 	if v := os.Getenv("STOKER_SOAK"); v != "" {
@@ -57,6 +58,11 @@ func TestSoak(t *testing.T) {
 		faults := []func(){s.agentHangs, s.nodeCrashes, s.gpuFails, s.serverRestarts, s.leaderLost}
 		faults[round%len(faults)]()
 		time.Sleep(breath)
+		// Jobs that end leave their traces in the servers for hours: what is kept
+		// of them here would hide what is kept by mistake.
+		if err := w.nomad(http.MethodPut, "/v1/system/gc", nil, nil); err != nil {
+			t.Log("the servers do not collect: ", err) // one of them may be away
+		}
 		s.beat()
 	}
 	s.calm()
@@ -312,8 +318,9 @@ func (s *soak) calm() {
 	})
 }
 
-// flat compares the last beats with the first. A fleet that changes makes both
-// move, so it is the least of several that counts.
+// flat compares the last beats with those of the second quarter: by then
+// histories are full. A fleet that changes makes both move, so it is the least of
+// several that counts.
 func (s *soak) flat() {
 	s.t.Helper()
 	few := max(2, len(s.beats)/4)
@@ -325,6 +332,9 @@ func (s *soak) flat() {
 		return slices.Min(all)
 	}
 	first, last := s.beats[:few], s.beats[len(s.beats)-few:]
+	if len(s.beats) >= 3*few {
+		first = s.beats[few : 2*few]
+	}
 	heap := func(b beat) int64 { return b.heap }
 	routines := func(b beat) int64 { return int64(b.goroutines) }
 	if was, is := least(first, heap), least(last, heap); is > was*13/10+8<<20 {
