@@ -265,9 +265,12 @@ func (w *world) seen(b *testing.B, t *measure.Terminal) {
 			began := time.Now()
 			eligible(name, false)
 			written = append(written, time.Since(began))
-			d, err := t.Wait(began, 20*time.Second, func(screen string) bool { return rowHas(screen, name+" ", "ineligible") })
+			d, err := t.Wait(began, patience, func(screen string) bool { return rowHas(screen, name+" ", "ineligible") })
 			if err != nil {
 				b.Fatal(err)
+			}
+			if d > time.Second {
+				b.Logf("%s: seen only after %.1f s, at %s", name, d.Seconds(), time.Now().Format("15:04:05"))
 			}
 			took = append(took, d)
 		}
