@@ -52,8 +52,8 @@ func TestHistoryStep(t *testing.T) {
 		for len(s.GPUs) == 0 || !s.GPUs[0].AsOf().Equal(last) {
 			s = <-snapshots
 		}
-		if h := s.GPUs[0].History; len(h.Util) != want || h.Step != step {
-			t.Errorf("%d points %s apart, want %d %s apart", len(h.Util), h.Step, want, step)
+		if h := s.GPUs[0].History; len(h.Util()) != want || h.Step != step {
+			t.Errorf("%d points %s apart, want %d %s apart", len(h.Util()), h.Step, want, step)
 		}
 		stop()
 		cancel()

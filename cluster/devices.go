@@ -11,17 +11,17 @@ import (
 
 // device is what the samples say of one GPU.
 type device struct {
-	gpu.Device
-	node   NodeID
-	source string
-	driver string
-	cuda   string
-	lacks  []string // what the source of the sample cannot tell of any device
-	sample *gpu.Sample
-	heard  time.Time // when sample came
-	past   *History
-	events []GPUEvent
-	visits []visit
+	*gpu.Device // never nil; shared with snapshots and with who told it
+	node        NodeID
+	source      string
+	driver      string
+	cuda        string
+	lacks       []string // what the source of the sample cannot tell of any device
+	sample      *gpu.Sample
+	heard       time.Time // when sample came
+	past        *History
+	events      []GPUEvent
+	visits      []visit
 	// counted is up to when the accounts have what it used.
 	counted time.Time
 }
@@ -40,7 +40,8 @@ func (st *state) batch(b gpu.Batch) {
 		samples[b.Samples[i].UUID] = &b.Samples[i]
 	}
 	st.clock(&b)
-	for _, d := range b.Devices {
+	for i := range b.Devices {
+		d := &b.Devices[i]
 		st.reading(&b, d, samples[d.UUID])
 	}
 	st.departed(&b)
@@ -51,10 +52,10 @@ func (st *state) batch(b gpu.Batch) {
 
 // reading takes what one source says of one device; s is nil for a device that
 // did not answer: its last sample stands, and where that came from.
-func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
+func (st *state) reading(b *gpu.Batch, d *gpu.Device, s *gpu.Sample) {
 	dev := st.devices[d.UUID]
 	if dev == nil {
-		dev = &device{}
+		dev = &device{Device: &gpu.Device{}}
 		st.devices[d.UUID] = dev
 		st.deviceRev++
 	}
@@ -87,7 +88,7 @@ func (st *state) reading(b *gpu.Batch, d gpu.Device, s *gpu.Sample) {
 	dev.driver, dev.cuda, dev.lacks = cmp.Or(b.Driver, dev.driver), cmp.Or(b.CUDA, dev.cuda), b.Lacks
 	if s != nil && (dev.sample == nil || better || back || s.At.After(dev.sample.At)) {
 		dev.sample, dev.heard = s, st.now()
-		dev.past, dev.visits = dev.past.with(*s, d, st.step), seen(dev.visits, s)
+		dev.past, dev.visits = dev.past.with(s, d, st.step), seen(dev.visits, s)
 	}
 }
 
@@ -100,21 +101,32 @@ func (st *state) pastOf(id gpu.UUID, past []gpu.Sample) {
 
 // complete fills in what a lesser source does not tell: what a better one told
 // before, else what the scheduler knows.
-func (st *state) complete(node NodeID, was, d gpu.Device) gpu.Device {
+func (st *state) complete(node NodeID, was, d *gpu.Device) *gpu.Device {
+	if was == d {
+		return d // as a source tells it that has nothing new
+	}
+	full := *d
 	if d.Index != gpu.UnknownIndex {
-		d.Model, d.MemoryBytes = cmp.Or(d.Model, was.Model), cmp.Or(d.MemoryBytes, was.MemoryBytes)
-		return d
+		full.Model, full.MemoryBytes = cmp.Or(d.Model, was.Model), cmp.Or(d.MemoryBytes, was.MemoryBytes)
+		if full.Model == d.Model && full.MemoryBytes == d.MemoryBytes {
+			return d
+		}
+		return &full
 	}
 	if was.UUID != "" {
-		was.MemoryBytes = cmp.Or(d.MemoryBytes, was.MemoryBytes)
-		return was
+		if d.MemoryBytes == 0 || d.MemoryBytes == was.MemoryBytes {
+			return was
+		}
+		full = *was
+		full.MemoryBytes = d.MemoryBytes
+		return &full
 	}
 	if n := st.nodes.rows[node]; n != nil {
 		if i := slices.IndexFunc(n.Devices, func(o NodeDevice) bool { return o.UUID == d.UUID }); i >= 0 {
-			d.Index, d.PCI = i, n.Devices[i].PCI
+			full.Index, full.PCI = i, n.Devices[i].PCI
 		}
 	}
-	return d
+	return &full
 }
 
 // departed forgets devices that their own source no longer knows: a GPU that

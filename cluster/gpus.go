@@ -78,13 +78,14 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 				continue
 			}
 			row := gpuRow(st.place, n)
-			row.Device = gpu.Device{UUID: d.UUID, Index: st.gpuIndex(d.UUID, j), Model: d.Model, PCI: d.PCI}
+			if sampled := st.devices[d.UUID]; sampled != nil {
+				row.Device = sampled.Device
+			} else {
+				row.Device = &gpu.Device{UUID: d.UUID, Index: j, Model: d.Model, PCI: d.PCI}
+			}
 			row.Known, row.Schedulable = true, d.Healthy
 			if !d.Healthy {
 				row.Health = gpu.Health{Verdict: gpu.VerdictFailed, Reason: d.HealthText}
-			}
-			if sampled := st.devices[d.UUID]; sampled != nil {
-				row.Parent = sampled.Parent
 			}
 			l.rows = append(l.rows, row)
 		}

@@ -19,14 +19,52 @@ const historyStep = 5 * time.Second
 const Unread = 255
 
 // History is the recent past of one device in quantised points, oldest first.
-// It is immutable: appending makes a new one.
+// It is immutable: appending makes a new one, which shares the points that stand.
 type History struct {
-	Util, Memory, Power, Temp []uint8       // percent; Power is percent of its limit, Temp °C
-	Step                      time.Duration // from one point to the next, where the source is that fast
-	busySince, quietSince     time.Time
-	last                      time.Time
-	every                     time.Duration // between the last two points that the source gave in its usual time
-	began                     []uint32      // when each point began, in seconds since 1970; shared while none is added
+	Step                  time.Duration // from one point to the next, where the source is that fast
+	busySince, quietSince time.Time
+	last                  time.Time     // when the last point began
+	every                 time.Duration // between the last two points that the source gave in its usual time
+	settled               []point       // all but the last, which each reading replaces; shared
+	live                  point
+}
+
+// point is what was read at one time, in percent; power is of its limit, temp in °C.
+type point struct {
+	began                     uint32 // in seconds since 1970
+	util, memory, power, temp uint8
+}
+
+// Util is in percent. As its like, it has a number for each point, or Unread, and
+// is nil where nothing is known.
+func (h *History) Util() []uint8 { return h.each(func(p *point) uint8 { return p.util }) }
+
+// Memory is the part that is used, in percent.
+func (h *History) Memory() []uint8 { return h.each(func(p *point) uint8 { return p.memory }) }
+
+// Power is in percent of the limit.
+func (h *History) Power() []uint8 { return h.each(func(p *point) uint8 { return p.power }) }
+
+// Temp is in °C.
+func (h *History) Temp() []uint8 { return h.each(func(p *point) uint8 { return p.temp }) }
+
+func (h *History) each(of func(*point) uint8) []uint8 {
+	if h == nil || h.last.IsZero() {
+		return nil
+	}
+	out := make([]uint8, 0, len(h.settled)+1)
+	for i := range h.settled {
+		out = append(out, of(&h.settled[i]))
+	}
+	return append(out, of(&h.live))
+}
+
+// points are all points, in memory of their own.
+func (h *History) points() []point {
+	if h == nil || h.last.IsZero() {
+		return nil
+	}
+	return append(slices.Clone(h.settled), h.live)
 }
 
 // Moment is one point of a History; nil is unknown.
@@ -38,15 +76,12 @@ type Moment struct {
 
 // Moments are the points, oldest first.
 func (h *History) Moments() []Moment {
-	if h == nil {
-		return nil
-	}
-	out := make([]Moment, len(h.began))
-	for i, at := range h.began {
-		out[i] = Moment{
-			At: time.Unix(int64(at), 0), UtilPercent: read(h.Util[i]), MemoryPercent: read(h.Memory[i]),
-			PowerPercent: read(h.Power[i]), TempCelsius: read(h.Temp[i]),
-		}
+	var out []Moment
+	for _, p := range h.points() {
+		out = append(out, Moment{
+			At: time.Unix(int64(p.began), 0), UtilPercent: read(p.util), MemoryPercent: read(p.memory),
+			PowerPercent: read(p.power), TempCelsius: read(p.temp),
+		})
 	}
 	return out
 }
@@ -65,7 +100,7 @@ const busyPercent = 1
 // with returns h with a sample added. Between two points the latest value
 // replaces the last one, so the right edge of a chart is always live. A reading
 // that comes a little early is a point of its own all the same: no clock ticks evenly.
-func (h *History) with(s gpu.Sample, d gpu.Device, step time.Duration) *History {
+func (h *History) with(s *gpu.Sample, d *gpu.Device, step time.Duration) *History {
 	n := &History{}
 	if h != nil {
 		*n = *h
@@ -84,50 +119,69 @@ func (h *History) with(s gpu.Sample, d gpu.Device, step time.Duration) *History 
 			n.quietSince = first(n.quietSince, s.At)
 		}
 	}
-	grow := back || n.last.IsZero() || s.At.Sub(n.last) >= step-step/10
-	if grow {
-		if !back {
-			n.miss(s.At)
-		}
-		n.last = s.At
-		n.began = append(slices.Clone(n.began[max(len(n.began)-historyLen+1, 0):]), uint32(s.At.Unix())) //nolint:gosec // good until 2106
+	if back || n.last.IsZero() || s.At.Sub(n.last) >= step-step/10 {
+		n.settle(s.At, back)
+		n.last, n.live.began = s.At, seconds(s.At)
 	}
-	var power, memory *float64
+	n.live.util, n.live.temp = quantise(s.UtilPercent), quantise(s.TempCelsius)
+	n.live.power, n.live.memory = Unread, Unread
 	if limit := s.PowerLimitWatts; s.PowerWatts != nil && limit != nil && *limit > 0 {
-		power = percent(*s.PowerWatts, *limit)
+		n.live.power = percent(*s.PowerWatts, *limit)
 	}
 	if s.MemoryUsedBytes != nil && d.MemoryBytes > 0 {
-		memory = percent(float64(*s.MemoryUsedBytes), float64(d.MemoryBytes))
+		n.live.memory = percent(float64(*s.MemoryUsedBytes), float64(d.MemoryBytes))
 	}
-	n.Util = push(n.Util, s.UtilPercent, grow)
-	n.Memory = push(n.Memory, memory, grow)
-	n.Power = push(n.Power, power, grow)
-	n.Temp = push(n.Temp, s.TempCelsius, grow)
 	return n
 }
 
+// settle lets the last point stand, and with it unknown ones where the source was
+// silent until now for much longer than is usual for it: a chart that left the
+// time out would lie about all before.
+func (h *History) settle(now time.Time, back bool) {
+	if h.last.IsZero() {
+		return
+	}
+	missed := 0
+	if gap := now.Sub(h.last); !back && h.every > 0 && gap >= 4*h.every {
+		missed = min(int(gap/h.every)-1, historyLen)
+	} else if !back {
+		h.every = gap
+	}
+	const most = historyLen - 1
+	stay := h.settled[min(max(len(h.settled)+1+missed-most, 0), len(h.settled)):]
+	settled := make([]point, 0, len(stay)+1+missed)
+	settled = append(append(settled, stay...), h.live)
+	for i := range missed {
+		at := h.last.Add(time.Duration(i+1) * h.every)
+		settled = append(settled, point{seconds(at), Unread, Unread, Unread, Unread})
+	}
+	h.settled = settled[max(len(settled)-most, 0):]
+}
+
+func seconds(t time.Time) uint32 { return uint32(t.Unix()) } //nolint:gosec // good until 2106
+
 // after returns h with older samples before its own points: those of somebody
 // who has watched for longer. Samples from h's own time on are left out.
-func (h *History) after(past []gpu.Sample, d gpu.Device, step time.Duration) *History {
+func (h *History) after(past []gpu.Sample, d *gpu.Device, step time.Duration) *History {
 	var older *History
-	for _, s := range past {
-		if h != nil && len(h.began) > 0 && s.At.Unix() >= int64(h.began[0]) {
+	own := h.points()
+	for i := range past {
+		if len(own) > 0 && past[i].At.Unix() >= int64(own[0].began) {
 			break
 		}
-		older = older.with(s, d, step)
+		older = older.with(&past[i], d, step)
 	}
 	switch {
 	case older == nil:
 		return h
-	case h == nil || len(h.began) == 0:
+	case len(own) == 0:
 		return older
 	}
 	n := *h
-	n.Util, n.Memory = before(older.Util, h.Util), before(older.Memory, h.Memory)
-	n.Power, n.Temp = before(older.Power, h.Power), before(older.Temp, h.Temp)
-	n.began = before(older.began, h.began)
+	n.settled = slices.Concat(older.points(), h.settled)
+	n.settled = slices.Clone(n.settled[max(len(n.settled)-historyLen+1, 0):])
 	// What has held since h began may have held before, unless nobody looked in between.
-	start := time.Unix(int64(h.began[0]), 0)
+	start := time.Unix(int64(own[0].began), 0)
 	if start.Sub(older.last) <= goneQuiet {
 		n.busySince = unbroken(h.busySince, older.busySince, start)
 		n.quietSince = unbroken(h.quietSince, older.quietSince, start)
@@ -148,31 +202,6 @@ func unbroken(is, was, start time.Time) time.Time {
 	return was
 }
 
-// before puts points before others, as many as are kept.
-func before[P uint8 | uint32](older, newer []P) []P {
-	all := slices.Concat(older, newer)
-	return all[max(len(all)-historyLen, 0):]
-}
-
-// miss puts unknown points where the source was silent for much longer than is
-// usual for it: a chart that left the time out would lie about all before.
-func (h *History) miss(now time.Time) {
-	if h.last.IsZero() {
-		return
-	}
-	gap := now.Sub(h.last)
-	if h.every <= 0 || gap < 4*h.every {
-		h.every = gap
-		return
-	}
-	for i := range min(int(gap/h.every)-1, historyLen) {
-		at := h.last.Add(time.Duration(i+1) * h.every)
-		h.began = append(slices.Clone(h.began[max(len(h.began)-historyLen+1, 0):]), uint32(at.Unix())) //nolint:gosec // good until 2106
-		h.Util, h.Memory = push(h.Util, nil, true), push(h.Memory, nil, true)
-		h.Power, h.Temp = push(h.Power, nil, true), push(h.Temp, nil, true)
-	}
-}
-
 func first(t, or time.Time) time.Time {
 	if t.IsZero() {
 		return or
@@ -180,23 +209,9 @@ func first(t, or time.Time) time.Time {
 	return t
 }
 
-func percent(part, whole float64) *float64 {
+func percent(part, whole float64) uint8 {
 	p := 100 * part / whole
-	return &p
-}
-
-func push(points []uint8, v *float64, grow bool) []uint8 {
-	keep := points
-	if !grow && len(points) > 0 {
-		keep = points[:len(points)-1]
-	}
-	if len(keep) >= historyLen {
-		keep = keep[len(keep)-historyLen+1:]
-	}
-	out := make([]uint8, len(keep)+1)
-	copy(out, keep)
-	out[len(keep)] = quantise(v)
-	return out
+	return quantise(&p)
 }
 
 func quantise(v *float64) uint8 {

@@ -13,23 +13,23 @@ import (
 func TestHistoryPoints(t *testing.T) {
 	num := func(v float64) *float64 { return &v }
 	used := uint64(40 << 30)
-	d := gpu.Device{MemoryBytes: 80 << 30}
+	d := &gpu.Device{MemoryBytes: 80 << 30}
 	at := func(s time.Duration) time.Time { return start().Add(s) }
 	var h *History
-	h = h.with(gpu.Sample{At: at(0), UtilPercent: num(49.6), PowerWatts: num(350), PowerLimitWatts: num(700), TempCelsius: num(61.2), MemoryUsedBytes: &used}, d, historyStep)
-	if d := cmp.Diff([]uint8{50, 50, 50, 61}, []uint8{h.Util[0], h.Memory[0], h.Power[0], h.Temp[0]}); d != "" {
+	h = h.with(&gpu.Sample{At: at(0), UtilPercent: num(49.6), PowerWatts: num(350), PowerLimitWatts: num(700), TempCelsius: num(61.2), MemoryUsedBytes: &used}, d, historyStep)
+	if d := cmp.Diff([]uint8{50, 50, 50, 61}, []uint8{h.Util()[0], h.Memory()[0], h.Power()[0], h.Temp()[0]}); d != "" {
 		t.Error(d)
 	}
 	// Within a step the right edge is live; then there is a new point.
-	within := h.with(gpu.Sample{At: at(4 * time.Second), UtilPercent: num(80)}, d, historyStep)
-	if d := cmp.Diff([]uint8{80}, within.Util); d != "" || h.Util[0] != 50 {
+	within := h.with(&gpu.Sample{At: at(4 * time.Second), UtilPercent: num(80)}, d, historyStep)
+	if d := cmp.Diff([]uint8{80}, within.Util()); d != "" || h.Util()[0] != 50 {
 		t.Error("within a step:", d)
 	}
-	if within.Power[0] != Unread || within.Memory[0] != Unread || within.Temp[0] != Unread {
+	if within.Power()[0] != Unread || within.Memory()[0] != Unread || within.Temp()[0] != Unread {
 		t.Error("what was not read is a number")
 	}
-	next := within.with(gpu.Sample{At: at(5 * time.Second), UtilPercent: num(90)}, d, historyStep)
-	if d := cmp.Diff([]uint8{80, 90}, next.Util); d != "" {
+	next := within.with(&gpu.Sample{At: at(5 * time.Second), UtilPercent: num(90)}, d, historyStep)
+	if d := cmp.Diff([]uint8{80, 90}, next.Util()); d != "" {
 		t.Error("after a step:", d)
 	}
 	num8 := func(p *float64) any {
@@ -45,12 +45,12 @@ func TestHistoryPoints(t *testing.T) {
 	if d := cmp.Diff([]any{time.Duration(0), 80.0, nil, 5 * time.Second, 90.0, nil}, moments); d != "" {
 		t.Error("moments:", d)
 	}
-	early := next.with(gpu.Sample{At: at(9600 * time.Millisecond), UtilPercent: num(70)}, d, historyStep)
-	if d := cmp.Diff([]uint8{80, 90, 70}, early.Util); d != "" {
+	early := next.with(&gpu.Sample{At: at(9600 * time.Millisecond), UtilPercent: num(70)}, d, historyStep)
+	if d := cmp.Diff([]uint8{80, 90, 70}, early.Util()); d != "" {
 		t.Error("a little before the step:", d)
 	}
-	fast := early.with(gpu.Sample{At: at(9700 * time.Millisecond), UtilPercent: num(60)}, d, 100*time.Millisecond)
-	if d := cmp.Diff([]uint8{80, 90, 70, 60}, fast.Util); d != "" || fast.Step != 100*time.Millisecond {
+	fast := early.with(&gpu.Sample{At: at(9700 * time.Millisecond), UtilPercent: num(60)}, d, 100*time.Millisecond)
+	if d := cmp.Diff([]uint8{80, 90, 70, 60}, fast.Util()); d != "" || fast.Step != 100*time.Millisecond {
 		t.Error("with a step of its own:", d)
 	}
 	for v, want := range map[float64]uint8{-3: 0, 0.4: 0, 0.5: 1, 100: 100, 254.4: 254, 255: 254, 1e9: 254, math.Inf(1): 254, math.NaN(): Unread} {
@@ -66,18 +66,18 @@ func TestHistoryIsBoundedAndImmutable(t *testing.T) {
 	var was [][]uint8
 	for i := range 3 * historyLen {
 		util := float64(i % 100)
-		h = h.with(gpu.Sample{At: start().Add(time.Duration(i) * 3 * time.Second), UtilPercent: &util}, gpu.Device{}, historyStep)
-		kept, was = append(kept, h), append(was, append([]uint8(nil), h.Util...))
+		h = h.with(&gpu.Sample{At: start().Add(time.Duration(i) * 3 * time.Second), UtilPercent: &util}, &gpu.Device{}, historyStep)
+		kept, was = append(kept, h), append(was, append([]uint8(nil), h.Util()...))
 	}
 	moments := h.Moments()
-	if len(h.Util) != historyLen || len(h.Temp) != historyLen || len(moments) != historyLen {
-		t.Errorf("%d points, %d moments", len(h.Util), len(moments))
+	if len(h.Util()) != historyLen || len(h.Temp()) != historyLen || len(moments) != historyLen {
+		t.Errorf("%d points, %d moments", len(h.Util()), len(moments))
 	}
 	if last := start().Add((3*historyLen - 2) * 3 * time.Second); !moments[historyLen-1].At.Equal(last) {
 		t.Errorf("the last point began at %s, want %s", moments[historyLen-1].At, last)
 	}
 	for i := range kept {
-		if d := cmp.Diff(was[i], kept[i].Util); d != "" {
+		if d := cmp.Diff(was[i], kept[i].Util()); d != "" {
 			t.Fatalf("history %d changed: %s", i, d)
 		}
 	}
@@ -99,20 +99,20 @@ func TestHistoryShowsSilence(t *testing.T) {
 			var h *History
 			read := func(after time.Duration) {
 				at = at.Add(after)
-				h = h.with(gpu.Sample{At: at, UtilPercent: &util}, gpu.Device{}, historyStep)
+				h = h.with(&gpu.Sample{At: at, UtilPercent: &util}, &gpu.Device{}, historyStep)
 			}
 			for range 20 {
 				read(c.every)
 			}
 			read(c.gap)
 			missed := 0
-			for _, u := range h.Util {
+			for _, u := range h.Util() {
 				if u == Unread {
 					missed++
 				}
 			}
-			if missed != c.missed || len(h.Moments()) != len(h.Util) || h.Util[len(h.Util)-1] != 50 {
-				t.Errorf("%d of %d points unknown, want %d", missed, len(h.Util), c.missed)
+			if missed != c.missed || len(h.Moments()) != len(h.Util()) || h.Util()[len(h.Util())-1] != 50 {
+				t.Errorf("%d of %d points unknown, want %d", missed, len(h.Util()), c.missed)
 			}
 		})
 	}
@@ -122,7 +122,8 @@ func TestHistoryShowsSilence(t *testing.T) {
 func TestHistoryHasAPast(t *testing.T) {
 	at := func(sec int) time.Time { return start().Add(time.Duration(sec) * time.Second) }
 	sample := func(sec int, util float64) gpu.Sample { return gpu.Sample{At: at(sec), UtilPercent: &util} }
-	watched := (*History)(nil).with(sample(100, 0), gpu.Device{}, historyStep).with(sample(105, 0), gpu.Device{}, historyStep)
+	first, second := sample(100, 0), sample(105, 0)
+	watched := (*History)(nil).with(&first, &gpu.Device{}, historyStep).with(&second, &gpu.Device{}, historyStep)
 	for name, c := range map[string]struct {
 		past  []gpu.Sample
 		util  []uint8
@@ -135,15 +136,15 @@ func TestHistoryHasAPast(t *testing.T) {
 		"what is known of since": {[]gpu.Sample{sample(100, 9), sample(105, 9)}, []uint8{0, 0}, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := watched.after(c.past, gpu.Device{}, historyStep)
-			if d := cmp.Diff(c.util, h.Util); d != "" {
+			h := watched.after(c.past, &gpu.Device{}, historyStep)
+			if d := cmp.Diff(c.util, h.Util()); d != "" {
 				t.Error(d)
 			}
 			if got := lasted(h.quietSince, at(105)); got != c.quiet {
 				t.Errorf("quiet for %s, want %s", got, c.quiet)
 			}
-			if len(h.Moments()) != len(h.Util) || len(h.Temp) != len(h.Util) {
-				t.Errorf("%d moments and %d temperatures of %d", len(h.Moments()), len(h.Temp), len(h.Util))
+			if len(h.Moments()) != len(h.Util()) || len(h.Temp()) != len(h.Util()) {
+				t.Errorf("%d moments and %d temperatures of %d", len(h.Moments()), len(h.Temp()), len(h.Util()))
 			}
 		})
 	}
@@ -151,11 +152,11 @@ func TestHistoryHasAPast(t *testing.T) {
 	for i := range 2 * historyLen {
 		long = append(long, sample(-5*(2*historyLen-i), 1))
 	}
-	if h := watched.after(long, gpu.Device{}, historyStep); len(h.Util) != historyLen || len(h.Moments()) != historyLen {
-		t.Errorf("%d points, want %d", len(h.Util), historyLen)
+	if h := watched.after(long, &gpu.Device{}, historyStep); len(h.Util()) != historyLen || len(h.Moments()) != historyLen {
+		t.Errorf("%d points, want %d", len(h.Util()), historyLen)
 	}
-	if h := (*History)(nil).after(long[:3], gpu.Device{}, historyStep); len(h.Util) != 3 {
-		t.Errorf("%d points where nothing was watched", len(h.Util))
+	if h := (*History)(nil).after(long[:3], &gpu.Device{}, historyStep); len(h.Util()) != 3 {
+		t.Errorf("%d points where nothing was watched", len(h.Util()))
 	}
 }
 
@@ -169,14 +170,14 @@ func TestQuietAndBusy(t *testing.T) {
 		{0, 0, 0, 0}, {time.Minute, 0.5, time.Minute, 0}, {2 * time.Minute, 1, 0, 0}, {3 * time.Minute, 100, 0, time.Minute}, {4 * time.Minute, 0, 0, 0},
 	} {
 		now := start().Add(step.at)
-		h = h.with(gpu.Sample{At: now, UtilPercent: &step.util}, gpu.Device{}, historyStep)
+		h = h.with(&gpu.Sample{At: now, UtilPercent: &step.util}, &gpu.Device{}, historyStep)
 		if lasted(h.quietSince, now) != step.quiet || lasted(h.busySince, now) != step.busy {
 			t.Errorf("at %s: quiet for %s, busy for %s", step.at, lasted(h.quietSince, now), lasted(h.busySince, now))
 		}
 	}
 	// A reading without utilisation tells neither.
 	now := start().Add(5 * time.Minute)
-	if h = h.with(gpu.Sample{At: now}, gpu.Device{}, historyStep); lasted(h.quietSince, now) != time.Minute || lasted(h.busySince, now) != 0 {
+	if h = h.with(&gpu.Sample{At: now}, &gpu.Device{}, historyStep); lasted(h.quietSince, now) != time.Minute || lasted(h.busySince, now) != 0 {
 		t.Errorf("quiet for %s, busy for %s", lasted(h.quietSince, now), lasted(h.busySince, now))
 	}
 }

@@ -366,7 +366,7 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	if *g.Util() != 50 || !g.Sample.At.Equal(at) {
 		t.Fatalf("%v as of %s", *g.Util(), g.Sample.At)
 	}
-	if n := len(g.History.Util); n != 11 {
+	if n := len(g.History.Util()); n != 11 {
 		t.Errorf("%d points of history, want 11", n)
 	}
 	before := w.feed.Latest().JobUsage()[0].Account.HeldSeconds

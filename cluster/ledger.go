@@ -79,7 +79,7 @@ const (
 
 // used compares two readings of a device. Energy and power of a MIG instance
 // are its parent's, and cannot be told apart: they are not known.
-func used(d gpu.Device, sameSource bool, was, now *gpu.Sample) usage {
+func used(d *gpu.Device, sameSource bool, was, now *gpu.Sample) usage {
 	span := now.At.Sub(was.At)
 	seconds := span.Seconds()
 	u := usage{at: now.At, of: seconds}
@@ -125,7 +125,7 @@ func newLedger() ledger { return ledger{jobs: map[JobID]*Account{}, spaces: map[
 // account counts what a device used since the reading before for those who held
 // it then, each for the time of its stay. A better source may measure a little
 // before the one that it replaces: no time counts twice.
-func (st *state) account(dev *device, d gpu.Device, sameSource bool, now *gpu.Sample) {
+func (st *state) account(dev *device, d *gpu.Device, sameSource bool, now *gpu.Sample) {
 	was := dev.sample
 	if !now.At.After(was.At) || !now.At.After(dev.counted) {
 		return

@@ -78,21 +78,21 @@ func within[V any](rows []V, s span) []V { return rows[s.from:s.to:s.to] }
 // GPU is one device joined to its node, its latest sample and what holds it.
 type GPU struct {
 	Place
-	Node     NodeID
-	NodeName string
-	Pool     string // the node's pool
-	NodeUp   bool
-	NodeOpen bool // the node takes new work
-	Alone    bool // its node has no scheduler: nobody holds or offers it
-	Claims   bool // it is known which allocations there are, so no Holder means that nobody holds it
-	gpu.Device
-	Sample *gpu.Sample // nil until a source reported
-	Heard  time.Time   // when Sample came, by our clock
-	Source string      // which source the sample came from: "agent", "nomad"
-	Driver string
-	CUDA   string
-	Lacks  []string // functions that the driver's library does not have: what they tell is unknown
-	Holder *Holder  // nil when no live allocation holds it
+	Node        NodeID
+	NodeName    string
+	Pool        string // the node's pool
+	NodeUp      bool
+	NodeOpen    bool        // the node takes new work
+	Alone       bool        // its node has no scheduler: nobody holds or offers it
+	Claims      bool        // it is known which allocations there are, so no Holder means that nobody holds it
+	*gpu.Device             // never nil in a Snapshot, and never changed: many rows of many snapshots share it
+	Sample      *gpu.Sample // nil until a source reported
+	Heard       time.Time   // when Sample came, by our clock
+	Source      string      // which source the sample came from: "agent", "nomad"
+	Driver      string
+	CUDA        string
+	Lacks       []string // functions that the driver's library does not have: what they tell is unknown
+	Holder      *Holder  // nil when no live allocation holds it
 
 	// Schedulable is what Nomad was told: whether it places work on the device.
 	// Known is false where the node never offered it.

@@ -161,6 +161,8 @@ func (t *table[K, V]) arrange() {
 	t.at = make(map[K]int, len(rows))
 	for i, r := range rows {
 		t.sorted[i] = *r
-		t.at[t.key(r)] = i
+		k := t.key(r)
+		t.at[k] = i
+		t.rows[k] = &t.sorted[i] // so that a row that stays as it is is in memory once
 	}
 }

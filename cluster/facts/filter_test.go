@@ -307,7 +307,7 @@ func BenchmarkFilter(b *testing.B) {
 	s := &cluster.Snapshot{}
 	for i := range 8000 {
 		g := cluster.GPU{NodeName: fmt.Sprintf("gpu-%d", i/8), Pool: "train", NodeUp: true, NodeOpen: true, Claims: true, Known: true, Schedulable: true}
-		g.UUID, g.Index, g.Model = gpu.UUID(fmt.Sprintf("GPU-%032d", i)), i%8, "NVIDIA H100 80GB HBM3"
+		g.Device = &gpu.Device{UUID: gpu.UUID(fmt.Sprintf("GPU-%032d", i)), Index: i % 8, Model: "NVIDIA H100 80GB HBM3"}
 		if i%5 > 0 { // of the others nobody knows
 			g.Sample = &gpu.Sample{UUID: g.UUID, UtilPercent: p(float64(i % 100))}
 		}

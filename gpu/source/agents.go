@@ -90,19 +90,8 @@ func newClient(dial func(context.Context, string, string) (net.Conn, error), set
 	return &http.Client{
 		// A redirect would carry the token to an address that nobody vouched for.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy:          nil, // nodes are reached through Dial, never through a proxy from the environment
-			DialContext:    dial,
-			DialTLSContext: dialTLS(dial, settings),
-			// Decompression is ours: the transport's own would ask for it always.
-			DisableCompression: true,
-			// One stream takes a connection for its lifetime; a thousand of
-			// them must not keep big buffers.
-			DisableKeepAlives:      true,
-			ReadBufferSize:         2 << 10,
-			WriteBufferSize:        1 << 10,
-			MaxResponseHeaderBytes: 32 << 10,
-		},
+		// Nodes are reached through dial, never through a proxy from the environment.
+		Transport: &streams{dial: dial, dialTLS: dialTLS(dial, settings)},
 	}
 }
 
@@ -110,7 +99,6 @@ func newClient(dial func(context.Context, string, string) (net.Conn, error), set
 // to status and retried for ever; status may be nil. When Run has returned, all
 // connections are closed and neither function is called again.
 func (a *AgentSource) Run(ctx context.Context, emit func(gpu.Batch), status func(Status)) error {
-	defer a.client.CloseIdleConnections()
 	out := &sink{emit: emit, status: status}
 	s := &supervisor{
 		endpoints: a.cfg.Endpoints, changed: a.cfg.Changed, rand: a.cfg.Rand, spreadOver: a.cfg.Timing.Spread,

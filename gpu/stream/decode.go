@@ -27,9 +27,9 @@ var (
 // streams; what a line needs beside is borrowed while it is read.
 const buffer = 2 << 10
 
-// Lines lends the buffers for whole lines to any number of Decoders. The zero
-// Lines is ready to use.
-type Lines struct{ pool sync.Pool }
+// Lines lends what a line needs while it is read and decoded to any number of
+// Decoders. The zero Lines is ready to use.
+type Lines struct{ pool, scratch sync.Pool }
 
 // mostLent is the largest buffer that is kept: that of a keyframe may go.
 const mostLent = 32 << 10
@@ -45,6 +45,46 @@ func (l *Lines) back(b []byte) {
 	if cap(b) <= mostLent {
 		l.pool.Put(&b)
 	}
+}
+
+// scratch is what frames are decoded into. Its lists keep the room that they have
+// grown to, which is more than a frame needs that somebody keeps.
+type scratch struct{ wire frameWire }
+
+func (l *Lines) borrow() *scratch {
+	if s, ok := l.scratch.Get().(*scratch); ok {
+		return s
+	}
+	return &scratch{}
+}
+
+// giveBack takes s with nothing left in it of the frame before.
+func (l *Lines) giveBack(s *scratch) {
+	samples := s.wire.Samples[:cap(s.wire.Samples)]
+	for i := range samples {
+		p := samples[i].Processes[:cap(samples[i].Processes)]
+		clear(p)
+		samples[i] = gpu.Sample{Processes: p[:0]}
+	}
+	s.wire = frameWire{Samples: samples[:0]}
+	l.scratch.Put(s)
+}
+
+// own copies decoded samples into memory of their own, of just their size.
+func own(samples []gpu.Sample) []gpu.Sample {
+	if len(samples) == 0 {
+		return nil
+	}
+	out := make([]gpu.Sample, len(samples))
+	copy(out, samples)
+	for i := range out {
+		out[i].Processes = nil
+		if n := len(samples[i].Processes); n > 0 {
+			out[i].Processes = make([]gpu.Process, n)
+			copy(out[i].Processes, samples[i].Processes)
+		}
+	}
+	return out
 }
 
 // Decoder reads one stream.
@@ -89,7 +129,9 @@ func (d *Decoder) Next() (Frame, error) {
 		if len(raw) == 0 {
 			continue
 		}
-		f, known, err := unmarshalFrame(raw)
+		s := d.lines.borrow()
+		f, known, err := s.frame(raw)
+		d.lines.giveBack(s)
 		if err != nil {
 			return Frame{}, err
 		}
@@ -99,9 +141,9 @@ func (d *Decoder) Next() (Frame, error) {
 	}
 }
 
-func unmarshalFrame(raw []byte) (Frame, bool, error) {
-	var w frameWire
-	if err := json.Unmarshal(raw, &w); err != nil {
+func (s *scratch) frame(raw []byte) (Frame, bool, error) {
+	w := &s.wire
+	if err := json.Unmarshal(raw, w); err != nil {
 		// A kind from a later version may give a known field another type.
 		var k struct{ Kind Kind }
 		if json.Unmarshal(raw, &k) == nil && k.Kind != "" && !k.Kind.known() {
@@ -112,8 +154,11 @@ func unmarshalFrame(raw []byte) (Frame, bool, error) {
 	if !w.Kind.known() || (w.Kind == KindKey && w.Batch == nil) {
 		return Frame{}, false, nil
 	}
+	if w.Batch != nil {
+		w.Batch.Samples = own(w.Batch.Samples)
+	}
 	f := Frame{
-		Kind: w.Kind, Seq: w.Seq, At: w.At, Samples: w.Samples, Batch: w.Batch, SameDetail: w.Same, Events: w.Events, Sampler: w.Sampler,
+		Kind: w.Kind, Seq: w.Seq, At: w.At, Samples: own(w.Samples), Batch: w.Batch, SameDetail: w.Same, Events: w.Events, Sampler: w.Sampler,
 	}
 	return f, true, nil
 }

@@ -147,6 +147,39 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// What a frame is decoded into is used again; the frame is nobody else's.
+func TestFramesShareNoMemory(t *testing.T) {
+	first := fullBatch(3, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	second, third := busier(first), busier(busier(first))
+	second.Samples[1].Processes = []gpu.Process{{PID: 7, Name: "first"}, {PID: 8, Name: "second"}}
+	second.Samples[2].Throttle = []string{"sw_power_cap"}
+	third.Samples[1].Processes = []gpu.Process{{PID: 9, MemoryBytes: 1}}
+	third.Samples[0].UtilPercent, third.Samples[2].Throttle = nil, nil
+	delta := func(seq uint64, from, to gpu.Batch) Frame {
+		f, ok := Delta(seq, from, to)
+		if !ok {
+			t.Fatal("no delta")
+		}
+		return f
+	}
+	frames := []Frame{Key(1, first), delta(2, first, second), delta(3, second, third)}
+	dec, err := NewDecoder(encode(t, frames...), new(Lines))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []Frame
+	for range frames {
+		f, err := dec.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, f)
+	}
+	if d := cmp.Diff(frames, got); d != "" {
+		t.Error(d)
+	}
+}
+
 // Details are sent now and then, and a reader keeps those that it has.
 func TestDetailsAreSentNowAndThen(t *testing.T) {
 	at := time.Unix(1000, 0).UTC()
@@ -359,7 +392,7 @@ func sentOn(t *testing.T, seq uint64, b gpu.Batch) {
 			}
 			return gpu.Batch{}, nil, false
 		}
-		f, known, err := unmarshalFrame(l)
+		f, known, err := new(scratch).frame(l)
 		if err != nil || !known || f.Seq != seq {
 			t.Fatalf("sent on, but not understood: %v, %v\n%s", known, err, l)
 		}
@@ -410,9 +443,12 @@ func BenchmarkDeltaDecode8(b *testing.B) {
 	}
 	b.SetBytes(int64(len(l)))
 	b.ReportAllocs()
+	var lines Lines
 	for b.Loop() {
 		folder := Folder{last: was, seq: 1, ready: true}
-		f, _, err := unmarshalFrame(l)
+		s := lines.borrow()
+		f, _, err := s.frame(l)
+		lines.giveBack(s)
 		if err != nil {
 			b.Fatal(err)
 		}

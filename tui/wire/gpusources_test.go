@@ -195,7 +195,7 @@ func TestMixedFleet(t *testing.T) {
 	}
 	await(t, feed, func(s *cluster.Snapshot) bool {
 		h := s.GPU("GPU-agent").History
-		return len(h.Util) == 3 && h.Util[0] == 11 && h.Util[1] == 22 && h.Util[2] == 10
+		return slices.Equal(h.Util(), []uint8{11, 22, 10})
 	})
 }
 

@@ -75,9 +75,6 @@ func (d *detail) rows(g *cluster.GPU, list []parts.Chart) []string {
 // series is what is drawn over time. History holds percent, and °C.
 func series(th *theme.Theme, g *cluster.GPU) []parts.Chart {
 	past := g.History
-	if past == nil {
-		past = &cluster.History{}
-	}
 	chart := func(name, value string, points []uint8, high float64, low, top string) parts.Chart {
 		return parts.Chart{Name: name, Value: value, Points: parts.Bytes(points), High: high, LowText: low, HighText: top}
 	}
@@ -90,9 +87,9 @@ func series(th *theme.Theme, g *cluster.GPU) []parts.Chart {
 		size = ui.Bytes(g.MemoryBytes)
 	}
 	return []parts.Chart{
-		chart("util", ui.Percent(g.Util()), past.Util, 100, "0 %", "100 %"),
-		chart("power", power(g, " of "), past.Power, 100, "0 W", full),
-		chart("temp", parts.Temp(th, g).Text, past.Temp, 100, "0 °C", "100 °C"),
-		chart("memory", strings.Replace(memory(g), "/", " of ", 1), past.Memory, 100, "0 B", size),
+		chart("util", ui.Percent(g.Util()), past.Util(), 100, "0 %", "100 %"),
+		chart("power", power(g, " of "), past.Power(), 100, "0 W", full),
+		chart("temp", parts.Temp(th, g).Text, past.Temp(), 100, "0 °C", "100 °C"),
+		chart("memory", strings.Replace(memory(g), "/", " of ", 1), past.Memory(), 100, "0 B", size),
 	}
 }

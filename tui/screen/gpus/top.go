@@ -397,10 +397,10 @@ func allSeries(s *cluster.Snapshot) []parts.Chart {
 	}
 	memory := ui.Bytes(f.MemoryUsed) + " of " + ui.Bytes(f.MemoryTotal)
 	return []parts.Chart{
-		chart("util, mean", ui.Percent(f.UtilPercent), over(func(h *cluster.History) []uint8 { return h.Util }, false), "0 %", "100 %"),
-		chart("power, mean of the limits", ui.Watts(f.PowerWatts), over(func(h *cluster.History) []uint8 { return h.Power }, false), "0 %", "100 %"),
-		chart("temp, hottest", ui.Celsius(f.HottestCelsius), over(func(h *cluster.History) []uint8 { return h.Temp }, true), "0 °C", "100 °C"),
-		chart("memory, mean", memory, over(func(h *cluster.History) []uint8 { return h.Memory }, false), "0 %", "100 %"),
+		chart("util, mean", ui.Percent(f.UtilPercent), over((*cluster.History).Util, false), "0 %", "100 %"),
+		chart("power, mean of the limits", ui.Watts(f.PowerWatts), over((*cluster.History).Power, false), "0 %", "100 %"),
+		chart("temp, hottest", ui.Celsius(f.HottestCelsius), over((*cluster.History).Temp, true), "0 °C", "100 °C"),
+		chart("memory, mean", memory, over((*cluster.History).Memory, false), "0 %", "100 %"),
 	}
 }
 

@@ -175,7 +175,7 @@ func gpuColumns(e *screen.Env) []ui.Column[cluster.GPU] {
 			if g.History == nil {
 				return ui.Cell{}
 			}
-			return ui.Cell{Text: ui.SparkBytes(&th.G, g.History.Util, 12, 100), Style: th.Accent}
+			return ui.Cell{Text: ui.SparkBytes(&th.G, g.History.Util(), 12, 100), Style: th.Accent}
 		}},
 		{Title: "MEMORY", Min: 9, Align: ui.Right, Drop: 2, Cell: func(g *G) ui.Cell { return ui.Txt(memoryOf(g)) }},
 		{Title: "POWER", Min: 6, Align: ui.Right, Drop: 5, Cell: func(g *G) ui.Cell {

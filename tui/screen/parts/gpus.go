@@ -57,7 +57,7 @@ func Trend(th *theme.Theme, g *cluster.GPU, w int) ui.Cell {
 	if g.History == nil {
 		return ui.Cell{}
 	}
-	return ui.Cell{Text: ui.SparkBytes(&th.G, g.History.Util, w, 100), Style: th.Accent}
+	return ui.Cell{Text: ui.SparkBytes(&th.G, g.History.Util(), w, 100), Style: th.Accent}
 }
 
 // Reading is something of the sample; "–" when there is none.
