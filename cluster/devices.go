@@ -35,19 +35,26 @@ type reporter struct {
 // batch takes one node's samples. Sources are ranked: a better one is not
 // overwritten by a lesser one while it is fresh.
 func (st *state) batch(b gpu.Batch) {
-	samples := make(map[gpu.UUID]*gpu.Sample, len(b.Samples))
-	for i := range b.Samples {
-		samples[b.Samples[i].UUID] = &b.Samples[i]
-	}
 	st.clock(&b)
 	for i := range b.Devices {
 		d := &b.Devices[i]
-		st.reading(&b, d, samples[d.UUID])
+		st.reading(&b, d, sampleOf(&b, d.UUID, i))
 	}
 	st.departed(&b)
 	for _, e := range b.Events {
 		st.gpuEvent(NodeID(b.Node), e)
 	}
+}
+
+// sampleOf finds the sample of a device, at i as a rule; nil where there is none.
+func sampleOf(b *gpu.Batch, id gpu.UUID, i int) *gpu.Sample {
+	if i >= len(b.Samples) || b.Samples[i].UUID != id {
+		i = slices.IndexFunc(b.Samples, func(s gpu.Sample) bool { return s.UUID == id })
+	}
+	if i < 0 {
+		return nil
+	}
+	return &b.Samples[i]
 }
 
 // reading takes what one source says of one device; s is nil for a device that
@@ -134,8 +141,11 @@ func (st *state) complete(node NodeID, was, d *gpu.Device) *gpu.Device {
 func (st *state) departed(b *gpu.Batch) {
 	from := reporter{NodeID(b.Node), b.Source}
 	before := st.reported[from]
-	same := slices.EqualFunc(before, b.Devices, func(a, c gpu.Device) bool { return a.UUID == c.UUID })
-	if same || len(b.Devices) == 0 { // a source that begins knows none yet
+	if len(b.Devices) == 0 { // a source that begins knows none yet
+		return
+	}
+	st.reported[from] = b.Devices
+	if slices.EqualFunc(before, b.Devices, func(a, c gpu.Device) bool { return a.UUID == c.UUID }) {
 		return
 	}
 	for _, d := range before {
@@ -146,7 +156,6 @@ func (st *state) departed(b *gpu.Batch) {
 			st.deviceRev++
 		}
 	}
-	st.reported[from] = b.Devices
 }
 
 // freshFor is how long the reading of a better source stands against a lesser

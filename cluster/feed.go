@@ -16,7 +16,7 @@ const publishEvery = 100 * time.Millisecond
 // readings, which all GPUs give once a second, can wait a little.
 const (
 	promptShare = 20
-	calmShare   = 60
+	calmShare   = 100
 )
 
 // change is what an inlet brings.

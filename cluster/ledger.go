@@ -136,7 +136,9 @@ func (st *state) account(dev *device, d *gpu.Device, sameSource bool, now *gpu.S
 		from = dev.counted
 	}
 	dev.counted = now.At
-	for _, s := range st.stays[d.UUID] { // the earlier first: it has the device until it ends
+	stays := st.stays[d.UUID]
+	for i := range stays { // the earlier first: it has the device until it ends
+		s := &stays[i]
 		to := now.At
 		if !s.to.IsZero() && s.to.Before(to) {
 			to = s.to

@@ -20,7 +20,7 @@ type streams struct {
 }
 
 const (
-	readBuffer = 2 << 10
+	readBuffer = 1 << 10
 	// maxHeader is how long an answer's header may be, in bytes.
 	maxHeader = 32 << 10
 )

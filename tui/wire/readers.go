@@ -206,6 +206,7 @@ func (a *nodeReaders) follow(ctx context.Context) error {
 	ch, stop := a.feed.Subscribe()
 	defer stop()
 	var last []source.Endpoint
+	var seen parts
 	told := false
 	for {
 		select {
@@ -215,8 +216,12 @@ func (a *nodeReaders) follow(ctx context.Context) error {
 			if !open {
 				return nil
 			}
+			if !s.Ready || told && seen.of(s) {
+				continue
+			}
+			seen = parts{s.Nodes, s.Services, s.Sources}
 			now := a.pick(s)
-			if !s.Ready || told && slices.Equal(now, last) {
+			if told && slices.Equal(now, last) {
 				continue
 			}
 			a.retire(last, now)
@@ -229,6 +234,24 @@ func (a *nodeReaders) follow(ctx context.Context) error {
 			a.change()
 		}
 	}
+}
+
+// parts is what of a snapshot says whom to read. It holds on to no more.
+type parts struct {
+	nodes    []cluster.Node
+	services []cluster.Service
+	sources  []cluster.SourceStatus
+}
+
+// of tells that s says the same: most snapshots have new readings and nothing else.
+func (p *parts) of(s *cluster.Snapshot) bool {
+	return same(p.nodes, s.Nodes) && same(p.services, s.Services) &&
+		slices.EqualFunc(p.sources, s.Sources, func(a, b cluster.SourceStatus) bool { return a.State == b.State && a.Name == b.Name })
+}
+
+// same tells that two lists are the very same one.
+func same[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // retire forgets the sources of nodes that left, and announces new ones, so
