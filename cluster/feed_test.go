@@ -166,7 +166,7 @@ func TestPause(t *testing.T) {
 	}{
 		{0, 100 * time.Millisecond, 100 * time.Millisecond},
 		{time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond},
-		{8 * time.Millisecond, 160 * time.Millisecond, 480 * time.Millisecond},
+		{8 * time.Millisecond, 160 * time.Millisecond, 800 * time.Millisecond},
 	} {
 		if p, c := pause(tc.cost, false), pause(tc.cost, true); p != tc.prompt || c != tc.calm {
 			t.Errorf("%v: %v and %v", tc.cost, p, c)
