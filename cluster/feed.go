@@ -84,11 +84,15 @@ func (f *Feed) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case c := <-f.in:
+			known := st.listed
 			c.apply(st)
 			if st.held || c.calm && !due.IsZero() {
 				continue
 			}
 			next := last.Add(pause(cost, c.calm))
+			if st.listed != known {
+				next = last // a list is there for the first time: somebody waits for it
+			}
 			if !due.IsZero() && !next.Before(due) {
 				continue
 			}

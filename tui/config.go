@@ -101,10 +101,13 @@ func run(ctx context.Context, cfg Config, more ...tea.ProgramOption) error {
 		rate = localFPS
 	}
 	var p *tea.Program
+	// Without its own handler of signals, which may wait for ever to tell of one to
+	// a program that ctx ends at the same time: who calls Run ends ctx at a signal.
 	m.link = newLink(cfg.Out, func(lost bool) { p.Send(linkMsg{lost}) })
 	defer m.link.close(linkLast)
 	p = tea.NewProgram(m, append([]tea.ProgramOption{
 		tea.WithFPS(rate), tea.WithInput(cfg.In), tea.WithOutput(m.link.writer()), tea.WithEnvironment(cfg.Env), tea.WithFilter(m.leaving),
+		tea.WithoutSignalHandler(),
 	}, more...)...)
 	// Not tea.WithContext: it ends the program without waiting for the goroutine
 	// that reads the terminal, which the caller may close next.

@@ -55,6 +55,7 @@ type Client struct {
 	// listed is set when everything was listed once, told when the tasks of all
 	// allocations were.
 	listed, told atomic.Bool
+	turns        *turns
 }
 
 // Open makes a client for the place. It does not connect.
@@ -97,7 +98,7 @@ func Open(place cluster.Place, cfg Config, now func() time.Time) (*Client, error
 	if ns == "" {
 		ns = api.AllNamespacesNamespace
 	}
-	return &Client{api: c, transport: transport, place: place, namespace: ns, address: cfg.Address, now: now, wait: defaultTimings()}, nil
+	return &Client{api: c, transport: transport, place: place, namespace: ns, address: cfg.Address, now: now, wait: defaultTimings(), turns: newTurns()}, nil
 }
 
 // Close lets idle connections go; whoever uses the client must have ended.

@@ -20,6 +20,7 @@ func pathEscape(s string) string { return url.PathEscape(s) }
 
 // listNodes emits all nodes and returns the index that they were taken at.
 func (c *Client) listNodes(ctx context.Context, emit func(cluster.Update)) (uint64, error) {
+	defer c.turns.nodes.done()
 	nodes, idx, err := list(ctx, c, "/v1/nodes", map[string]string{"resources": "true"}, func(r *nodeJSON) cluster.Node { return r.row(c.place) })
 	if err != nil {
 		return 0, err
@@ -46,7 +47,7 @@ func list[J, R any](ctx context.Context, c *Client, path string, params map[stri
 //
 // The first time, what the first screen needs comes first: jobs by name and
 // allocations without the story of their tasks, which is more than half of the
-// answer on a large fleet. tasks brings it later.
+// answer on a large fleet. tasks brings it later, and the rest takes its turn.
 func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) (uint64, error) {
 	first := !c.listed.Load()
 	lists := []func(context.Context) (cluster.Update, error){
@@ -55,7 +56,11 @@ func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) (uint6
 			u.Lists = cluster.SetJobs
 			return u, err
 		},
-		func(ctx context.Context) (cluster.Update, error) { return c.allocs(ctx, !first) },
+		func(ctx context.Context) (cluster.Update, error) {
+			defer c.turns.allocs.done()
+			c.turns.nodes.wait(ctx)
+			return c.allocs(ctx, !first)
+		},
 		func(ctx context.Context) (cluster.Update, error) {
 			rows, idx, err := list(ctx, c, "/v1/deployments", nil, func(r *deploymentJSON) cluster.Deployment { return r.row(c.place) })
 			return cluster.Update{Lists: cluster.SetDeployments, Index: idx, Deployments: rows}, err
@@ -65,6 +70,7 @@ func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) (uint6
 			return cluster.Update{Lists: cluster.SetEvaluations, Index: idx, Evaluations: rows}, err
 		},
 		func(ctx context.Context) (u cluster.Update, err error) {
+			c.turns.allocs.wait(ctx)
 			u.Services, u.Index, err = c.services(ctx)
 			u.Lists = cluster.SetServices
 			return u, err
@@ -134,6 +140,7 @@ func (c *Client) jobs(ctx context.Context, emit func(cluster.Update)) ([]cluster
 	}
 	if len(out) > detailFetches { // fewer are read in no time
 		emit(cluster.Update{Index: idx, Jobs: slices.Clone(out)})
+		c.turns.allocs.wait(ctx)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(detailFetches)

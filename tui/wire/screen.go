@@ -27,7 +27,12 @@ func newRecorder() *scenscreen.Recorder {
 }
 
 // gcPercent is how much garbage may gather beside what is in use, in percent of it.
-const gcPercent = 40
+// Until the first lists are there it is more, as long as all is under a limit.
+const (
+	gcPercent    = 30
+	startPercent = 400
+	startLimit   = 128 << 20 // bytes
+)
 
 // showScreens opens the screens on this process's terminal. They stay with the
 // session: somebody else uses it, too.
@@ -37,11 +42,26 @@ func showScreens(ctx context.Context, s *cli.Session, o cli.ScreenOptions, runs 
 
 func show(ctx context.Context, cfg tui.Config) error {
 	if os.Getenv("GOGC") == "" {
-		// A screen is open all day beside other work on a bastion: less memory is
-		// worth some more collecting.
-		debug.SetGCPercent(gcPercent)
+		go collect(cfg.Feed)
 	}
 	return tui.Run(ctx, cfg)
+}
+
+// collect lets nearly nothing be collected until the first lists are there: the
+// picture is waited for, and all of it is kept. Afterwards a screen is open all day
+// beside other work on a bastion, and less memory is worth some more collecting.
+func collect(feed tui.Feed) {
+	debug.SetGCPercent(startPercent)
+	limit := debug.SetMemoryLimit(startLimit)
+	snapshots, stop := feed.Subscribe()
+	defer stop()
+	for s := range snapshots {
+		if s.Ready {
+			break
+		}
+	}
+	debug.SetMemoryLimit(limit)
+	debug.SetGCPercent(gcPercent)
 }
 
 // screenConfig is what the screens have of a session.
