@@ -2,6 +2,8 @@ package tui
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"stoker/cluster"
@@ -27,6 +29,7 @@ func newHelp(m *model) overlay {
 		}
 		lines = append(lines, m.helpOn("in rows", keys.List, w)...)
 		lines = append(lines, m.helpOn("everywhere", keys.Global, w)...)
+		lines = append(lines, m.helpOnOwn(w)...)
 		lines = append(lines, m.helpOnCommands(w)...)
 		lines = append(lines, m.helpOn("while typing", keys.Input, w)...)
 		if m.cfg.ReadOnly {
@@ -54,6 +57,23 @@ func (m *model) helpOn(title string, scope keys.Scope, w int) []string {
 		return nil
 	}
 	return append(append([]string{th.Title.Render(title)}, rows...), "")
+}
+
+// helpOnOwn lists what the user put on keys, and the user's own words.
+func (m *model) helpOnOwn(w int) []string {
+	th := m.env.Theme
+	var out []string
+	add := func(sign string, of map[string]string) {
+		for _, name := range slices.Sorted(maps.Keys(of)) {
+			out = append(out, "  "+th.Key.Render(ui.Fit(ui.Clean(sign+name), min(28, w/4)))+"  :"+ui.Clean(strings.TrimPrefix(of[name], ":")))
+		}
+	}
+	add("", m.user.Hotkeys)
+	add(":", m.user.Aliases)
+	if len(out) == 0 {
+		return nil
+	}
+	return append(append([]string{th.Title.Render("your own")}, out...), "")
 }
 
 // helpOnCommands lists the commands with what else they are called.

@@ -98,7 +98,7 @@ func (r *rig) run(cmd tea.Cmd) {
 }
 
 func key(s string) tea.KeyPressMsg {
-	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "down": tea.KeyDown, "up": tea.KeyUp, "backspace": tea.KeyBackspace, "left": tea.KeyLeft, "f5": tea.KeyF5, "space": tea.KeySpace, "shift+tab": tea.KeyTab}
+	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "down": tea.KeyDown, "up": tea.KeyUp, "backspace": tea.KeyBackspace, "left": tea.KeyLeft, "f5": tea.KeyF5, "pgdown": tea.KeyPgDown, "space": tea.KeySpace, "shift+tab": tea.KeyTab}
 	if code, ok := special[s]; ok {
 		if strings.HasPrefix(s, "shift+") {
 			return tea.KeyPressMsg{Code: code, Mod: tea.ModShift}

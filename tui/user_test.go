@@ -81,7 +81,12 @@ func TestViewsAndHotkeys(t *testing.T) {
 	if _, _, filter := look(); r.active().name != screen.Jobs || filter != "ns=prod llm" {
 		t.Errorf("%q", filter)
 	}
-	r.press("ctrl+t")
+	r.send(tea.WindowSizeMsg{Width: 120, Height: 60})
+	r.press("?", "pgdown")
+	r.sees("your own")
+	r.sees("f5                          :view idle")
+	r.sees(":mine                       :jobs ns=prod")
+	r.press("esc", "ctrl+t")
 	if r.theme.Name != theme.Light {
 		t.Error(r.theme.Name)
 	}
