@@ -49,6 +49,9 @@ func TestClocksThatDisagree(t *testing.T) {
 	if off := s.ClockAhead("ahead"); off != 42*time.Second {
 		t.Errorf("ahead by %v", off)
 	}
+	if s.GPU("G-behind").Live(s.At) == nil {
+		t.Error("a clock that is behind makes readings old")
+	}
 	heard := s.GPU("G-ahead").AsOf()
 	w.sleep(time.Minute)
 	s = w.update(Update{})

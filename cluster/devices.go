@@ -158,11 +158,15 @@ func (st *state) departed(b *gpu.Batch) {
 	}
 }
 
-// freshFor is how long the reading of a better source stands against a lesser
-// one. What is measured seldom must stand longer, or the two would take turns.
+// freshFor is how long a reading of a source is live: ten that were missed. So
+// long it stands against a lesser source, too. What is measured seldom must
+// stand longer, or the two would take turns.
 func freshFor(source string) time.Duration {
-	if source == "dcgm" {
+	switch source {
+	case "dcgm":
 		return 2 * time.Minute // the exporter measures each 30 s unless told otherwise
+	case "prometheus":
+		return 3 * time.Minute // for which it is asked
 	}
 	return 10 * time.Second
 }

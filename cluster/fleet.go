@@ -20,16 +20,20 @@ func sum(s *Snapshot) Fleet {
 	for i := range s.GPUs {
 		g := &s.GPUs[i]
 		f.count(g)
-		if !g.NodeUp || g.Sample == nil {
-			continue // the last readings of a node that is down are history
+		now := g.Live(s.At)
+		if now == nil {
+			continue
 		}
-		if u := g.Sample.UtilPercent; u != nil {
+		if u := now.UtilPercent; u != nil {
 			util += *u
 			f.Reporting++
 		}
-		f.PowerWatts = plus(f.PowerWatts, g.Sample.PowerWatts)
-		f.PowerLimitWatts = plus(f.PowerLimitWatts, g.Sample.PowerLimitWatts)
-		if t := g.Sample.TempCelsius; t != nil && (f.HottestCelsius == nil || *t > *f.HottestCelsius) {
+		if !g.Split { // its instances tell of its memory
+			f.MemoryUsed = plus(f.MemoryUsed, now.MemoryUsedBytes)
+		}
+		f.PowerWatts = plus(f.PowerWatts, now.PowerWatts)
+		f.PowerLimitWatts = plus(f.PowerLimitWatts, now.PowerLimitWatts)
+		if t := now.TempCelsius; t != nil && (f.HottestCelsius == nil || *t > *f.HottestCelsius) {
 			f.HottestCelsius, f.Hottest = t, g.UUID
 		}
 	}
@@ -75,9 +79,6 @@ func (f *Fleet) count(g *GPU) {
 		f.Rogue++
 	}
 	f.MemoryTotal += g.MemoryBytes
-	if g.Sample != nil && g.Sample.MemoryUsedBytes != nil {
-		f.MemoryUsed += *g.Sample.MemoryUsedBytes
-	}
 }
 
 // plus adds a value that may be unknown to a sum that may have none yet. The

@@ -23,11 +23,13 @@ func (st *state) joinGPUs(s *Snapshot) {
 		j.layout, j.layoutOf = st.arrangeGPUs(s.Nodes), of
 	}
 	l := &j.layout
+	clocks := st.clocksApart()
 	s.GPUs, s.gpus, s.nodeGPUs = slices.Clone(l.rows), l.at, l.nodes
 	for i := range s.GPUs {
 		row := &s.GPUs[i]
 		if d := l.devices[i]; d != nil {
 			d.fill(row)
+			row.behind = max(-clocks[row.Node], 0)
 		}
 		row.Holder, row.Claims = j.holders[row.UUID], s.Known&SetAllocs != 0
 	}

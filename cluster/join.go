@@ -303,8 +303,8 @@ func useByJob(s *Snapshot) map[JobID]gpuUse {
 		}
 		u := out[g.Holder.Job]
 		u.gpus++
-		if v := g.Util(); v != nil {
-			u.util += *v
+		if now := g.Live(s.At); now != nil && now.UtilPercent != nil {
+			u.util += *now.UtilPercent
 			u.reporting++
 		}
 		out[g.Holder.Job] = u

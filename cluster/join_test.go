@@ -115,7 +115,7 @@ func TestMIG(t *testing.T) {
 	if p := s.GPU("MIG-1").Parent; p != "GPU-1" {
 		t.Errorf("parent %q", p)
 	}
-	if f := s.Fleet; f.GPUs != 2 || f.Held != 1 || f.Free != 1 || f.MemoryTotal != 80<<30 || f.MemoryUsed != 10<<30 || *f.PowerWatts != 300 {
+	if f := s.Fleet; f.GPUs != 2 || f.Held != 1 || f.Free != 1 || f.MemoryTotal != 80<<30 || *f.MemoryUsed != 10<<30 || *f.PowerWatts != 300 {
 		t.Errorf("the device was counted beside its instances: %+v", f)
 	}
 	b.At = start().Add(time.Minute)

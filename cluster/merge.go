@@ -222,7 +222,7 @@ func (f *Fleet) add(s *Snapshot) {
 	f.Down += o.Down
 	f.Pending += o.Pending
 	f.PendingJobs += o.PendingJobs
-	f.MemoryUsed += o.MemoryUsed
+	f.MemoryUsed = plus(f.MemoryUsed, o.MemoryUsed)
 	f.MemoryTotal += o.MemoryTotal
 	f.PowerWatts = plus(f.PowerWatts, o.PowerWatts)
 	f.PowerLimitWatts = plus(f.PowerLimitWatts, o.PowerLimitWatts)

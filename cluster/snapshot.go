@@ -103,6 +103,8 @@ type GPU struct {
 	Health  gpu.Health
 	History *History
 	Events  []GPUEvent // oldest first
+
+	behind time.Duration // by how much its node's clock is behind ours, as far as is known
 }
 
 // State is the one word for a GPU: down (its node is), failed, split (into MIG
@@ -174,17 +176,35 @@ func (g *GPU) Processes() (list []gpu.Process, known bool) {
 	return g.Sample.Processes, true
 }
 
-// AsOf is when the sample was taken; zero when there is none. A node whose
-// clock is ahead dates it into the future: it is not younger than when it came,
-// or what stands still would look live for as long as the clock is ahead.
+// AsOf is when the sample was taken, by our clock; zero when there is none. A
+// node whose clock is ahead dates it into the future: it is not younger than
+// when it came, or what stands still would look live for as long as the clock
+// is ahead.
 func (g *GPU) AsOf() time.Time {
-	switch {
-	case g.Sample == nil:
+	if g.Sample == nil {
 		return time.Time{}
-	case !g.Heard.IsZero() && g.Heard.Before(g.Sample.At):
+	}
+	at := g.Sample.At.Add(g.behind)
+	if !g.Heard.IsZero() && g.Heard.Before(at) {
 		return g.Heard
 	}
-	return g.Sample.At
+	return at
+}
+
+// Live is the sample if it tells of the given time: nil where the node is down,
+// nothing was read, or nothing new came for longer than its source takes. What
+// is added up is added up from these; the others are history.
+func (g *GPU) Live(at time.Time) *gpu.Sample {
+	if !g.NodeUp || g.Sample == nil || at.Sub(g.AsOf()) > freshFor(g.Source) {
+		return nil
+	}
+	return g.Sample
+}
+
+// Stale reports that its numbers are history. A GPU that was never read has
+// none, and is stale only where its node is down.
+func (g *GPU) Stale(at time.Time) bool {
+	return !g.NodeUp || g.Sample != nil && g.Live(at) == nil
 }
 
 // Idle means held, but no work was seen for idleAfter.
@@ -278,7 +298,7 @@ type Key struct {
 }
 
 // Fleet is the sum over all GPUs. Held and Failed may overlap: a failed GPU can
-// still be held.
+// still be held. Readings are added up where they are live.
 type Fleet struct {
 	Nodes, NodesReady               int
 	Claims                          bool // it is known what is held: otherwise Held, Free, Closed, Idle and Rogue say nothing
@@ -287,7 +307,8 @@ type Fleet struct {
 	Rogue, Down, Reporting, Pending int // Pending: GPUs that waiting jobs ask for
 	PendingJobs                     int
 	UtilPercent                     *float64 // mean over reporting GPUs, free ones included
-	MemoryUsed, MemoryTotal         uint64
+	MemoryUsed                      *uint64  // bytes; nil while nobody reports it
+	MemoryTotal                     uint64
 	PowerWatts, PowerLimitWatts     *float64
 	HottestCelsius                  *float64
 	Hottest                         gpu.UUID

@@ -59,7 +59,7 @@ func usageBy(s *Snapshot, group func(JobID) JobID, accounts map[JobID]Account) [
 	}
 	for i := range s.GPUs {
 		if g := &s.GPUs[i]; g.Holder != nil {
-			row(group(g.Holder.Job)).add(g)
+			row(group(g.Holder.Job)).add(g, s.At)
 		}
 	}
 	out := make([]Usage, 0, len(rows))
@@ -73,19 +73,20 @@ func usageBy(s *Snapshot, group func(JobID) JobID, accounts map[JobID]Account) [
 	return out
 }
 
-func (u *Usage) add(g *GPU) {
+func (u *Usage) add(g *GPU, at time.Time) {
 	u.GPUs++
-	if !g.NodeUp || g.Sample == nil {
-		return // its last readings are history
+	now := g.Live(at)
+	if now == nil {
+		return
 	}
 	if !g.AsOf().Before(u.AsOf) {
 		u.AsOf, u.Source = g.AsOf(), g.Source
 	}
-	if v := g.Util(); v != nil {
+	if v := now.UtilPercent; v != nil {
 		u.UtilPercent = plus(u.UtilPercent, v) // a mean at the end
 		u.Reporting++
 	}
-	if v := g.Sample.PowerWatts; v != nil && g.Parent == "" { // an instance shows its parent's
+	if v := now.PowerWatts; v != nil && g.Parent == "" { // an instance shows its parent's
 		u.PowerWatts = plus(u.PowerWatts, v)
 		u.PowerReporting++
 	}

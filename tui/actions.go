@@ -116,15 +116,21 @@ func (m *model) question(q screen.QuestionMsg) tea.Cmd {
 	return nil
 }
 
-// begin does a change; its reply is always shown. made is the job that it
-// makes, if it makes one.
-func (m *model) begin(title string, do func(context.Context) (string, error), made cluster.JobID) tea.Cmd {
+// underWay notes that a change begins: until it is taken out of doing again its
+// session stays.
+func (m *model) underWay() int {
 	m.acts.next++
-	id, base := m.acts.next, m.env.Base
 	if m.acts.doing == nil {
 		m.acts.doing = map[int]bool{}
 	}
-	m.acts.doing[id] = true
+	m.acts.doing[m.acts.next] = true
+	return m.acts.next
+}
+
+// begin does a change; its reply is always shown. made is the job that it
+// makes, if it makes one.
+func (m *model) begin(title string, do func(context.Context) (string, error), made cluster.JobID) tea.Cmd {
+	id, base := m.underWay(), m.env.Base
 	m.passing(title + screen.Ellipsis)
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(base, doTimeout)

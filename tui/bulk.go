@@ -13,8 +13,12 @@ import (
 )
 
 // bulk is one action on several things, each with a plan of its own. They are
-// done one after the other; one that fails does not keep the others.
+// done one after the other; one that fails does not keep the others. All are
+// done by the runner that planned them.
 type bulk struct {
+	id     int // in actions.doing, until the last step
+	runner Runner
+	base   context.Context
 	verb   string
 	plans  []action.Plan
 	done   int
@@ -76,10 +80,12 @@ func (m *model) plansReady(msg plansReadyMsg) tea.Cmd {
 	asks, b := plansText(m.env, msg)
 	c := newConfirm(m.env, asks)
 	c.quiet.begin(m.env.Now(), m.acts.asked)
+	b.runner, b.base = m.cfg.Runner, m.env.Base
 	c.run = func(int) tea.Cmd {
 		if s, ok := m.active().Screen.(interface{ Clear() bool }); ok {
 			s.Clear() // the marks
 		}
+		b.id = m.underWay()
 		return m.step(b)
 	}
 	m.over = c
@@ -128,12 +134,12 @@ func plansText(e *screen.Env, msg plansReadyMsg) (asking, *bulk) {
 
 // step does the next plan of a bulk.
 func (m *model) step(b *bulk) tea.Cmd {
-	plan, runner, base := b.plans[b.done], m.cfg.Runner, m.env.Base
+	plan := b.plans[b.done]
 	m.passing(fmt.Sprintf("%d of %d: %s%s", b.done+1, len(b.plans), plan.Title, screen.Ellipsis))
 	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(base, doTimeout)
+		ctx, cancel := context.WithTimeout(b.base, doTimeout)
 		defer cancel()
-		res, err := runner.Do(ctx, plan)
+		res, err := b.runner.Do(ctx, plan)
 		return stepMsg{b, res.Text, err}
 	}
 }
@@ -150,6 +156,7 @@ func (m *model) stepped(msg stepMsg) tea.Cmd {
 	if b.done++; b.done < len(b.plans) {
 		return m.step(b)
 	}
+	delete(m.acts.doing, b.id)
 	all := len(b.plans)
 	if b.failed == 0 {
 		m.note(cluster.Info, fmt.Sprintf("%s: all %d done; ! tells each", b.verb, all))

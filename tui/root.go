@@ -213,16 +213,6 @@ func (m *model) trouble() *cluster.SourceStatus {
 	return nil
 }
 
-// dark says that no Nomad answers: all that is shown is old.
-func (m *model) dark() bool {
-	for _, one := range m.snap.Each() {
-		if h := screen.Source(one, "nomad"); !h.Lost() {
-			return false
-		}
-	}
-	return m.trouble() != nil
-}
-
 // troubleText is the banner.
 func (m *model) troubleText(src *cluster.SourceStatus) string {
 	return m.label(src.Place, ": ") + screen.Trouble(src, m.env.Now())

@@ -55,9 +55,6 @@ func (m *model) show() tea.Cmd {
 		return nil
 	}
 	m.fit()
-	if d, ok := m.screens[i].Screen.(interface{ SetDim(bool) }); ok {
-		d.SetDim(m.dark())
-	}
 	if m.seen[i] != m.snap.Rev || m.snap.Rev == 0 {
 		m.screens[i].SetSnapshot(m.snap)
 		m.seen[i] = m.snap.Rev

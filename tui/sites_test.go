@@ -14,6 +14,7 @@ import (
 	"stoker/cluster"
 	"stoker/jobs/action"
 	"stoker/tui/screen/fixture"
+	"stoker/tui/ui"
 )
 
 // ended is a Feed after which no snapshot comes: a rig would wait for it.
@@ -133,6 +134,43 @@ func TestSeveralGolden(t *testing.T) {
 	}
 }
 
+// TestOldRowsAreFaint on every screen of what Nomad tells, in what lies over it,
+// and for the cluster that does not answer alone.
+func TestOldRowsAreFaint(t *testing.T) {
+	line := func(r *rig, what string, faint bool) {
+		t.Helper()
+		begin, _, _ := strings.Cut(r.theme.Faint.Render("x"), "x")
+		for _, l := range strings.Split(r.draw(), "\n") {
+			if strings.Contains(ui.Plain(l), what) {
+				if is := strings.HasPrefix(l, begin) && strings.Count(l, "\x1b[") == 2; is != faint {
+					t.Errorf("faint is %v: %q", is, l)
+				}
+				return
+			}
+		}
+		t.Errorf("%q is not there", what)
+	}
+	faint := func(r *rig, what string) { t.Helper(); line(r, what, true) }
+	bright := func(r *rig, what string) { t.Helper(); line(r, what, false) }
+	r, _ := sitesRig(t, "lost")
+	faint(r, "eu-2")
+	bright(r, "gpu-c")
+	r = newRig(t, fixture.Lost())
+	faint(r, "gpu-c   ")
+	r.press("4")
+	faint(r, "research/notebook-ann")
+	r.press("enter")
+	faint(r, "running")
+	r.press("esc", "3")
+	bright(r, "gpu-a/1")
+	r.press("7")
+	bright(r, "aes256")
+	r.press(":", `"sources"`, "enter")
+	bright(r, "agent gpu-a")
+	r.press(":", `"allocs"`, "enter", "enter")
+	faint(r, "job version")
+}
+
 // TestSwitch goes from one cluster to two and to one that does not answer: the
 // screen stays, the session before is closed, and what was typed wrong changes
 // nothing.
@@ -201,6 +239,27 @@ func TestNoSwitchDuringAChange(t *testing.T) {
 	if len(f.opened) > 0 {
 		t.Errorf("opened %q", f.opened)
 	}
+}
+
+// TestNoSwitchDuringABulk: what several things are done with goes to the cluster
+// that it was planned in, to the last; only then can one go on to the next.
+func TestNoSwitchDuringABulk(t *testing.T) {
+	r, f := sitesRig(t, "lab")
+	r.cfg.Runner = &action.Runner{Scheduler: r.sched, Now: r.env.Now}
+	r.press("4", "space", "j", "space", "x", `"stop 2"`)
+	_, first := r.Update(key("enter"))
+	r.press(":", `"ctx eu"`, "enter")
+	r.sees("a change is under way")
+	msg := first() // one is stopped
+	opened, _ := f.Open(t.Context(), "eu")
+	r.send(siteMsg{cfg: opened}) // asked for before
+	r.send(msg)
+	if got := fmt.Sprint(r.sched.stopped, f.closed); got != "[default/stoker-agent prod/xray-classify] [eu]" {
+		t.Errorf("stopped, closed: %s", got)
+	}
+	r.sees("stop: all 2 done")
+	r.press("esc", ":", `"ctx eu"`, "enter")
+	r.sees("PRODUCTION")
 }
 
 // TestASiteThatStays: where somebody else uses the session, too, there is nothing to switch to.

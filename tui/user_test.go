@@ -82,7 +82,9 @@ func TestViewsAndHotkeys(t *testing.T) {
 		t.Errorf("%q", filter)
 	}
 	r.send(tea.WindowSizeMsg{Width: 120, Height: 60})
-	r.press("?", "pgdown")
+	r.press("?")
+	r.draw() // a page is as long as it was drawn
+	r.press("pgdown")
 	r.sees("your own")
 	r.sees("f5                          :view idle")
 	r.sees(":mine                       :jobs ns=prod")

@@ -139,21 +139,22 @@ func NodeRow(s *cluster.Snapshot, n *cluster.Node) Row {
 		if g.Failed() {
 			failed++
 		}
-		if !g.NodeUp || g.Sample == nil {
+		now := g.Live(s.At)
+		if now == nil {
 			continue
 		}
-		if u := g.Util(); u != nil {
+		if u := now.UtilPercent; u != nil {
 			util += *u
 			reporting++
 		}
-		if p := g.Sample.PowerWatts; p != nil {
+		if p := now.PowerWatts; p != nil {
 			sum := *p
 			if power != nil {
 				sum += *power
 			}
 			power = &sum
 		}
-		if t := g.Sample.TempCelsius; t != nil && (temp == nil || *t > *temp) {
+		if t := now.TempCelsius; t != nil && (temp == nil || *t > *temp) {
 			temp = t
 		}
 	}

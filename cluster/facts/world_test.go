@@ -17,7 +17,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func start() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
-// fed plays puts into a Feed, a second after each other, and returns the last snapshot.
+// fed plays puts into a Feed, half a second after each other, and returns the
+// last snapshot.
 func fed(t *testing.T, puts ...func(*cluster.Feed)) *cluster.Snapshot {
 	t.Helper()
 	var mu sync.Mutex
@@ -37,7 +38,7 @@ func fed(t *testing.T, puts ...func(*cluster.Feed)) *cluster.Snapshot {
 	last := feed.Latest()
 	for _, put := range puts {
 		mu.Lock()
-		now = now.Add(time.Second)
+		now = now.Add(time.Second / 2)
 		mu.Unlock()
 		put(feed)
 		select {

@@ -84,8 +84,8 @@ type Request struct {
 type Plan struct {
 	Request
 	Title string // "stop job default/digits"
-	// Of is the cluster that it is about, and Cluster what that is called;
-	// empty where there is one only.
+	// Of is the cluster that it is about, and Cluster what that is called, which
+	// is empty where there is one only.
 	Of      cluster.Place
 	Cluster string
 	// NodeName is the name of Request.Node.
@@ -128,4 +128,6 @@ var (
 	ErrReadOnly = errors.New("read-only mode: nothing may be changed")
 	ErrNothing  = errors.New("nothing to do")
 	ErrUsage    = errors.New("bad request")
+
+	ErrElsewhere = errors.New("this was planned in another cluster")
 )

@@ -27,6 +27,8 @@ type Scheduler interface {
 
 // Runner plans and does actions in one context.
 type Runner struct {
+	// Place is its cluster: a plan of another is refused. Zero takes any.
+	Place      cluster.Place
 	Scheduler  Scheduler
 	Rights     Rights // nil: the scheduler alone knows
 	Audit      *Audit // nil writes none
@@ -49,7 +51,7 @@ func (r *Runner) Plan(ctx context.Context, req Request, s *cluster.Snapshot) (Pl
 	if !ok {
 		return Plan{}, fmt.Errorf("%w: unknown action %q", ErrUsage, req.ID)
 	}
-	p := Plan{Request: req, Danger: def.Danger}
+	p := Plan{Request: req, Danger: def.Danger, Of: r.Place}
 	var err error
 	switch req.ID {
 	case Submit:
@@ -102,6 +104,9 @@ func target(p *Plan) string {
 func (r *Runner) Do(ctx context.Context, p Plan) (Result, error) {
 	if err := r.Allowed(p.ID); err != nil {
 		return Result{}, err
+	}
+	if (r.Place != cluster.Place{}) && p.Of != r.Place {
+		return Result{}, fmt.Errorf("%s: %w", p.Title, ErrElsewhere)
 	}
 	if p.Nothing != "" {
 		return Result{}, fmt.Errorf("%w: %s", ErrNothing, p.Nothing)

@@ -287,25 +287,13 @@ func (l *List[R, K]) Fill(s *cluster.Snapshot, rows []R) {
 	l.Snap = s
 	if l.facts != nil {
 		l.facts.snap, l.facts.last = s, nil
-		l.SetOld(l.lost(s))
+		l.SetOld(nil)
+		if old := Old(s, l.things); old != nil {
+			l.SetOld(func(r *R) bool { return old(l.facts.place(r)) })
+		}
 	}
 	l.relate()
 	l.SetRows(rows)
-}
-
-// lost tells the rows of clusters that do not answer, among several: what they
-// say is old. It is nil while all answer.
-func (l *List[R, K]) lost(s *cluster.Snapshot) func(*R) bool {
-	var lost []cluster.Place
-	for _, m := range s.Members {
-		if Source(m, "nomad").Lost() {
-			lost = append(lost, m.Place)
-		}
-	}
-	if lost == nil {
-		return nil
-	}
-	return func(r *R) bool { return slices.Contains(lost, l.facts.place(r)) }
 }
 
 // Counts implements Filterer.

@@ -35,6 +35,41 @@ func TestSourceGroups(t *testing.T) {
 	}
 }
 
+// TestOld: what is shown of things is old when the source that tells of them has
+// no answer any more, and not when another has none, or never had a right.
+func TestOld(t *testing.T) {
+	then := time.Date(2026, 3, 14, 14, 0, 0, 0, time.UTC)
+	lab, eu := cluster.Place{Cluster: "lab", Region: "global"}, cluster.Place{Cluster: "eu", Region: "global"}
+	site := func(p cluster.Place, list ...cluster.SourceStatus) *cluster.Snapshot {
+		return &cluster.Snapshot{Place: p, Sources: list}
+	}
+	denied := site(lab, cluster.SourceStatus{Name: "nomad", State: cluster.SourceLive, AsOf: then}, cluster.SourceStatus{Name: "nomad/nodes", State: cluster.SourceDenied})
+	lost := site(lab, cluster.SourceStatus{Name: "nomad", State: cluster.SourceRetrying, AsOf: then}, cluster.SourceStatus{Name: "nomad/nodes", State: cluster.SourceLive, AsOf: then})
+	ended := site(lab, cluster.SourceStatus{Name: "nomad", State: cluster.SourceDenied, AsOf: then})
+	other := site(eu, cluster.SourceStatus{Name: "nomad", State: cluster.SourceLive, AsOf: then})
+	both := &cluster.Snapshot{Members: []*cluster.Snapshot{lost, other}}
+	for _, c := range []struct {
+		what, things string
+		s            *cluster.Snapshot
+		of           cluster.Place
+		old          bool
+	}{
+		{"no right to nodes", "jobs", denied, lab, false},
+		{"no right to nodes", "nodes", denied, lab, false},
+		{"jobs not read any more", "jobs", lost, lab, true},
+		{"jobs not read any more", "nodes", lost, lab, false},
+		{"jobs not read any more", "GPUs", lost, lab, false},
+		{"jobs not read any more", "sources", lost, lab, false},
+		{"the token has ended", "jobs", ended, lab, true},
+		{"one of two", "jobs", both, lab, true},
+		{"one of two", "jobs", both, eu, false},
+	} {
+		if got := IsOld(c.s, c.things, c.of); got != c.old {
+			t.Errorf("%s: %s of %s are old: %v", c.what, c.things, c.of.Cluster, got)
+		}
+	}
+}
+
 func TestTrouble(t *testing.T) {
 	now := time.Date(2026, 3, 14, 14, 0, 0, 0, time.UTC)
 	for _, tc := range []struct {

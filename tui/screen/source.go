@@ -1,7 +1,9 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +22,7 @@ type Health struct {
 // OK reports that every source of the group is live.
 func (h Health) OK() bool { return h.All > 0 && h.Live == h.All }
 
-// Lost reports a group that had an answer once and has none now.
+// Lost reports a group of which a source gives no answer, or none any more.
 func (h Health) Lost() bool {
 	return h.Worst.State == cluster.SourceRetrying || h.Worst.State == cluster.SourceDenied
 }
@@ -113,6 +115,36 @@ func teller(things string) string {
 		return things
 	}
 	return "nomad"
+}
+
+// Old tells the places of which what is shown of things is old: the source that
+// tells of them answered once, and does not now. It is nil while there are none,
+// and for things that grow old one by one, by when each was heard of.
+func Old(s *cluster.Snapshot, things string) func(cluster.Place) bool {
+	switch things {
+	case "GPUs", "processes", "models", "training jobs", "keys", "events", "sources":
+		return nil
+	}
+	var old []cluster.Place
+	for _, one := range s.Each() {
+		src := cmp.Or(one.Source(teller(things)), one.Source("nomad"))
+		if src != nil && !src.AsOf.IsZero() && (src.State == cluster.SourceRetrying || src.State == cluster.SourceDenied) {
+			old = append(old, one.Place)
+		}
+	}
+	switch {
+	case old == nil:
+		return nil
+	case s.Members == nil:
+		return func(cluster.Place) bool { return true }
+	}
+	return func(p cluster.Place) bool { return slices.Contains(old, p) }
+}
+
+// IsOld is Old for one place.
+func IsOld(s *cluster.Snapshot, things string, p cluster.Place) bool {
+	old := Old(s, things)
+	return old != nil && old(p)
 }
 
 // refusal is the source that would tell of things and may not be read; nil when

@@ -12,6 +12,9 @@ import (
 // letter without end. No writing needs more.
 const mostRunes = 8
 
+// Plain is a line that was drawn, without its styles.
+func Plain(line string) string { return ansi.Strip(line) }
+
 // Clean makes remote text safe to draw on one line: escape sequences go, tabs
 // and line breaks become a space, and control, bidirectional and invisible
 // characters go, since they move the cursor or hide what is really there. What

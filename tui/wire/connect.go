@@ -97,7 +97,7 @@ func (w *wiring) one(ctx context.Context, c contexts.Context, options ...cluster
 	g.Go(func() error { return feed.Run(gctx) })
 	gpus := &gpuSources{feed: feed, context: c, nomad: nc, redactor: w.redactor, details: !w.sparing}
 	startSources(gctx, g, gpus, vc)
-	runner := &action.Runner{Scheduler: nc, Rights: nc, Audit: audit, ReadOnly: c.ReadOnly, Production: c.Production, Now: time.Now}
+	runner := &action.Runner{Place: place, Scheduler: nc, Rights: nc, Audit: audit, ReadOnly: c.ReadOnly, Production: c.Production, Now: time.Now}
 	return &opened{place: place, feed: feed, runner: runner, Session: &cli.Session{
 		Context: c,
 		Feed:    feed,

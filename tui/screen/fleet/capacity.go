@@ -9,9 +9,6 @@ import (
 	"stoker/tui/ui"
 )
 
-// staleAfter is the age from which a reading is drawn faint: ten missed ones.
-const staleAfter = 10 * time.Second
-
 // utilStep is the time between two points of Fleet.Util.
 const utilStep = 5 * time.Second
 
@@ -129,7 +126,11 @@ func memoryIn(f *cluster.Fleet) string {
 	if f.MemoryTotal == 0 { // no agent told of any
 		return ui.None
 	}
-	return ui.GiB(f.MemoryUsed) + " of " + ui.GiB(f.MemoryTotal) + " GiB"
+	used := ui.None
+	if f.MemoryUsed != nil {
+		used = ui.GiB(*f.MemoryUsed)
+	}
+	return used + " of " + ui.GiB(f.MemoryTotal) + " GiB"
 }
 
 func powerOf(f *cluster.Fleet) string {

@@ -50,7 +50,7 @@ func (m *Model) newTable(cells int) {
 	m.cells = cells
 	m.nodes = ui.NewTable(m.env.Theme, func(r *nodeRow) cluster.NodeID { return r.node.ID }, nodeColumns(m.env, cells))
 	m.nodes.LeadColumns(ui.Column[nodeRow]{
-		Title: "CLUSTER", Min: 7, Max: 18, Drop: 7, When: func() bool { return m.snap.Members != nil },
+		Title: "CLUSTER", Min: 7, Max: 18, When: func() bool { return m.snap.Members != nil },
 		Cell: func(r *nodeRow) ui.Cell { return ui.In(m.env.Theme.Muted, m.snap.Label(r.node.Place)) },
 		By:   func(r *nodeRow) ui.Key { return ui.ByText(m.snap.Label(r.node.Place)) },
 	})
@@ -134,6 +134,10 @@ func (m *Model) fill() {
 		rows, most := nodeRows(s)
 		if most > m.cells {
 			m.newTable(most)
+		}
+		m.nodes.SetOld(nil)
+		if old := screen.Old(s, "nodes"); old != nil {
+			m.nodes.SetOld(func(r *nodeRow) bool { return old(r.node.Place) })
 		}
 		m.nodes.SetRows(rows)
 	} else if m.nodes.All() > 0 {

@@ -189,8 +189,8 @@ func (g *grid) underGPU(d *cluster.GPU) []ui.Seg {
 	}
 	if s := d.Sample; s != nil {
 		segs = append(segs, ui.Seg{Text: ui.BytesOf(s.MemoryUsedBytes), Drop: 3}, ui.Seg{Text: ui.Watts(s.PowerWatts), Drop: 5}, ui.Seg{Text: ui.Celsius(s.TempCelsius), Drop: 6})
-		if age := g.env.Now().Sub(s.At); age > staleAfter {
-			segs = append(segs, ui.Seg{Text: th.Warn.Render("read " + ui.Ago(s.At, g.env.Now())), Drop: 1})
+		if now := g.env.Now(); d.Stale(now) {
+			segs = append(segs, ui.Seg{Text: th.Warn.Render("read " + ui.Ago(d.AsOf(), now)), Drop: 1})
 		}
 	}
 	if h := d.Holder; h != nil {
@@ -202,7 +202,7 @@ func (g *grid) underGPU(d *cluster.GPU) []ui.Seg {
 // underNodes sums up a cell that is more than one GPU.
 func (g *grid) underNodes(p *position) []ui.Seg {
 	th := g.env.Theme
-	var sum nodeRow
+	sum := nodeRow{at: g.snap.At}
 	var counts [conditions]int
 	var names, jobs []string
 	for _, i := range p.gpus {

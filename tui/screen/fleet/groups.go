@@ -95,7 +95,7 @@ func (g *group) add(i int32, d *cluster.GPU, f *fact) {
 	if d.Holder != nil {
 		g.held++
 	}
-	if !math.IsNaN(f.util) && f.condition != down {
+	if !math.IsNaN(f.util) && !f.old {
 		g.util += f.util
 		g.reporting++
 	}

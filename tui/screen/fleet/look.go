@@ -38,7 +38,7 @@ func factOf(g *cluster.GPU, now time.Time) fact {
 	f := fact{condition: conditionOf(g), util: math.NaN()}
 	if u := g.Util(); u != nil {
 		f.util = *u
-		f.old = now.Sub(g.AsOf()) > staleAfter
+		f.old = g.Stale(now)
 	}
 	return f
 }

@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"stoker/cluster"
 	"stoker/tui/screen"
@@ -12,6 +13,7 @@ import (
 
 // nodeRow is one node with its GPUs added up.
 type nodeRow struct {
+	at          time.Time // of the snapshot
 	node        *cluster.Node
 	gpus        []cluster.GPU // part of the snapshot's slice
 	model       string
@@ -31,7 +33,7 @@ func nodeRows(s *cluster.Snapshot) (rows []nodeRow, most int) {
 	at := make(map[cluster.NodeID]int, len(s.Nodes))
 	rows = make([]nodeRow, len(s.Nodes))
 	for i := range s.Nodes {
-		rows[i].node, rows[i].claims = &s.Nodes[i], s.Fleet.Claims
+		rows[i].at, rows[i].node, rows[i].claims = s.At, &s.Nodes[i], s.Fleet.Claims
 		at[s.Nodes[i].ID] = i
 	}
 	for from := 0; from < len(s.GPUs); {
@@ -87,15 +89,16 @@ func (r *nodeRow) add(gpus []cluster.GPU) {
 
 // read adds what a GPU reports.
 func (r *nodeRow) read(g *cluster.GPU) {
-	if g.Sample == nil || !g.NodeUp { // the last readings of a node that is down are history
+	now := g.Live(r.at)
+	if now == nil {
 		return
 	}
-	r.util.Add(g.Sample.UtilPercent)
-	r.power.Add(g.Sample.PowerWatts)
-	if t := g.Sample.TempCelsius; t != nil && (r.hottest == nil || *t > *r.hottest) {
+	r.util.Add(now.UtilPercent)
+	r.power.Add(now.PowerWatts)
+	if t := now.TempCelsius; t != nil && (r.hottest == nil || *t > *r.hottest) {
 		r.hottest = t
 	}
-	if m := g.Sample.MemoryUsedBytes; m != nil {
+	if m := now.MemoryUsedBytes; m != nil {
 		bytes := float64(*m)
 		r.memory.Add(&bytes)
 	}
@@ -182,7 +185,7 @@ func cellOf(e *screen.Env, g *cluster.GPU) (string, theme.Style) {
 	case g.Holder == nil && u < 1:
 		return th.G.Free, th.Faint
 	}
-	if e.Now().Sub(g.AsOf()) > staleAfter {
+	if g.Stale(e.Now()) {
 		st = th.Faint
 	}
 	return fmt.Sprintf("%.0f", u), st
@@ -192,7 +195,7 @@ func stateOf(e *screen.Env, r *nodeRow) ui.Cell {
 	th := e.Theme
 	if r.node.Status == cluster.NodeDown || r.node.Status == cluster.NodeDisconnected {
 		text := th.G.Bad + " " + string(r.node.Status)
-		if len(r.gpus) > 0 && e.Now().Sub(r.gpus[0].AsOf()) > staleAfter && !r.gpus[0].AsOf().IsZero() {
+		if len(r.gpus) > 0 && e.Now().Sub(r.gpus[0].AsOf()) >= time.Second && !r.gpus[0].AsOf().IsZero() {
 			text += " " + ui.Age(r.gpus[0].AsOf(), e.Now())
 		}
 		return ui.In(th.Bad, text)

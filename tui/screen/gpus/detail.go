@@ -81,7 +81,7 @@ func old(g *cluster.GPU, now time.Time) string {
 	switch {
 	case !g.NodeUp:
 		return "the node is down: these are its last numbers"
-	case parts.Stale(g, now):
+	case g.Stale(now):
 		return "nothing heard for " + ui.Age(g.AsOf(), now) + ": these numbers are old"
 	}
 	return ""

@@ -78,7 +78,7 @@ func (c column) throttle(drop int) ui.Column[row] {
 
 // fade makes old rows faint.
 func (c column) fade(cols ...ui.Column[row]) []ui.Column[row] {
-	return parts.Fade(c.e.Theme, cols, func(g *row) bool { return parts.Stale(g, c.e.Now()) })
+	return parts.Fade(c.e.Theme, cols, func(g *row) bool { return g.Stale(c.e.Now()) })
 }
 
 // columns are those of a cluster.
@@ -281,8 +281,8 @@ func summary(th *theme.Theme, f *cluster.Fleet, tallies []tally, w int) string {
 	}
 	label := func(name, value string) string { return th.Muted.Render(name+" ") + value }
 	segs = append(segs, ui.Seg{Text: label("util", ui.Percent(f.UtilPercent)), Drop: 1})
-	if f.MemoryTotal > 0 {
-		segs = append(segs, ui.Seg{Text: label("memory", ui.GiB(f.MemoryUsed)+" of "+ui.GiB(f.MemoryTotal)+" GiB"), Drop: 3})
+	if f.MemoryTotal > 0 && f.MemoryUsed != nil {
+		segs = append(segs, ui.Seg{Text: label("memory", ui.GiB(*f.MemoryUsed)+" of "+ui.GiB(f.MemoryTotal)+" GiB"), Drop: 3})
 	}
 	segs = append(segs, ui.Seg{Text: label("power", ui.Watts(f.PowerWatts)), Drop: 2})
 	if f.HottestCelsius != nil {

@@ -395,7 +395,7 @@ func allSeries(s *cluster.Snapshot) []parts.Chart {
 	chart := func(name, value string, points []float64, low, high string) parts.Chart {
 		return parts.Chart{Name: name, Value: value, Points: points, High: 100, LowText: low, HighText: high}
 	}
-	memory := ui.Bytes(f.MemoryUsed) + " of " + ui.Bytes(f.MemoryTotal)
+	memory := ui.BytesOf(f.MemoryUsed) + " of " + ui.Bytes(f.MemoryTotal)
 	return []parts.Chart{
 		chart("util, mean", ui.Percent(f.UtilPercent), over((*cluster.History).Util, false), "0 %", "100 %"),
 		chart("power, mean of the limits", ui.Watts(f.PowerWatts), over((*cluster.History).Power, false), "0 %", "100 %"),

@@ -9,6 +9,7 @@ import (
 	"stoker/cluster"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
+	"stoker/tui/screen/parts"
 	"stoker/tui/ui"
 )
 
@@ -18,6 +19,7 @@ type detail struct {
 	id     cluster.JobID
 	snap   *cluster.Snapshot
 	row    row // of the job; Job is nil when it is not there
+	old    bool
 	groups *ui.Table[group, string]
 	allocs *ui.Table[alloc, cluster.AllocID]
 	tasks  *ui.Table[entry, entryKey]
@@ -45,8 +47,8 @@ func (d *detail) setSnapshot(s *cluster.Snapshot) {
 	if j := s.Job(d.id); j != nil {
 		d.row = row{Job: j, deployment: s.JobDeployment(d.id)}
 		for _, g := range s.JobGPUs(d.id) {
-			if g.NodeUp {
-				d.row.util.Add(g.Util())
+			if now := g.Live(s.At); now != nil {
+				d.row.util.Add(now.UtilPercent)
 			}
 			if g.Failed() || !g.NodeUp {
 				d.row.failedGPUs++
@@ -59,6 +61,11 @@ func (d *detail) setSnapshot(s *cluster.Snapshot) {
 	d.events.SetRows(s.JobEvents(d.id))
 	d.evals.SetRows(evaluations(s, d.id))
 	d.fillTasks()
+	d.old = screen.IsOld(s, "jobs", d.id.Of)
+	d.groups.SetDim(d.old)
+	for _, p := range d.panes() {
+		p.SetDim(d.old)
+	}
 	d.setSize(d.w, d.h)
 }
 
@@ -86,13 +93,6 @@ func (d *detail) selected() *cluster.Alloc {
 		return a.Alloc
 	}
 	return nil
-}
-
-func (d *detail) setDim(dim bool) {
-	d.groups.SetDim(dim)
-	for _, p := range d.panes() {
-		p.SetDim(dim)
-	}
 }
 
 // pane is one of the tables that the cursor goes through.
@@ -263,12 +263,12 @@ func (d *detail) view() string {
 // noteOf stands at the right of a pane's heading: how much of it there is room
 // for, whose history it is, and which panes have no room.
 func (d *detail) noteOf(i int, shown []int) string {
-	var parts []string
+	var notes []string
 	if part := d.panes()[i].Part(); part != "" {
-		parts = append(parts, part)
+		notes = append(notes, part)
 	}
 	if a := d.selected(); i == 1 && a != nil && d.allocs.All() > 1 {
-		parts = append(parts, "of "+shortName(a))
+		notes = append(notes, "of "+shortName(a))
 	}
 	if i > 0 {
 		var more []string
@@ -278,10 +278,10 @@ func (d *detail) noteOf(i int, shown []int) string {
 			}
 		}
 		if len(more) > 0 {
-			parts = append(parts, "tab: "+strings.Join(more, ", "))
+			notes = append(notes, "tab: "+strings.Join(more, ", "))
 		}
 	}
-	return strings.Join(parts, "   ")
+	return strings.Join(notes, "   ")
 }
 
 // top is what stands above the tables.
@@ -290,6 +290,9 @@ func (d *detail) top() []string {
 		return nil
 	}
 	lines := append(d.facts(), "")
+	if d.old {
+		lines = parts.FadeLines(d.env.Theme, lines)
+	}
 	if why := d.waiting(); len(why) > 0 {
 		lines = append(append(lines, why...), "")
 	}

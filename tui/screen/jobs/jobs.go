@@ -26,7 +26,6 @@ type Model struct {
 	logs   *logView
 	jumped bool   // a jump opened what is on top
 	stream uint64 // number of the last log view
-	dim    bool   // Nomad does not answer: what is shown is old
 	head   string // the summary: it counts all rows, so it is made once for each snapshot
 	w, h   int
 }
@@ -98,18 +97,6 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	}
 	if m.logs != nil {
 		m.logs.snap = s
-	}
-}
-
-// SetDim draws rows faint: Nomad does not answer, and what they say is old.
-func (m *Model) SetDim(dim bool) {
-	m.dim = dim
-	m.Table.SetDim(dim)
-	if m.detail != nil {
-		m.detail.setDim(dim)
-	}
-	if m.reason != nil {
-		m.reason.setDim(dim)
 	}
 }
 
@@ -203,7 +190,6 @@ func (m *Model) open(id cluster.JobID) tea.Cmd {
 // what it does.
 func (m *Model) why(id cluster.JobID) tea.Cmd {
 	y := newWhy(m.Env, id)
-	y.setDim(m.dim)
 	y.setSize(m.w, m.h)
 	y.setSnapshot(m.Snap)
 	switch {
@@ -286,7 +272,6 @@ func parseCount(text string) (int, error) {
 
 func (m *Model) show(id cluster.JobID) {
 	m.detail = newDetail(m.Env, id)
-	m.detail.setDim(m.dim)
 	m.detail.setSize(m.w, m.h)
 	m.detail.setSnapshot(m.Snap)
 }

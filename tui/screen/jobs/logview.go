@@ -227,7 +227,7 @@ func (v *logView) silence() string {
 	th := v.env.Theme
 	live := slices.ContainsFunc(v.sources, func(s source) bool { return s.live })
 	switch {
-	case screen.Source(v.snap.Of(v.job.Of), "nomad").Lost():
+	case screen.IsOld(v.snap, "jobs", v.job.Of):
 		return th.Bad.Render(th.G.Bad + " nomad is not reachable")
 	case live:
 		return th.Warn.Render(th.G.Warn + " broke off, it is tried again")

@@ -147,7 +147,9 @@ func allocRows(s *cluster.Snapshot, id cluster.JobID) []alloc {
 		var util screen.Adder
 		for _, uuid := range all[i].GPUs {
 			if g := s.GPU(uuid); g != nil && !all[i].Terminal() {
-				util.Add(g.Util())
+				if now := g.Live(s.At); now != nil {
+					util.Add(now.UtilPercent)
+				}
 				if g.Failed() {
 					out[i].failed++
 				}

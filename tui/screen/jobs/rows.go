@@ -34,8 +34,8 @@ func rows(s *cluster.Snapshot) []row {
 			continue
 		}
 		r := at[g.Holder.Job]
-		if g.NodeUp {
-			r.util.Add(g.Util())
+		if now := g.Live(s.At); now != nil {
+			r.util.Add(now.UtilPercent)
 		}
 		if g.Failed() || !g.NodeUp {
 			r.failedGPUs++

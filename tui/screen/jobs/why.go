@@ -126,6 +126,7 @@ func markOf(th *theme.Theme, k explain.Kind) (string, theme.Style) {
 func (y *why) setSnapshot(s *cluster.Snapshot) {
 	y.snap = s
 	y.e = y.reasons.about(s, y.id)
+	y.table.SetDim(screen.IsOld(s, "jobs", y.id.Of))
 	y.arrange()
 }
 
@@ -202,8 +203,6 @@ func allReasons(n *explain.Node, now time.Time) string {
 	}
 	return strings.Join(parts, "; ")
 }
-
-func (y *why) setDim(dim bool) { y.table.SetDim(dim) }
 
 // keys moves, opens and closes; what is left is for the job.
 func (y *why) keys(msg tea.Msg) (k keys.ID, cmd tea.Cmd) {

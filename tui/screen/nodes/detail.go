@@ -11,6 +11,7 @@ import (
 	"stoker/gpu"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
+	"stoker/tui/screen/parts"
 	"stoker/tui/theme"
 	"stoker/tui/ui"
 )
@@ -23,6 +24,7 @@ type detail struct {
 	gpus   *ui.Table[cluster.GPU, gpu.UUID]
 	allocs *ui.Table[cluster.Alloc, cluster.AllocID]
 	second bool // the cursor is in allocs
+	old    bool // what Nomad told of the node
 	w, h   int
 }
 
@@ -56,6 +58,10 @@ func (d *detail) setSnapshot(s *cluster.Snapshot) {
 	d.snap = s
 	d.gpus.SetRows(s.NodeGPUs(d.id))
 	d.allocs.SetRows(s.NodeAllocs(d.id))
+	if n := s.Node(d.id); n != nil {
+		d.old = screen.IsOld(s, "nodes", n.Place)
+		d.allocs.SetDim(screen.IsOld(s, "allocations", n.Place))
+	}
 	d.setSize(d.w, d.h)
 }
 
@@ -93,6 +99,9 @@ func (d *detail) focus() (screen.Subject, bool) {
 	if a := d.allocs.Selected(); d.second && a != nil {
 		return screen.AllocSubject(a), true
 	}
+	if g := d.gpus.Selected(); !d.second && g != nil {
+		return screen.GPUSubject(g), true
+	}
 	if n := d.snap.Node(d.id); n != nil {
 		return screen.NodeSubject(n), true
 	}
@@ -119,6 +128,9 @@ func (d *detail) view() string {
 		return ui.Block([]string{"", "  " + d.env.Theme.Muted.Render("node "+d.id.Short()+" is not there any more; esc goes back")}, d.w, d.h)
 	}
 	lines := d.facts(n)
+	if d.old {
+		lines = parts.FadeLines(d.env.Theme, lines)
+	}
 	lines = append(lines, d.gpus.ViewLines(!d.second)...)
 	lines = append(lines, d.parts())
 	lines = append(lines, d.allocs.ViewLines(d.second)...)
@@ -166,38 +178,21 @@ func (d *detail) facts(n *cluster.Node) []string {
 func gpuColumns(e *screen.Env) []ui.Column[cluster.GPU] {
 	type G = cluster.GPU
 	th := e.Theme
-	return []ui.Column[G]{
+	cols := []ui.Column[G]{
 		{Title: "GPU", Min: 3, Align: ui.Right, Cell: func(g *G) ui.Cell { return ui.Txt(fmt.Sprint(g.Index)) }},
 		{Title: "MODEL", Min: 9, Max: 14, Drop: 4, Cell: func(g *G) ui.Cell { return ui.Txt(screen.ShortModel(g.Model)) }},
 		{Title: "STATE", Min: 9, Cell: func(g *G) ui.Cell { return screen.GPUState(th, g) }},
 		{Title: "UTIL", Min: 5, Align: ui.Right, Cell: func(g *G) ui.Cell { return ui.Txt(ui.Percent(g.Util())) }},
-		{Title: "10 MIN", Min: 12, Drop: 3, Cell: func(g *G) ui.Cell {
-			if g.History == nil {
-				return ui.Cell{}
-			}
-			return ui.Cell{Text: ui.SparkBytes(&th.G, g.History.Util(), 12, 100), Style: th.Accent}
-		}},
-		{Title: "MEMORY", Min: 9, Align: ui.Right, Drop: 2, Cell: func(g *G) ui.Cell { return ui.Txt(memoryOf(g)) }},
+		{Title: "10 MIN", Min: 12, Drop: 3, Cell: func(g *G) ui.Cell { return parts.Trend(th, g, 12) }},
+		{Title: "MEMORY", Min: 9, Align: ui.Right, Drop: 2, Cell: func(g *G) ui.Cell { return ui.Txt(parts.MemoryUsed(g)) }},
 		{Title: "POWER", Min: 6, Align: ui.Right, Drop: 5, Cell: func(g *G) ui.Cell {
-			return ui.Txt(reading(g, func(s *gpu.Sample) string { return ui.Watts(s.PowerWatts) }))
+			return ui.Txt(parts.Reading(g, func(s *gpu.Sample) string { return ui.Watts(s.PowerWatts) }))
 		}},
-		{Title: "TEMP", Min: 5, Align: ui.Right, Drop: 6, Cell: func(g *G) ui.Cell {
-			return ui.Txt(reading(g, func(s *gpu.Sample) string { return ui.Celsius(s.TempCelsius) }))
-		}},
+		{Title: "TEMP", Min: 5, Align: ui.Right, Drop: 6, Cell: func(g *G) ui.Cell { return parts.Temp(th, g) }},
 		{Title: "HELD BY", Min: 16, Max: 60, Cell: func(g *G) ui.Cell { return heldBy(th, g) }},
 		{Title: "AGE", Min: 4, Align: ui.Right, Drop: 7, Cell: func(g *G) ui.Cell { return ui.In(th.Muted, ui.Age(g.AsOf(), e.Now())) }},
 	}
-}
-
-func reading(g *cluster.GPU, of func(*gpu.Sample) string) string {
-	if g.Sample == nil {
-		return ui.None
-	}
-	return of(g.Sample)
-}
-
-func memoryOf(g *cluster.GPU) string {
-	return reading(g, func(s *gpu.Sample) string { return ui.BytesOf(s.MemoryUsedBytes) })
+	return parts.Fade(th, cols, func(g *G) bool { return g.Stale(e.Now()) })
 }
 
 func heldBy(th *theme.Theme, g *cluster.GPU) ui.Cell {

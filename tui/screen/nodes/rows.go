@@ -7,7 +7,6 @@ import (
 
 	"stoker/cluster"
 	"stoker/tui/screen"
-	"stoker/tui/screen/parts"
 	"stoker/tui/theme"
 	"stoker/tui/ui"
 )
@@ -21,6 +20,7 @@ type row struct {
 	claims             bool // whether held and free are known
 	util, power        screen.Adder
 	read               time.Time // when a GPU was read last
+	old                bool      // so long ago that no reading is live
 	allocs, jobs       int
 }
 
@@ -35,14 +35,14 @@ func rows(s *cluster.Snapshot) []row {
 	for i := range s.GPUs {
 		g := &s.GPUs[i]
 		if r := at[g.Node]; r != nil {
-			r.addGPU(g)
+			r.addGPU(g, s.At)
 		}
 	}
 	countAllocs(s, at)
 	return out
 }
 
-func (r *row) addGPU(g *cluster.GPU) {
+func (r *row) addGPU(g *cluster.GPU, at time.Time) {
 	r.gpus++
 	if r.gpus == 1 {
 		r.first, r.model = g.Model, screen.ShortModel(g.Model)
@@ -58,12 +58,12 @@ func (r *row) addGPU(g *cluster.GPU) {
 	if g.Failed() && g.NodeUp {
 		r.failed++
 	}
-	if at := g.AsOf(); at.After(r.read) {
-		r.read = at
+	if read := g.AsOf(); read.After(r.read) {
+		r.read, r.old = read, g.Stale(at)
 	}
-	if g.Sample != nil && g.NodeUp {
-		r.util.Add(g.Sample.UtilPercent)
-		r.power.Add(g.Sample.PowerWatts)
+	if now := g.Live(at); now != nil {
+		r.util.Add(now.UtilPercent)
+		r.power.Add(now.PowerWatts)
 	}
 }
 
@@ -108,7 +108,7 @@ func columns(e *screen.Env) []ui.Column[row] {
 		{Name: "util_percent", Title: "UTIL", Min: 5, Align: ui.Right, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Percent(r.util.Mean())) }, By: func(r *row) ui.Key { return ui.ByKnown(r.util.Mean()) }, Desc: true},
 		{Name: "power_watts", Title: "POWER", Min: 7, Align: ui.Right, Drop: 3, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Watts(r.power.Sum())) }, By: func(r *row) ui.Key { return ui.ByKnown(r.power.Sum()) }, Desc: true},
 		{Name: "jobs", Title: "JOBS", Min: 4, Align: ui.Right, Drop: 4, Cell: func(r *row) ui.Cell { return claimed(r, r.jobs) }, By: func(r *row) ui.Key { return ui.By(r.jobs) }, Desc: true},
-		{Name: "read", Title: "AGE", Min: 4, Align: ui.Right, Drop: 5, Cell: func(r *row) ui.Cell { return ageOf(e, r.read) }, By: func(r *row) ui.Key { return ui.ByAge(r.read) }, Desc: true},
+		{Name: "read", Title: "AGE", Min: 4, Align: ui.Right, Drop: 5, Cell: func(r *row) ui.Cell { return ageOf(e, r) }, By: func(r *row) ui.Key { return ui.ByAge(r.read) }, Desc: true},
 		{Name: "cpu_mhz", Title: "CPU", Min: 8, Align: ui.Right, Drop: 9, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, cpuOf(r.Node)) }},
 		{Name: "memory_mib", Title: "MEMORY", Min: 9, Align: ui.Right, Drop: 8, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, ui.Bytes(uint64(max(r.MemoryMB, 0))<<20)) }},
 		{Name: "version", Title: "NOMAD", Min: 7, Max: 12, Drop: 10, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, r.Version) }, By: func(r *row) ui.Key { return ui.ByText(r.Version) }},
@@ -117,12 +117,12 @@ func columns(e *screen.Env) []ui.Column[row] {
 }
 
 // ageOf is how old a reading is, loud when it is history.
-func ageOf(e *screen.Env, at time.Time) ui.Cell {
-	now := e.Now()
-	if !at.IsZero() && now.Sub(at) > parts.StaleAfter {
-		return ui.In(e.Theme.Warn, ui.Age(at, now))
+func ageOf(e *screen.Env, r *row) ui.Cell {
+	age := ui.Age(r.read, e.Now())
+	if r.old {
+		return ui.In(e.Theme.Warn, age)
 	}
-	return ui.In(e.Theme.Muted, ui.Age(at, now))
+	return ui.In(e.Theme.Muted, age)
 }
 
 func gpusOf(r *row) string {

@@ -37,7 +37,7 @@ func NewGPUs(e *screen.Env) *GPUs {
 			return ui.Txt(g.Holder.Name)
 		}},
 	}
-	return ui.NewTable(th, func(g *G) gpu.UUID { return g.UUID }, Fade(th, cols, func(g *G) bool { return Stale(g, e.Now()) }))
+	return ui.NewTable(th, func(g *G) gpu.UUID { return g.UUID }, Fade(th, cols, func(g *G) bool { return g.Stale(e.Now()) }))
 }
 
 // Name is a GPU as people say it: "gpu-a/3", "gpu-a/3 2g.20gb".

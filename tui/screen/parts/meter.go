@@ -3,7 +3,6 @@ package parts
 import (
 	"math"
 	"strings"
-	"time"
 
 	"stoker/cluster"
 	"stoker/tui/theme"
@@ -39,6 +38,15 @@ func Bar(th *theme.Theme, percent *float64, w int, st theme.Style) ui.Cell {
 // Faded is a cell in one faint style: what it says is old.
 func Faded(th *theme.Theme, c ui.Cell) ui.Cell { return ui.Cell{Text: c.Text, Style: th.Faint} }
 
+// FadeLines makes lines faint.
+func FadeLines(th *theme.Theme, lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = th.Faint.Render(ui.Plain(l))
+	}
+	return out
+}
+
 // Fade makes every column faint for the rows of which old is true.
 func Fade[R any](th *theme.Theme, cols []ui.Column[R], old func(*R) bool) []ui.Column[R] {
 	for i := range cols {
@@ -52,15 +60,6 @@ func Fade[R any](th *theme.Theme, cols []ui.Column[R], old func(*R) bool) []ui.C
 		}
 	}
 	return cols
-}
-
-// StaleAfter is the age from which a reading is drawn faint: ten missed ones.
-const StaleAfter = 10 * time.Second
-
-// Stale reports that a GPU's numbers are history: its node is down, or nothing
-// was heard of it for a while. A GPU that was never read has none.
-func Stale(g *cluster.GPU, now time.Time) bool {
-	return !g.NodeUp || g.Sample != nil && now.Sub(g.AsOf()) > StaleAfter
 }
 
 // Latency is a quantile with what its buckets can say: "1.9 s", "≥ 30 s", "< 10 ms".

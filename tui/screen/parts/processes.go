@@ -53,7 +53,7 @@ func NewProcesses(e *screen.Env) Processes {
 		{Name: "task", Title: "NOMAD TASK", Min: 13, Max: 32, Ahead: true, Drop: 2, Cell: func(p *P) ui.Cell { return unless(th, p.Owner) }, By: text(func(p *P) string { return p.Owner })},
 		{Name: "command", Title: "COMMAND", Min: 14, Max: 240, Cell: func(p *P) ui.Cell { return ui.In(th.Muted, Command(&p.Process)) }, By: text(func(p *P) string { return Command(&p.Process) })},
 	}
-	cols = Fade(th, cols, func(p *P) bool { return Stale(p.GPU, e.Now()) })
+	cols = Fade(th, cols, func(p *P) bool { return p.GPU.Stale(e.Now()) })
 	key := func(p *P) ProcessKey { return ProcessKey{p.GPU.UUID, p.PID, p.Start} }
 	none := func(*cluster.Snapshot) string { return "" }
 	return screen.NewList(e, "processes", none, key, cols).

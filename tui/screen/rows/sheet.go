@@ -60,6 +60,9 @@ func (s *sheet[R, K]) draw() {
 			}
 		}
 	}
+	if screen.IsOld(s.Snap, s.kind.Things, s.kind.About(s.Snap, r).Of) {
+		lines = parts.FadeLines(th, lines)
+	}
 	s.scroll.Set(lines, s.H)
 }
 

@@ -92,9 +92,6 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	}
 }
 
-// SetDim leaves the packs as they are: they do not come from Nomad.
-func (m *Model) SetDim(bool) {}
-
 // Update implements screen.Screen.
 func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {

@@ -65,6 +65,8 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 			m.unsure++
 		}
 	}
+	old := screen.Old(s, "usage")
+	m.waste.SetOld(func(w *cluster.Waste) bool { return w.Stale(s.At) || old != nil && old(w.Place) })
 	m.waste.SetRows(sure)
 	if m.waste.Shown() == 0 {
 		m.below = false
