@@ -66,10 +66,10 @@ race: setup ## unit tests under the race detector
 	@for m in $(NESTED); do echo "race $$m"; (cd $$m && go test -race ./...) || exit 1; done
 
 # -p 1: each package brings a cluster up; two at a time would slow each other down.
-e2e: build tools ## tests on a real cluster: lab, Vault, commands, screens in tmux
+e2e: build tools ## tests on a real cluster: lab, Vault, commands, screens in tmux, a soak of three minutes
 	@eval "$$($(BIN)/stoker lab tools | awk '{print "export STOKER_" toupper($$1) "=" $$2}')"; \
 	export STOKER_E2E=1 STOKER_BIN=$(CURDIR)/$(BIN) STOKER_PLUGIN=$(CURDIR)/$(BIN)/stoker-device-gpu STOKER_TEST_VAULT=$$STOKER_VAULT; \
-	go test -p 1 -count=1 -timeout 40m -v ./cluster/lab ./secrets/... ./jobs/pack ./tui/e2e
+	go test -p 1 -count=1 -timeout 40m -v ./cluster/lab ./secrets/... ./jobs/pack ./tui/e2e ./tui/e2e/fleet
 
 e2e-docker: build tools ## the main job on a lab in containers; needs a Docker engine
 	STOKER_E2E=1 STOKER_E2E_DRIVER=docker STOKER_BIN=$(CURDIR)/$(BIN) go test -count=1 -timeout 20m -v -run 'TestGet|TestFirstDeploy|TestNoPlaintext|TestNoRight' ./tui/e2e

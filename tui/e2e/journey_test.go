@@ -164,22 +164,20 @@ func TestJourneyIdleGPUs(t *testing.T) {
 	m.keys("Enter")
 	m.sees("3 of 20, esc clears", "default/jo-idle")
 	file := filepath.Join(t.TempDir(), "idle.csv")
-	out := ok(t, "get", "gpus", "--filter", idle, "--columns", "node,index,held_by_job,util_percent", "-o", "csv")
-	if err := os.WriteFile(file, []byte(out), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	exported(t, file, 3)
-}
-
-// exported reads a file of rows as any program would: so many, of the idle job.
-func exported(t *testing.T, file string, want int) {
-	t.Helper()
-	f, err := os.Open(file)
+	m.command("export " + file)
+	m.sees("idle.csv")
+	written, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	all, err := csv.NewReader(f).ReadAll()
+	exported(t, string(written), 3)
+	exported(t, ok(t, "get", "gpus", "--filter", idle, "--columns", "node,index,held_by_job,util_percent", "-o", "csv"), 3)
+}
+
+// exported reads rows as any program would: so many, of the idle job.
+func exported(t *testing.T, text string, want int) {
+	t.Helper()
+	all, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil || len(all) != want+1 {
 		t.Fatalf("%d rows, want %d and the names: %v, %q", len(all), want, err, all)
 	}

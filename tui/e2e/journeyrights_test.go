@@ -180,9 +180,55 @@ namespace "jo-two" { policy = "read" }
 	}
 	m.keys("x")
 	m.sees("stop: the token lacks submit-job")
+	v.looks(m)
+	// Who may not read nodes is told so, and what it may read is live.
+	jobs := open(t, 120, 40, v.env, "--context", "jobs", "--screen", "jobs")
+	jobs.sees("jo-one-b", "jo-two-b", "denied")
+	v.job("jo-two-c", "jo-two")
+	jobs.sees("jo-two-c")
 
 	v.lines()
 	v.renewed(short)
+}
+
+// looks goes the ways that only look, with a token that may do no more.
+func (v *visitor) looks(m *terminal) {
+	v.t.Helper()
+	inject(v.t, "gpu-b/2 thermal")
+	v.t.Cleanup(func() { _, _ = v.w.fault("clear") })
+	m.command("gpus")
+	m.sees("20 GPUs")
+	m.command("sort temp desc")
+	m.keys("g")
+	m.cursorOn("gpu-b/2")
+	m.keys("Enter")
+	m.sees("because of heat")
+	m.keys("Escape")
+	m.sees("20 GPUs", "TEMP▾")
+	v.must("job", "run", "-detach", v.write("jo-two-w.hcl", gpuJob("jo-two-w", "jo-two", a100, 9))) // a node has eight
+	v.t.Cleanup(func() { v.must("job", "stop", "-purge", "-namespace", "jo-two", "jo-two-w") })
+	m.command("jobs jo-two-w")
+	m.sees("jo-two-w", "waiting")
+	m.keys("g", "w")
+	m.sees("It waits", "0 of 3 nodes can take one")
+	m.keys("Escape") // with another key behind it, escape is alt
+	m.misses("It waits")
+	file := filepath.Join(v.t.TempDir(), "few.csv")
+	m.command("gpus")
+	m.sees("20 GPUs")
+	m.keys("/")
+	m.types(`node == "gpu-a"`)
+	m.keys("Enter")
+	m.sees("of 20, esc clears")
+	m.command("export " + file)
+	m.sees("few.csv")
+	if text, err := os.ReadFile(file); err != nil || !strings.Contains(string(text), "gpu-a") {
+		v.t.Errorf("%v: %s", err, text)
+	}
+	m.command("ctx reader,jobs")
+	m.sees("CLUSTER", "reader", "jobs")
+	m.command("ctx reader")
+	m.sees("nomad ● live")
 }
 
 // lines is what line mode says to tokens with few rights.
