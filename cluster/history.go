@@ -27,6 +27,9 @@ type History struct {
 	every                 time.Duration // between the last two points that the source gave in its usual time
 	settled               []point       // all but the last, which each reading replaces; shared
 	live                  point
+	// room is how much of the array of settled nobody has written to yet. Who
+	// appends where it ends may do so in place: no earlier History looks there.
+	room *int
 }
 
 // point is what was read at one time, in percent; power is of its limit, temp in °C.
@@ -147,15 +150,27 @@ func (h *History) settle(now time.Time, back bool) {
 	} else if !back {
 		h.every = gap
 	}
-	const most = historyLen - 1
-	stay := h.settled[min(max(len(h.settled)+1+missed-most, 0), len(h.settled)):]
-	settled := make([]point, 0, len(stay)+1+missed)
-	settled = append(append(settled, stay...), h.live)
+	h.append(h.live)
 	for i := range missed {
 		at := h.last.Add(time.Duration(i+1) * h.every)
-		settled = append(settled, point{seconds(at), Unread, Unread, Unread, Unread})
+		h.append(point{seconds(at), Unread, Unread, Unread, Unread})
 	}
-	h.settled = settled[max(len(settled)-most, 0):]
+}
+
+// spare is how many points an array has room for beyond those that it was made
+// for: so seldom are all points of a device copied.
+const spare = 16
+
+func (h *History) append(p point) {
+	if h.room == nil || *h.room == 0 || *h.room != cap(h.settled)-len(h.settled) {
+		old := h.settled
+		h.settled = append(make([]point, 0, len(old)+spare), old...)
+		room := spare
+		h.room = &room
+	}
+	h.settled = append(h.settled, p)
+	*h.room--
+	h.settled = h.settled[max(len(h.settled)-(historyLen-1), 0):]
 }
 
 func seconds(t time.Time) uint32 { return uint32(t.Unix()) } //nolint:gosec // good until 2106
@@ -179,7 +194,7 @@ func (h *History) after(past []gpu.Sample, d *gpu.Device, step time.Duration) *H
 	}
 	n := *h
 	n.settled = slices.Concat(older.points(), h.settled)
-	n.settled = slices.Clone(n.settled[max(len(n.settled)-historyLen+1, 0):])
+	n.settled, n.room = slices.Clip(n.settled[max(len(n.settled)-historyLen+1, 0):]), nil
 	// What has held since h began may have held before, unless nobody looked in between.
 	start := time.Unix(int64(own[0].began), 0)
 	if start.Sub(older.last) <= goneQuiet {

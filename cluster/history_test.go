@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -75,6 +76,16 @@ func TestHistoryIsBoundedAndImmutable(t *testing.T) {
 	}
 	if last := start().Add((3*historyLen - 2) * 3 * time.Second); !moments[historyLen-1].At.Equal(last) {
 		t.Errorf("the last point began at %s, want %s", moments[historyLen-1].At, last)
+	}
+	// Two that go on from the same one do not see each other.
+	for i := range 80 {
+		from, u := kept[200+i/2], float64(11*(1+i%2))
+		next := from
+		for n := range 3 {
+			next = next.with(&gpu.Sample{At: from.last.Add(time.Duration(n+1) * historyStep), UtilPercent: &u}, &gpu.Device{}, historyStep)
+		}
+		want := slices.Concat(from.Util(), []uint8{uint8(u), uint8(u), uint8(u)})
+		kept, was = append(kept, next), append(was, want[max(len(want)-historyLen, 0):])
 	}
 	for i := range kept {
 		if d := cmp.Diff(was[i], kept[i].Util()); d != "" {

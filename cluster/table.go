@@ -1,6 +1,9 @@
 package cluster
 
-import "slices"
+import (
+	"reflect"
+	"slices"
+)
 
 // table holds the rows of one kind by identity and applies changes in any
 // order: a row older than the one held is dropped, so duplicates and late
@@ -40,8 +43,12 @@ func (t *table[K, V]) put(row *V, listed bool) (old *V, applied bool) {
 	old = t.rows[k]
 	switch {
 	case old != nil:
-		if was := t.index(old); was > idx || was == idx && !listed {
+		was := t.index(old)
+		if was > idx || was == idx && !listed {
 			return old, false
+		}
+		if was == idx && reflect.DeepEqual(old, row) {
+			return old, false // nothing new, so nothing more to hold
 		}
 	case idx > 0 && (idx <= t.gone[k] || idx <= t.floor && !listed):
 		return nil, false
@@ -137,7 +144,7 @@ func (t *table[K, V]) keep(rows []V, idx uint64) {
 // snapshots and are never changed.
 func (t *table[K, V]) all() ([]V, map[K]int) {
 	switch {
-	case t.moved:
+	case t.moved || len(t.changed) > len(t.rows)/4:
 		t.arrange()
 	case len(t.changed) > 0:
 		t.sorted = slices.Clone(t.sorted)
