@@ -78,8 +78,8 @@ func TestHistoryIsBoundedAndImmutable(t *testing.T) {
 		t.Errorf("the last point began at %s, want %s", moments[historyLen-1].At, last)
 	}
 	// Two that go on from the same one do not see each other.
-	for i := range 80 {
-		from, u := kept[200+i/2], float64(11*(1+i%2))
+	from := h
+	for _, u := range []float64{11, 22} {
 		next := from
 		for n := range 3 {
 			next = next.with(&gpu.Sample{At: from.last.Add(time.Duration(n+1) * historyStep), UtilPercent: &u}, &gpu.Device{}, historyStep)
