@@ -36,6 +36,7 @@ type reporter struct {
 // overwritten by a lesser one while it is fresh.
 func (st *state) batch(b gpu.Batch) {
 	st.clock(&b)
+	st.hears(&b)
 	for i := range b.Devices {
 		d := &b.Devices[i]
 		st.reading(&b, d, sampleOf(&b, d.UUID, i))
@@ -43,6 +44,19 @@ func (st *state) batch(b gpu.Batch) {
 	st.departed(&b)
 	for _, e := range b.Events {
 		st.gpuEvent(NodeID(b.Node), e)
+	}
+}
+
+// hears lets the source of a batch be as recent as what it said: it tells of its
+// state only when that changes.
+func (st *state) hears(b *gpu.Batch) {
+	n := st.nodes.rows[NodeID(b.Node)]
+	if n == nil {
+		return
+	}
+	if s, there := st.sources[OfNode(b.Source)+n.Name]; there {
+		s.AsOf = st.now()
+		st.sources[s.Name] = s
 	}
 }
 

@@ -34,6 +34,15 @@ type SourceStatus struct {
 	Expires time.Time
 }
 
+// OfNode begins the names of the sources that tell of one node each; before the
+// node's name it is that of the one whose batches are from there.
+func OfNode(from string) string {
+	if from == "nomad" {
+		return "devices "
+	}
+	return from + " "
+}
+
 // Event is one line for the events screen.
 type Event struct {
 	Place

@@ -134,6 +134,17 @@ Nomad says the same: 3 evaluated, 3 filtered 1 "${attr.kernel.name} = linux", 1 
 `,
 		},
 		{
+			"a constraint of many nodes",
+			[]cluster.Node{node("a", "", 0), node("b", "", 0), node("c", "", 0), node("d", "", 0), node("e", "", 0)},
+			nil, nil,
+			group(plain, all(constraint("${meta.rack}", "=", "r-x"))), filtered(5, "${meta.rack} = r-x"),
+			`g wants 100 MiB; 1 missing
+5 a, b and 3 more: constraint ${meta.rack} = r-x: it is r-a, r-b, r-c and 2 others
+-> drop the constraint ${meta.rack} = r-x (1)
+Nomad says the same: 5 evaluated, 5 filtered "${meta.rack} = r-x".
+`,
+		},
+		{
 			"what was not read is not guessed",
 			[]cluster.Node{off(node("a", "", 0), func(n *cluster.Node) { n.Detail = nil })},
 			nil, nil,

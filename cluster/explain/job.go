@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"stoker/cluster"
 )
@@ -218,6 +219,8 @@ func (n *Node) key() string {
 		switch r.Kind {
 		case CPU, Memory, Disk:
 			key += fmt.Sprintf("%s %t;", r.Kind, r.Total < r.Want)
+		case Constraint:
+			key += fmt.Sprintf("%s %s %t;", r.Kind, r.What, r.Value == "")
 		default:
 			key += r.Text() + ";"
 		}
@@ -248,11 +251,14 @@ func (v *Verdict) text(nodes []Node) string {
 	return out
 }
 
-// part is one reason of all the nodes: of amounts, from the least to the most.
+// part is one reason of all the nodes: of amounts, from the least to the most, and
+// of what a constraint is about, what it is on some of them.
 func (v *Verdict) part(nodes []Node, i int) string {
 	least, most := &nodes[v.Nodes[0]].shown()[i], &nodes[v.Nodes[0]].shown()[i]
 	switch least.Kind {
 	case CPU, Memory, Disk:
+	case Constraint:
+		return v.constraint(nodes, i)
 	default:
 		return least.Text()
 	}
@@ -272,6 +278,26 @@ func (v *Verdict) part(nodes []Node, i int) string {
 		return fmt.Sprintf("%s: they have %s to %s, %s wanted", least.Kind, least.amount(most.Total), least.amount(least.Total), least.amount(least.Want))
 	}
 	return fmt.Sprintf("%s short by %s to %s", least.Kind, least.amount(least.lacks()), least.amount(most.lacks()))
+}
+
+// mostValues is how many values of a constraint's attribute are named.
+const mostValues = 3
+
+func (v *Verdict) constraint(nodes []Node, i int) string {
+	r := nodes[v.Nodes[0]].shown()[i]
+	var values []string
+	for _, n := range v.Nodes {
+		values = append(values, nodes[n].shown()[i].Value)
+	}
+	slices.Sort(values)
+	if values = slices.Compact(values); len(values) > 1 {
+		shown := values[:min(len(values), mostValues)]
+		r.Value = strings.Join(shown, ", ")
+		if more := len(values) - len(shown); more > 0 {
+			r.Value += fmt.Sprintf(" and %d others", more)
+		}
+	}
+	return r.Text()
 }
 
 func (r *Reason) lacks() int {

@@ -60,7 +60,7 @@ func (s *gpuSources) readers(group, each string, pick func(*cluster.Snapshot) []
 }
 
 func (s *gpuSources) agents(ctx context.Context, g *errgroup.Group) {
-	agents := s.readers("agents", "agent ", nil)
+	agents := s.readers("agents", cluster.OfNode("agent"), nil)
 	agents.pick = func(snap *cluster.Snapshot) []source.Endpoint {
 		all := agentEndpoints(snap, s.context.Agents)
 		if s.details {
@@ -79,7 +79,7 @@ func (s *gpuSources) agents(ctx context.Context, g *errgroup.Group) {
 }
 
 func (s *gpuSources) devices(ctx context.Context, g *errgroup.Group) {
-	devices := s.readers("devices", "devices ", func(snap *cluster.Snapshot) []source.Endpoint { return deviceEndpoints(snap, s.context.Agents) })
+	devices := s.readers("devices", cluster.OfNode("nomad"), func(snap *cluster.Snapshot) []source.Endpoint { return deviceEndpoints(snap, s.context.Agents) })
 	g.Go(func() error { return devices.follow(ctx) })
 	src := source.Poll(source.PollConfig{
 		Source: "nomad", Endpoints: devices.endpoints, Changed: devices.changed,
@@ -100,7 +100,7 @@ func (s *gpuSources) dcgm(ctx context.Context, g *errgroup.Group) {
 		return
 	}
 	s.feed.Source(cluster.SourceStatus{Name: "dcgm", State: cluster.SourceStarting})
-	exporters := s.readers("dcgm", "dcgm ", func(snap *cluster.Snapshot) []source.Endpoint { return dcgmEndpoints(snap, c) })
+	exporters := s.readers("dcgm", cluster.OfNode("dcgm"), func(snap *cluster.Snapshot) []source.Endpoint { return dcgmEndpoints(snap, c) })
 	g.Go(func() error { return exporters.follow(ctx) })
 	src := source.DCGM(source.DCGMConfig{
 		HTTP:      source.HTTP{Token: s.token(c.Token), TLS: tlsOf(certs.Files{Cert: c.ClientCert, Key: c.ClientKey, CA: c.CACert}, "", c.SkipVerify)},

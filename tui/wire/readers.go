@@ -145,7 +145,7 @@ func deviceEndpoints(s *cluster.Snapshot, trust contexts.Agents) []source.Endpoi
 	var out []source.Endpoint
 	begins := map[cluster.NodeID]bool{} // agents that nobody has begun to read yet
 	for _, e := range agentEndpoints(s, trust) {
-		begins[cluster.NodeID(e.Node)] = s.Source("agent "+e.NodeName) == nil
+		begins[cluster.NodeID(e.Node)] = s.Source(cluster.OfNode("agent")+e.NodeName) == nil
 	}
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
@@ -162,7 +162,7 @@ func deviceEndpoints(s *cluster.Snapshot, trust contexts.Agents) []source.Endpoi
 
 // agentTells says that an agent of the node answers, or is about to.
 func agentTells(s *cluster.Snapshot, n *cluster.Node) bool {
-	agent := s.Source("agent " + n.Name)
+	agent := s.Source(cluster.OfNode("agent") + n.Name)
 	return agent != nil && (agent.State == cluster.SourceLive || agent.State == cluster.SourceStarting)
 }
 
