@@ -24,6 +24,7 @@ type device struct {
 	visits      []visit
 	// counted is up to when the accounts have what it used.
 	counted time.Time
+	payer   payer
 }
 
 // reporter is one source of one node's samples.

@@ -118,6 +118,7 @@ func counterRise(was, now *float64, seconds float64) (joules float64, ok bool) {
 type ledger struct {
 	jobs   map[JobID]*Account
 	spaces map[string]*Account
+	forgot int // how often accounts were dropped
 }
 
 func newLedger() ledger { return ledger{jobs: map[JobID]*Account{}, spaces: map[string]*Account{}} }
@@ -147,13 +148,30 @@ func (st *state) account(dev *device, d *gpu.Device, sameSource bool, now *gpu.S
 			from = s.Since
 		}
 		if part := to.Sub(from).Seconds(); part > 0 {
-			st.ledger.charge(s.Job, &u, part/u.of, from)
+			dev.payer = st.ledger.charge(dev.payer, s.Job, &u, part/u.of, from)
 			from = to
 		}
 	}
 }
 
-func (l *ledger) charge(id JobID, u *usage, part float64, since time.Time) {
+// payer is who was charged last for a device: nearly always who is charged next.
+type payer struct {
+	id         JobID
+	job, space *Account
+	forgot     int // as of which forgetting the accounts are in the ledger
+}
+
+func (l *ledger) charge(last payer, id JobID, u *usage, part float64, since time.Time) payer {
+	p := last
+	if p.job == nil || p.forgot != l.forgot || p.id != id {
+		p = l.payer(id, since)
+	}
+	p.job.add(u, part)
+	p.space.add(u, part)
+	return p
+}
+
+func (l *ledger) payer(id JobID, since time.Time) payer {
 	job := l.jobs[id]
 	if job == nil {
 		if len(l.jobs) >= accountsKept {
@@ -167,8 +185,7 @@ func (l *ledger) charge(id JobID, u *usage, part float64, since time.Time) {
 		space = &Account{Since: since}
 		l.spaces[id.Namespace] = space
 	}
-	job.add(u, part)
-	space.add(u, part)
+	return payer{id, job, space, l.forgot}
 }
 
 func (a *Account) add(u *usage, part float64) {
@@ -209,6 +226,7 @@ func (l *ledger) forget() {
 	old := slices.SortedFunc(maps.Keys(l.jobs), func(a, b JobID) int {
 		return cmp.Or(l.jobs[a].Last.Compare(l.jobs[b].Last), a.Compare(b))
 	})
+	l.forgot++
 	for _, id := range old[:len(old)/8] {
 		delete(l.jobs, id)
 	}

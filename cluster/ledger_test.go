@@ -188,15 +188,23 @@ func TestNoTimeCountsTwice(t *testing.T) {
 
 func TestAccountsAreBounded(t *testing.T) {
 	l := newLedger()
+	first := JobID{Namespace: "default", Name: "0"}
+	var p payer
 	for i := range accountsKept + 10 {
 		id := JobID{Namespace: "default", Name: fmt.Sprint(i)}
-		l.charge(id, &usage{at: after(time.Duration(i) * time.Second), held: 1, busy: 1, joules: 1, byCounter: 1}, 1, start())
+		p = l.charge(p, id, &usage{at: after(time.Duration(i) * time.Second), held: 1, busy: 1, joules: 1, byCounter: 1}, 1, start())
 	}
 	if len(l.jobs) > accountsKept || l.jobs[JobID{Namespace: "default", Name: "0"}] != nil || l.jobs[JobID{Namespace: "default", Name: fmt.Sprint(accountsKept + 9)}] == nil {
 		t.Errorf("%d accounts; the oldest is there: %v", len(l.jobs), l.jobs[JobID{Namespace: "default", Name: "0"}] != nil)
 	}
 	if got := l.spaces["default"].CounterJoules; got != accountsKept+10 {
 		t.Errorf("the namespace forgot: %v", got)
+	}
+	// Who is charged again after that has an account anew.
+	old := payer{id: first, job: &Account{}, space: &Account{}}
+	l.charge(old, first, &usage{held: 1}, 1, start())
+	if l.jobs[first] == nil {
+		t.Error("charged to an account that nobody has")
 	}
 }
 
