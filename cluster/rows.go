@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"math"
 	"strings"
 	"time"
@@ -62,6 +63,22 @@ func (n *Node) Meta(key string) (value string, known bool) {
 		return "", false
 	}
 	return n.Detail.Meta[key], true
+}
+
+// State is the one word for a node: how it is or, where that is well, what keeps
+// work away from it.
+func (n *Node) State() string {
+	switch {
+	case n.Status == NodeDown || n.Status == NodeDisconnected:
+		return string(n.Status)
+	case n.Draining:
+		return "draining"
+	case n.Status == NodeInitialising:
+		return "starting"
+	case !n.Eligible:
+		return "ineligible"
+	}
+	return cmp.Or(string(n.Status), "unknown")
 }
 
 // Open reports whether the scheduler may place new work on the node.

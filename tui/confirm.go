@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -195,7 +196,12 @@ type confirm struct {
 	run   func(way int) tea.Cmd
 }
 
-func newConfirm(e *screen.Env, a asking) *confirm { return &confirm{env: e, asking: a, room: 1} }
+func newConfirm(e *screen.Env, a asking) *confirm {
+	if a.name != "" { // as it is shown, and can be typed
+		a.name = cmp.Or(ui.Clean(a.name), "yes")
+	}
+	return &confirm{env: e, asking: a, room: 1}
+}
 
 func (c *confirm) paste(text string) {
 	if c.name != "" {
@@ -307,7 +313,7 @@ func (c *confirm) foot(w int) []string {
 	case c.nothing:
 		return []string{hint("esc close")}
 	case c.name != "":
-		ask := "Type " + th.Title.Render(ui.Clean(c.name)) + " to do it: "
+		ask := "Type " + th.Title.Render(c.name) + " to do it: "
 		line := ask + c.line.View(th, max(w-ui.Width(ask), 2))
 		last := hint(th.G.Enter + " do it   esc leave it")
 		if c.wrong {

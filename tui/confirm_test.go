@@ -90,6 +90,23 @@ func TestThePlanOfAChangeShowsWhatChanges(t *testing.T) {
 	}
 }
 
+// TestANameThatNobodyCanType is typed as it is shown.
+func TestANameThatNobodyCanType(t *testing.T) {
+	for name, typed := range map[string]string{"dig\x1b[31mits\u202e": "digits", "\u202e": "yes"} {
+		c := newConfirm(newRig(t, fixture.Lab()).env, asking{name: name})
+		c.run = func(int) tea.Cmd { return nil }
+		if c.key(key("enter")); !c.wrong {
+			t.Errorf("%q: nothing typed is enough", name)
+		}
+		for _, k := range typed {
+			c.key(key(string(k)))
+		}
+		if _, done := c.key(key("enter")); !done {
+			t.Errorf("%q: %s is not the name", name, typed)
+		}
+	}
+}
+
 func TestWhatYesDoes(t *testing.T) {
 	for title, want := range map[string]string{
 		"drain node gpu-a": "drain", "make node gpu-a ineligible": "make it ineligible", "make node gpu-a eligible": "make it eligible", "quit": "quit",

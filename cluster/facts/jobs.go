@@ -13,7 +13,7 @@ func jobsView() View {
 		Columns: columns(
 			Column{Name: "namespace", Title: "NAMESPACE"}, Column{Name: "job", Title: "JOB"}, Column{Name: "type", Title: "TYPE"},
 			Column{Name: "kind", Title: "KIND"}, Column{Name: "model", Title: "MODEL"}, Column{Name: "model_version", Title: "VERSION"},
-			Column{Name: "status", Title: "STATUS"}, Column{Name: "desired", Title: "WANT"},
+			Column{Name: "status", Title: "STATUS"}, Column{Name: "state"}, Column{Name: "desired", Title: "WANT"},
 			Column{Name: "running", Title: "RUN"}, Column{Name: "starting", Title: "START"},
 			Column{Name: "failed", Title: "FAILED"}, Column{Name: "gpus_held", Title: "GPUS"},
 			Column{Name: "waiting", Title: "WAITING"}, Column{Name: "waiting_since"}, Column{Name: "gpus_wanted"},
@@ -43,11 +43,11 @@ func JobRow(s *cluster.Snapshot, j *cluster.Job) Row {
 		deployment = d.Status
 	}
 	var desired any
-	if j.Groups != nil && j.Type != "system" && j.Type != "sysbatch" { // those run once a node
-		desired = j.Desired()
+	if n, known := j.Wants(); known {
+		desired = n
 	}
 	return line(j.Place, "nomad", nomadAsOf(s, j.Place, "nomad"), j.ID.Namespace, j.ID.Name, j.Type, word(string(j.Kind)), word(j.Model), word(j.ModelVer),
-		status, desired, j.Running, j.Starting, j.Failed, j.GPUsHeld, j.Waiting != nil, since, wanted, deployment, j.Priority, j.Version, j.Submitted)
+		status, s.JobState(j).String(), desired, j.Running, j.Starting, j.Failed, j.GPUsHeld, j.Waiting != nil, since, wanted, deployment, j.Priority, j.Version, j.Submitted)
 }
 
 func allocsView() View {

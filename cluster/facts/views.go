@@ -99,7 +99,7 @@ func nodesView() View {
 		Name: "nodes", Aliases: []string{"node"}, Help: "machines: state, GPUs, load", Needs: gpuSources(),
 		Columns: columns(
 			Column{Name: "node", Title: "NODE"}, Column{Name: "id", Title: "ID", Wide: true},
-			Column{Name: "pool", Title: "POOL"}, Column{Name: "status", Title: "STATUS"},
+			Column{Name: "pool", Title: "POOL"}, Column{Name: "status", Title: "STATUS"}, Column{Name: "state"},
 			Column{Name: "eligible", Title: "ELIGIBLE"}, Column{Name: "draining", Title: "DRAINING", Wide: true},
 			Column{Name: "gpu_model", Title: "GPU MODEL"},
 			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpus_held", Title: "HELD"},
@@ -170,6 +170,6 @@ func NodeRow(s *cluster.Snapshot, n *cluster.Node) Row {
 	if off := s.ClockAhead(n.ID); off != 0 {
 		ahead = off.Seconds()
 	}
-	return line(n.Place, "nomad", nomadAsOf(s, n.Place, "nomad/nodes"), n.Name, string(n.ID), n.Pool, string(n.Status), n.Eligible, n.Draining,
+	return line(n.Place, "nomad", nomadAsOf(s, n.Place, "nomad/nodes"), n.Name, string(n.ID), n.Pool, string(n.Status), n.State(), n.Eligible, n.Draining,
 		list(models), len(n.Devices), heldOf, freeOf, failed, mean, num(power), num(temp), allocs, n.CPUMHz, n.MemoryMB, word(n.Address), word(n.Version), ahead)
 }

@@ -146,14 +146,14 @@ func TestValues(t *testing.T) {
 		want         map[string]any
 	}{
 		{"nodes", "node", "gpu-a", map[string]any{"gpus": 2, "gpus_held": 2, "gpus_free": 0, "util_percent": 20.0, "power_watts": 1000.0, "temperature_max_celsius": 61.0, "gpu_model": "H100", "allocs": 2}},
-		{"nodes", "node", "gpu-b", map[string]any{"gpus": 1, "gpus_held": 0, "gpus_free": 1, "util_percent": nil, "power_watts": nil, "temperature_max_celsius": nil}},
+		{"nodes", "node", "gpu-b", map[string]any{"state": "ready", "gpus": 1, "gpus_held": 0, "gpus_free": 1, "util_percent": nil, "power_watts": nil, "temperature_max_celsius": nil}},
 		{"gpus", "uuid", "GPU-1", map[string]any{"state": "held", "held_by": "default/chat.g[0]", "held_by_job": "default/chat", "held_by_alloc": "a1-1111", "throttle": "sw_power_cap", "source": "agent", "processes": 1}},
 		{"gpus", "uuid", "GPU-1", map[string]any{
 			"nvlinks": 2, "nvlinks_up": 1, "nvlink_errors": uint64(8), "nvlink_tx_bytes_per_second": 2e9, "throttle_times": "hw_thermal_slowdown=0.000,sw_power_cap=12.500",
 			"pcie_generation": 5, "pcie_width_max": 16, "mig": false, "tensor_percent": 40.0, "temperature_margin_celsius": 26.0, "rows_remapped_correctable": uint64(1),
 		}},
 		{"processes", "pid", 7, map[string]any{"uuid": "GPU-1", "user": "ann", "alloc": "chat.g[0]", "job": "default/chat", "task": "t", "command": "python3 train.py", "cpu_percent": 150.0}},
-		{"jobs", "job", "wants", map[string]any{"waiting": true, "gpus_wanted": 4, "desired": 4, "gpus_held": 0, "kind": nil, "deployment": nil}},
+		{"jobs", "job", "wants", map[string]any{"state": "waiting", "waiting": true, "gpus_wanted": 4, "desired": 4, "gpus_held": 0, "kind": nil, "deployment": nil}},
 		{"jobs", "job", "agent", map[string]any{"waiting": false, "desired": nil}}, // a system job runs once a node
 		{"allocs", "id", "a1-1111", map[string]any{"gpus": 1, "gpu_uuids": "GPU-1", "restarts": 2, "last_event": "t: Task started", "healthy": true}},
 		{"models", "job", "chat", map[string]any{"latency_p99_seconds": 10.0, "latency_p99_bound": "≥", "ttft_p95_bound": "<", "latency_p95_bound": nil, "accuracy": 0.76, "window_seconds": 30.0, "gpu_util_percent": 40.0}},

@@ -13,6 +13,7 @@ import (
 
 	"stoker/cluster"
 	"stoker/cluster/explain"
+	"stoker/tui/encode"
 	"stoker/tui/ui"
 )
 
@@ -244,9 +245,12 @@ func (a *App) explainJSON(e *explain.Explanation) error {
 	if len(out) == 0 {
 		out = append(out, base)
 	}
-	enc := json.NewEncoder(a.Out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(out)
+	raw, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.Out, "%s\n", encode.Harmless(raw))
+	return err
 }
 
 func groupJSON(row explainJSON, g *explain.Group) explainJSON {

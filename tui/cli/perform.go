@@ -98,11 +98,12 @@ func (a *App) showPlan(w io.Writer, p *action.Plan) {
 
 // ask wants an answer before anything changes. Without a terminal only --yes is one.
 func (a *App) ask(ctx context.Context, p *action.Plan, c consent, production bool) error {
+	name := ui.Clean(p.Ask) // as it is shown, and can be typed
 	if production && (c.yes || !a.Terminal) {
-		if c.confirm == p.Ask {
+		if c.confirm == p.Ask || c.confirm != "" && c.confirm == name {
 			return nil
 		}
-		return usage("this context is marked production: nothing is done").hint("add --confirm " + p.Ask)
+		return usage("this context is marked production: nothing is done").hint("add --confirm " + name)
 	}
 	if c.yes {
 		return nil
@@ -112,7 +113,8 @@ func (a *App) ask(ctx context.Context, p *action.Plan, c consent, production boo
 	}
 	want, prompt := "y", "go on? [y/N] "
 	if p.Ask != "" {
-		want, prompt = p.Ask, fmt.Sprintf("type %s to go on: ", p.Ask)
+		want = cmp.Or(name, "yes") // a name may be all of characters that are not to be seen
+		prompt = fmt.Sprintf("type %s to go on: ", want)
 	}
 	fmt.Fprint(a.Err, prompt)
 	answer, err := a.line(ctx)

@@ -35,6 +35,7 @@ func TestAsk(t *testing.T) {
 		{name: "no", terminal: true, answer: "n\n", want: refused, asks: "go on? [y/N] "},
 		{name: "the name where more than one thing is hit", terminal: true, target: "digits", answer: " digits \n", asks: "type digits to go on: "},
 		{name: "y is not the name", terminal: true, target: "digits", answer: "y\n", want: refused, asks: "type digits to go on: "},
+		{name: "a name that nobody can type as it is", terminal: true, target: "dig\x1b[31mits\u202e", answer: "digits\n", asks: "type digits to go on: "},
 		{name: "another name", terminal: true, target: "digits", answer: "digit\n", want: refused, asks: "type digits to go on: "},
 		{name: "--yes asks nothing", terminal: true, target: "digits", consent: consent{yes: true}},
 		{name: "--yes without a terminal", consent: consent{yes: true}},

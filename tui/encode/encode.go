@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 
@@ -65,10 +67,38 @@ func (o object) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", c.Name, err)
 		}
-		fmt.Fprintf(&b, "%q:%s", c.Name, v)
+		fmt.Fprintf(&b, "%q:%s", c.Name, Harmless(v))
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
+}
+
+// Harmless is JSON in which what a terminal would act on, and what hides or turns
+// around the text beside it, is written as an escape: it is the same text to a
+// program. JSON itself asks that only of the oldest control characters.
+func Harmless(raw []byte) []byte {
+	if bytes.IndexFunc(raw, unseen) < 0 {
+		return raw
+	}
+	out := make([]byte, 0, len(raw)+16)
+	for _, r := range string(raw) {
+		switch {
+		case !unseen(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			a, b := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, a, b)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
+}
+
+// unseen are characters that no text needs to be read: in JSON those below are
+// escaped anyway, but for the line breaks between its values.
+func unseen(r rune) bool {
+	return r >= 0x7f && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
 // plain turns what rows hold into what JSON holds: times are RFC 3339 in UTC,
@@ -160,7 +190,8 @@ func CSV(w io.Writer, columns []facts.Column, rows []facts.Row, withHead bool) e
 }
 
 // csvText is empty for an unknown value, and guards a cell that a spreadsheet
-// would run as a formula.
+// would run as a formula. CSV knows no escapes: what a terminal would act on, and
+// what hides or turns around the text beside it, is left out.
 func csvText(v any) string {
 	switch v := plain(v).(type) {
 	case nil:
@@ -168,7 +199,13 @@ func csvText(v any) string {
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case string:
-		if v != "" && strings.ContainsRune("=+-@\t", rune(v[0])) {
+		v = strings.Map(func(r rune) rune {
+			if unseen(r) || r < ' ' && r != '\t' && r != '\n' {
+				return -1
+			}
+			return r
+		}, v)
+		if v != "" && strings.ContainsRune("=+-@\t\n", rune(v[0])) {
 			return "'" + v
 		}
 		return v

@@ -12,19 +12,18 @@ import (
 
 // NodeState is a node's state as glyph, word and style.
 func NodeState(th *theme.Theme, n *cluster.Node) ui.Cell {
-	switch {
-	case n.Status == cluster.NodeDown || n.Status == cluster.NodeDisconnected:
-		return ui.In(th.Bad, th.G.Bad+" "+string(n.Status))
-	case n.Draining:
-		return ui.In(th.Warn, th.G.Warn+" draining")
-	case n.Status == cluster.NodeInitialising:
-		return ui.In(th.Accent, th.G.Busy+" starting")
-	case !n.Eligible:
-		return ui.In(th.Warn, th.G.Warn+" ineligible")
-	case n.Status == cluster.NodeReady:
-		return ui.In(th.OK, th.G.OK+" ready")
+	word := n.State()
+	switch word {
+	case "down", "disconnected":
+		return ui.In(th.Bad, th.G.Bad+" "+word)
+	case "draining", "ineligible":
+		return ui.In(th.Warn, th.G.Warn+" "+word)
+	case "starting":
+		return ui.In(th.Accent, th.G.Busy+" "+word)
+	case "ready":
+		return ui.In(th.OK, th.G.OK+" "+word)
 	}
-	return ui.In(th.Unknown, th.G.Unknown+" "+cmp.Or(string(n.Status), "unknown"))
+	return ui.In(th.Unknown, th.G.Unknown+" "+word)
 }
 
 // Drains offers those of drain, ineligible and undrain that would do something.
@@ -70,7 +69,7 @@ func AllocState(th *theme.Theme, a *cluster.Alloc) ui.Cell {
 	case "running":
 		return ui.In(th.OK, th.G.OK+" running")
 	case "pending":
-		return ui.In(th.Accent, th.G.Busy+" starting")
+		return ui.In(th.Accent, th.G.Busy+" pending")
 	case "failed", "lost":
 		return ui.In(th.Bad, th.G.Bad+" "+a.Client)
 	case "complete":

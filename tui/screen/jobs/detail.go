@@ -54,7 +54,7 @@ func (d *detail) setSnapshot(s *cluster.Snapshot) {
 				d.row.failedGPUs++
 			}
 		}
-		d.row.state = stateOf(j, d.row.deployment, d.row.failedGPUs)
+		d.row.state = j.State(d.row.deployment, d.row.failedGPUs)
 	}
 	d.groups.SetRows(groupRows(s, &d.row))
 	d.allocs.SetRows(allocRows(s, d.id))

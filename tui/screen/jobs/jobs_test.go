@@ -255,7 +255,7 @@ func TestStates(t *testing.T) {
 		{"periodic parent", job("batch", "running", 1, 0, 0, 0), nil, 0, running},
 		{"batch just registered", job("batch", "pending", 1, 0, 0, 0), nil, 0, starting},
 	} {
-		if got := stateOf(&tc.job, tc.dep, tc.bad); got != tc.want {
+		if got := tc.job.State(tc.dep, tc.bad); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
 		}
 	}

@@ -43,7 +43,7 @@ func rows(s *cluster.Snapshot) []row {
 	}
 	for i := range out {
 		out[i].deployment = s.JobDeployment(out[i].ID)
-		out[i].state = stateOf(out[i].Job, out[i].deployment, out[i].failedGPUs)
+		out[i].state = out[i].State(out[i].deployment, out[i].failedGPUs)
 	}
 	return out
 }
@@ -54,7 +54,7 @@ func columns(e *screen.Env) []ui.Column[row] {
 		{Name: "job", Title: "JOB", Min: 22, Max: 48, Cell: func(r *row) ui.Cell { return ui.Txt(r.ID.String()) }, By: func(r *row) ui.Key { return screen.ByJob(r.ID) }},
 		{Name: "kind", Title: "KIND", Min: 9, Drop: 6, Cell: func(r *row) ui.Cell { return kindCell(th, r) }, By: func(r *row) ui.Key { return ui.ByText(kindOf(r.Job)) }},
 		{Name: "model", Title: "MODEL", Min: 16, Max: 30, Drop: 3, Cell: func(r *row) ui.Cell { return modelCell(th, r.Job) }, By: func(r *row) ui.Key { return ui.ByText(modelOf(r.Job)) }},
-		{Name: "status", Title: "STATE", Min: 10, Cell: func(r *row) ui.Cell { return stateCell(th, r.state) }, By: func(r *row) ui.Key { return ui.By(r.state) }},
+		{Name: "state", Title: "STATE", Min: 10, Cell: func(r *row) ui.Cell { return stateCell(th, r.state) }, By: func(r *row) ui.Key { return ui.By(r.state) }},
 		{Name: "running", Title: "RUN", Min: 5, Align: ui.Right, Cell: func(r *row) ui.Cell { return ui.Txt(runOf(r.Job)) }, By: func(r *row) ui.Key { return ui.By(r.Running) }, Desc: true},
 		{Name: "gpus_held", Title: "GPUS", Min: 4, Align: ui.Right, Cell: func(r *row) ui.Cell { return count(th, r.GPUsHeld, th.Text) }, By: func(r *row) ui.Key { return ui.By(r.GPUsHeld) }, Desc: true},
 		{Name: "util_percent", Title: "UTIL", Min: 5, Align: ui.Right, Drop: 2, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Percent(r.util.Mean())) }, By: func(r *row) ui.Key { return ui.ByKnown(r.util.Mean()) }, Desc: true},
@@ -99,7 +99,7 @@ func modelCell(th *theme.Theme, j *cluster.Job) ui.Cell {
 
 // runOf is "2/3": how many run, of how many that are wanted.
 func runOf(j *cluster.Job) string {
-	if want, known := wanted(j); known {
+	if want, known := j.Wants(); known {
 		return ui.Int(j.Running) + "/" + ui.Int(want)
 	}
 	return ui.Int(j.Running)

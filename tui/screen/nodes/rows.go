@@ -100,7 +100,7 @@ func columns(e *screen.Env) []ui.Column[row] {
 	return []ui.Column[row]{
 		{Name: "node", Title: "NODE", Min: 10, Max: 28, Cell: func(r *row) ui.Cell { return ui.Txt(r.Name) }, By: func(r *row) ui.Key { return ui.ByText(r.Name) }},
 		{Name: "pool", Title: "POOL", Min: 6, Max: 16, Drop: 7, Cell: func(r *row) ui.Cell { return ui.In(th.Muted, r.Pool) }, By: func(r *row) ui.Key { return ui.ByText(r.Pool) }},
-		{Name: "status", Title: "STATE", Min: 12, Max: 14, Cell: func(r *row) ui.Cell { return screen.NodeState(th, r.Node) }, By: func(r *row) ui.Key { return ui.ByText(string(r.Status)) }},
+		{Name: "state", Title: "STATE", Min: 12, Max: 14, Cell: func(r *row) ui.Cell { return screen.NodeState(th, r.Node) }, By: func(r *row) ui.Key { return ui.ByText(r.State()) }},
 		{Name: "gpus", Title: "GPUS", Min: 11, Max: 20, Drop: 1, Cell: func(r *row) ui.Cell { return ui.Txt(gpusOf(r)) }, By: func(r *row) ui.Key { return ui.By(r.gpus) }, Desc: true},
 		{Name: "gpus_held", Title: "HELD", Min: 4, Align: ui.Right, Drop: 2, Cell: func(r *row) ui.Cell { return claimed(r, r.held) }, By: func(r *row) ui.Key { return ui.By(r.held) }, Desc: true},
 		{Name: "gpus_free", Title: "FREE", Min: 4, Align: ui.Right, Cell: func(r *row) ui.Cell { return claimed(r, r.free) }, By: func(r *row) ui.Key { return ui.By(r.free) }, Desc: true},
