@@ -29,13 +29,14 @@ type change struct {
 // owns all state; the inlets may be called from any goroutine and wait for it
 // when it is behind, so a fast source is slowed and never drops a change.
 type Feed struct {
-	place Place
-	now   func() time.Time
-	step  time.Duration // of histories
-	held  bool          // nothing is published before Release
-	named bool          // jobs say of which cluster they are
-	in    chan change
-	done  chan struct{}
+	place  Place
+	now    func() time.Time
+	step   time.Duration // of histories
+	held   bool          // nothing is published before Release
+	named  bool          // jobs say of which cluster they are
+	redact func(text string) string
+	in     chan change
+	done   chan struct{}
 	outlet
 }
 
@@ -53,9 +54,13 @@ func Held() Option { return func(f *Feed) { f.held = true } }
 // snapshots are merged with those of others.
 func Named() Option { return func(f *Feed) { f.named = true } }
 
+// Redacting takes secrets out of what sources say is wrong with them: the bodies
+// that servers answer with may hold what was sent to them.
+func Redacting(clean func(text string) string) Option { return func(f *Feed) { f.redact = clean } }
+
 // NewFeed makes a Feed for one cluster. Call Run to start it.
 func NewFeed(place Place, now func() time.Time, options ...Option) *Feed {
-	f := &Feed{place: place, now: now, step: historyStep, in: make(chan change, 64), done: make(chan struct{})}
+	f := &Feed{place: place, now: now, step: historyStep, redact: func(text string) string { return text }, in: make(chan change, 64), done: make(chan struct{})}
 	for _, o := range options {
 		o(f)
 	}
@@ -160,10 +165,16 @@ func (f *Feed) Artifacts(rows []Artifact) {
 }
 
 // Vault is the inlet for Vault's state.
-func (f *Feed) Vault(v secrets.State) { f.put(func(st *state) { st.vaultState(v) }) }
+func (f *Feed) Vault(v secrets.State) {
+	v.Err = f.redact(v.Err)
+	f.put(func(st *state) { st.vaultState(v) })
+}
 
 // Source is the inlet for the health of a source.
-func (f *Feed) Source(s SourceStatus) { f.later(func(st *state) { st.source(s) }) }
+func (f *Feed) Source(s SourceStatus) {
+	s.Err = f.redact(s.Err)
+	f.later(func(st *state) { st.source(s) })
+}
 
 // Forget removes a source that is no longer there, such as the agent of a node that left.
 func (f *Feed) Forget(source string) { f.put(func(st *state) { st.forget(source) }) }

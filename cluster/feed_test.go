@@ -3,10 +3,13 @@ package cluster
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"stoker/secrets"
 )
 
 func TestPublishesAtOnceThenTenASecond(t *testing.T) {
@@ -170,6 +173,28 @@ func TestPause(t *testing.T) {
 	} {
 		if p, c := pause(tc.cost, false), pause(tc.cost, true); p != tc.prompt || c != tc.calm {
 			t.Errorf("%v: %v and %v", tc.cost, p, c)
+		}
+	}
+}
+
+// TestRedacting: what a server answered is shown in many places, and cleaned where
+// it comes in.
+func TestRedacting(t *testing.T) {
+	w := newWorld(t)
+	w.feed.redact = func(text string) string { return strings.ReplaceAll(text, "hvs.secret", "[redacted]") }
+	s := w.do(func(f *Feed) {
+		f.Source(SourceStatus{Name: "metrics", State: SourceRetrying, Err: "403: no access with hvs.secret"})
+	})
+	if got := s.Sources[0].Err; got != "403: no access with [redacted]" {
+		t.Error(got)
+	}
+	s = w.do(func(f *Feed) { f.Vault(secrets.State{Err: "hvs.secret has no access"}) })
+	if got := s.Vault.Err; got != "[redacted] has no access" {
+		t.Error(got)
+	}
+	for _, e := range s.Events {
+		if strings.Contains(e.Text, "hvs.secret") {
+			t.Error(e.Text)
 		}
 	}
 }

@@ -52,6 +52,21 @@ func (m *model) commands() []command {
 	return append(out, m.tableCommands()...)
 }
 
+// anywhere are the commands with those of screens that are not here: what the
+// user wrote is for every session, and does not get wrong by being of no use in one.
+func (m *model) anywhere() []command {
+	out := m.commands()
+	for _, name := range screen.Names() {
+		if !slices.ContainsFunc(out, func(c command) bool { return c.name == string(name) }) {
+			out = append(out, command{name: string(name), aliases: screenAliases(name), help: "the screen " + string(name)})
+		}
+	}
+	if m.cfg.Local {
+		out = append(out, command{name: "ctx", aliases: []string{"context"}, help: "go over to other clusters"})
+	}
+	return out
+}
+
 // tableCommands are those that no screen is the name of.
 func (m *model) tableCommands() []command {
 	return []command{

@@ -23,13 +23,10 @@ func (m *model) header() []string {
 	if m.snap.Members != nil {
 		where = m.several()
 	}
-	left := " " + th.Title.Render("stoker") + "  " + strings.Join(where, arrow)
+	left := " " + th.Title.Render("stoker") + "  " + m.warned() + strings.Join(where, arrow)
 	segs := append(m.nomadSegs(), m.vaultSeg(), m.agentsSeg())
 	if m.cfg.Local {
 		left, segs = m.localWhere(), []ui.Seg{m.nvmlSeg()}
-	}
-	if m.cfg.Production {
-		left += "  " + th.Bad.Render("PRODUCTION")
 	}
 	segs = append(segs, m.otherSegs()...)
 	if rate, ok := m.slowLink(); ok {
@@ -41,6 +38,15 @@ func (m *model) header() []string {
 	}
 	right := ui.Segs(segs, min(2+m.w/100, 3), m.w-ui.Width(left)-3)
 	return []string{ui.Fit(ui.Sides(left, right+" ", m.w), m.w), m.way()}
+}
+
+// warned is the word for a cluster in which one is careful. It stands before the
+// names: where there is no room for all, their end goes.
+func (m *model) warned() string {
+	if !m.cfg.Production {
+		return ""
+	}
+	return m.env.Theme.Bad.Render("PRODUCTION") + "  "
 }
 
 // way is the rule under the header. Where one came here by jumps, it says how:

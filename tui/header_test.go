@@ -2,9 +2,13 @@ package tui
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	tea "charm.land/bubbletea/v2"
+
 	"stoker/cluster"
+	"stoker/tui/screen/fixture"
 )
 
 // withAgents is the fleet of a thousand nodes with an agent on each, of which
@@ -25,6 +29,19 @@ func withAgents(silent int) *cluster.Snapshot {
 func TestAThousandAgents(t *testing.T) {
 	newRig(t, withAgents(3)).sees("agents ▲ 997/1,000")
 	newRig(t, withAgents(0)).sees("agents ● 1,000/1,000")
+}
+
+// TestProductionStays where there is little room.
+func TestProductionStays(t *testing.T) {
+	r := newRig(t, fixture.Lost(), func(c *Config) {
+		c.Production, c.ReadOnly, c.Context, c.Namespace = true, true, "the-large-cluster-in-the-north", "research-and-development"
+	})
+	for w := minWidth; w < 200; w += 10 {
+		r.send(tea.WindowSizeMsg{Width: w, Height: minHeight})
+		if head := fixture.Picture(r.header()[0]); !strings.Contains(head, "PRODUCTION") {
+			t.Errorf("%d columns: %s", w, head)
+		}
+	}
 }
 
 func BenchmarkHeader(b *testing.B) {

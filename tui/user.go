@@ -13,6 +13,7 @@ import (
 
 	"stoker/cluster"
 	"stoker/cluster/contexts"
+	"stoker/cluster/facts"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/settings"
@@ -153,7 +154,7 @@ func (m *model) checkAlias(s settings.Settings, name string) error {
 	if name == "" || strings.ContainsAny(name, " ") {
 		return errors.New("an alias is one word")
 	}
-	for _, c := range m.commands() {
+	for _, c := range m.anywhere() {
 		if c.name == name || slices.Contains(c.aliases, name) {
 			return fmt.Errorf(":%s is a command already: %s", name, c.help)
 		}
@@ -171,7 +172,7 @@ func (m *model) checkCommand(s settings.Settings, line string, aliases bool) err
 	if expanded, ok := s.Aliases[name]; ok && aliases {
 		return m.checkCommand(s, expanded+" "+args, false)
 	}
-	c, args, err := resolve(m.commands(), name+" "+args)
+	c, args, err := resolve(m.anywhere(), name+" "+args)
 	if err != nil {
 		return err
 	}
@@ -238,7 +239,11 @@ func (m *model) showView(name string) (tea.Cmd, error) {
 	if !ok {
 		return nil, fmt.Errorf("there is no view %q: saved are %s", name, or(strings.Join(slices.Sorted(maps.Keys(m.user.Views)), ", "), "none"))
 	}
-	i, ok := m.find(screen.Name(view.Screen))
+	at := view.Screen
+	if rows, known := facts.Find(at); known { // it may have other names
+		at = rows.Name
+	}
+	i, ok := m.find(screen.Name(at))
 	if !ok {
 		return nil, fmt.Errorf("there is no screen %s here", view.Screen)
 	}

@@ -45,11 +45,32 @@ func (r *rig) again() {
 	}
 }
 
+// TestSettingsOfAnotherSession: what means nothing in this one is no mistake, and
+// does not take the rest away.
+func TestSettingsOfAnotherSession(t *testing.T) {
+	w := &wrote{next: settings.Settings{UI: contexts.UI{
+		Theme:   theme.Light,
+		Aliases: map[string]string{"mine": "jobs ns=prod", "eu": "ctx eu"},
+		Hotkeys: map[string]string{"f5": "view idle", "f6": "mine", "f7": "events"},
+		Views:   map[string]contexts.SavedView{"idle": {Screen: "nodes"}},
+	}}, news: true}
+	r := topRig(t, &killer{}, func(c *Config) { c.User, c.Theme = w, "" })
+	if r.theme.Name != theme.Light {
+		t.Error("the settings are not used")
+	}
+	r.press("f6")
+	r.sees("there is no command :jobs")
+	r.press("f7")
+	if r.active().name != screen.Events {
+		t.Errorf("at %s", r.active().name)
+	}
+}
+
 func TestViewsAndHotkeys(t *testing.T) {
 	r, _ := user(t, contexts.UI{
 		Views: map[string]contexts.SavedView{
 			"idle":  {Screen: "gpus", Filter: "util < 5 && held", Columns: []string{"node", "index", "util"}, Order: "-power,node"},
-			"plain": {Screen: "gpus"},
+			"plain": {Screen: "gpu"},
 		},
 		Hotkeys: map[string]string{"f5": "view idle", "ctrl+t": ":theme light", "alt+g": "i"},
 		Aliases: map[string]string{"i": "view idle", "mine": "jobs ns=prod"},

@@ -79,6 +79,14 @@ const (
 	Sources     Name = "sources"
 )
 
+// Names are all screens that there may be; a session has some of them.
+func Names() []Name {
+	return []Name{
+		Fleet, Nodes, GPUs, Jobs, Models, Training, Keys, Scenarios, Events, Usage, Submit,
+		Allocs, Deployments, Evaluations, Services, Pools, Namespaces, Variables, Sources,
+	}
+}
+
 // Env is what a screen is made with. It is shared and read-only for screens.
 type Env struct {
 	Theme *theme.Theme // the pointer stays, what it points to changes with the theme

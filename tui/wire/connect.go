@@ -91,7 +91,7 @@ func (w *wiring) one(ctx context.Context, c contexts.Context, options ...cluster
 	if err != nil {
 		return nil, err
 	}
-	feed := cluster.NewFeed(place, time.Now, options...)
+	feed := cluster.NewFeed(place, time.Now, append(options, cluster.Redacting(w.redactor.Clean))...)
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return feed.Run(gctx) })
