@@ -92,14 +92,15 @@ func idleView() View {
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for _, w := range s.Waste() {
-				out = append(out, wasteRow(&w))
+				out = append(out, WasteRow(&w))
 			}
 			return out
 		},
 	}
 }
 
-func wasteRow(w *cluster.Waste) Row {
+// WasteRow is the row of one GPU in the view idle.
+func WasteRow(w *cluster.Waste) Row {
 	var heldBy, alloc, job, procs any
 	if h := w.Holder; h != nil {
 		heldBy, alloc, job = h.Job.Namespace+"/"+h.Name, string(h.Alloc), h.Job.String()

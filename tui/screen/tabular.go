@@ -38,6 +38,19 @@ type Chooser interface {
 	Chosen() (view *facts.View, rows []facts.Row)
 }
 
+// Part is one of several lists on one screen: all that is asked of such a screen
+// is asked of the one in which the keys move. A List is one.
+type Part interface {
+	Tabular
+	Filterer
+	Factual
+	Chooser
+	// FocusRow is the row of facts of what the cursor is on; nil without one.
+	FocusRow() (*facts.View, facts.Row)
+	// Clear takes the marks away; false when there are none.
+	Clear() bool
+}
+
 // TableColumn is one column of a Tabular.
 type TableColumn struct {
 	Name, Title string

@@ -196,38 +196,39 @@ func (t *Top) Actions() []keys.ID {
 	return nil
 }
 
-// SetFilter implements screen.Filterer: of the part in which the keys move.
-func (t *Top) SetFilter(text string) error {
-	if t.lower {
-		return t.procs.SetFilter(text)
-	}
-	return t.List.SetFilter(text)
-}
-
-// Filter implements screen.Filterer.
-func (t *Top) Filter() (text string, ok bool) {
-	switch {
-	case t.detail != nil:
-		return "", false
-	case t.lower:
-		return t.procs.Filter()
-	}
-	return t.List.Filter()
-}
-
-// part is the table in which the keys move.
-func (t *Top) part() screen.Tabular {
+// part is the list in which the keys move.
+func (t *Top) part() screen.Part {
 	if t.lower {
 		return &t.procs
 	}
 	return &t.List
 }
 
-// Columns implements screen.Tabular: of the part in which the keys move.
+// Filter implements screen.Filterer.
+func (t *Top) Filter() (text string, ok bool) {
+	if t.detail != nil {
+		return "", false
+	}
+	return t.part().Filter()
+}
+
+// SetFilter implements screen.Filterer: of the part in which the keys move, as all that follows.
+func (t *Top) SetFilter(text string) error { return t.part().SetFilter(text) }
+
+// Counts implements screen.Filterer.
+func (t *Top) Counts() (shown, all int) { return t.part().Counts() }
+
+// Lists implements screen.Factual.
+func (t *Top) Lists() *facts.View { return t.part().Lists() }
+
+// Columns implements screen.Tabular.
 func (t *Top) Columns() []screen.TableColumn { return t.part().Columns() }
 
 // ShowColumns implements screen.Tabular.
 func (t *Top) ShowColumns(names []string) error { return t.part().ShowColumns(names) }
+
+// Picked implements screen.Tabular.
+func (t *Top) Picked() bool { return t.part().Picked() }
 
 // Order implements screen.Tabular.
 func (t *Top) Order() (column string, descending bool) { return t.part().Order() }
@@ -239,6 +240,15 @@ func (t *Top) OrderBy(column string, descending bool) error {
 
 // Rows implements screen.Tabular.
 func (t *Top) Rows() (view *facts.View, rows []facts.Row) { return t.part().Rows() }
+
+// Chosen implements screen.Chooser.
+func (t *Top) Chosen() (view *facts.View, rows []facts.Row) { return t.part().Chosen() }
+
+// FocusRow implements screen.Part.
+func (t *Top) FocusRow() (*facts.View, facts.Row) { return t.part().FocusRow() }
+
+// Clear implements screen.Part.
+func (t *Top) Clear() bool { return t.detail == nil && t.part().Clear() }
 
 // Click implements screen.Pointed: the keys then move in the part that it hit.
 func (t *Top) Click(x, y int, twice bool) tea.Cmd {
@@ -261,22 +271,6 @@ func (t *Top) Wheel(n int) {
 	default:
 		t.List.Wheel(n)
 	}
-}
-
-// Counts implements screen.Filterer.
-func (t *Top) Counts() (shown, all int) {
-	if t.lower {
-		return t.procs.Counts()
-	}
-	return t.List.Counts()
-}
-
-// Lists implements screen.Factual.
-func (t *Top) Lists() *facts.View {
-	if t.lower {
-		return t.procs.Lists()
-	}
-	return t.List.Lists()
 }
 
 // View implements screen.Screen.

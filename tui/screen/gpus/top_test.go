@@ -116,6 +116,25 @@ func TestEndProcess(t *testing.T) {
 	}
 }
 
+// TestTheLowerPart: what is copied and exported is of the part in which the keys move.
+func TestTheLowerPart(t *testing.T) {
+	m := shownTop(t, fixture.Top(), &killer{})
+	if view, rows := m.Chosen(); view.Name != "gpus" || len(rows) != 1 {
+		t.Errorf("%s, %d rows", view.Name, len(rows))
+	}
+	press(m, keys.Pane, keys.Mark, keys.Mark)
+	view, rows := m.Chosen()
+	if view.Name != "processes" || len(rows) != 2 {
+		t.Errorf("%s, %d rows", view.Name, len(rows))
+	}
+	if view, row := m.FocusRow(); view.Name != "processes" || row == nil {
+		t.Errorf("the cursor is on %v", row)
+	}
+	if err := m.ShowColumns([]string{"pid"}); err != nil || !m.Picked() || !m.Clear() || m.Clear() {
+		t.Error(err, "the columns or the marks are those of the other part")
+	}
+}
+
 // TestEndProcessOnTwoGPUs: one process is ended once, with all that it holds.
 func TestEndProcessOnTwoGPUs(t *testing.T) {
 	s := *fixture.Top()

@@ -18,7 +18,7 @@ import (
 // Model is the screen of usage.
 type Model struct {
 	screen.List[cluster.Usage, cluster.JobID] // a namespace is a job without a name
-	waste                                     *ui.Table[cluster.Waste, gpu.UUID]
+	waste                                     screen.List[cluster.Waste, gpu.UUID]
 	unsure                                    int // seen idle or rogue, but not yet for long enough
 	below                                     bool
 	w, h                                      int
@@ -29,11 +29,8 @@ func New(e *screen.Env) *Model {
 	m := &Model{}
 	m.List = screen.NewList(e, "usage", m.summary, func(u *cluster.Usage) cluster.JobID { return u.Job }, columns(e)).
 		Facts("usage", func(_ *cluster.Snapshot, u *cluster.Usage) facts.Row { return facts.UsageRow(u) })
-	m.waste = ui.NewTable(e.Theme, func(w *cluster.Waste) gpu.UUID { return w.UUID }, wasteColumns(e))
-	m.waste.LeadColumns(ui.Column[cluster.Waste]{
-		Min: 6, Max: 18, When: func() bool { return m.Snap.Members != nil },
-		Cell: func(w *cluster.Waste) ui.Cell { return ui.In(e.Theme.Muted, m.Snap.Label(w.Place)) },
-	})
+	m.waste = screen.NewList(e, "usage", nil, func(w *cluster.Waste) gpu.UUID { return w.UUID }, wasteColumns(e)).
+		Facts("idle", func(_ *cluster.Snapshot, w *cluster.Waste) facts.Row { return facts.WasteRow(w) })
 	return m
 }
 
@@ -50,7 +47,7 @@ func (m *Model) layout() {
 	left := m.h - 4 // summary, blank, rule, heading of the waste
 	n := max(min(m.waste.Shown(), max(left/3, left-m.Shown()-1)), 1)
 	m.Table.SetSize(m.w, max(left-n, 2))
-	m.waste.SetSize(m.w, n+1) // its heading is ours
+	m.waste.Table.SetSize(m.w, n+1) // its heading is ours
 }
 
 // SetSnapshot implements screen.Screen.
@@ -65,10 +62,10 @@ func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 			m.unsure++
 		}
 	}
+	m.waste.Fill(s, sure)
 	old := screen.Old(s, "usage")
 	m.waste.SetOld(func(w *cluster.Waste) bool { return w.Stale(s.At) || old != nil && old(w.Place) })
-	m.waste.SetRows(sure)
-	if m.waste.Shown() == 0 {
+	if m.waste.All() == 0 {
 		m.below = false
 	}
 	m.layout()
@@ -88,17 +85,63 @@ func rows(s *cluster.Snapshot) []cluster.Usage {
 	return out
 }
 
-// SetFilter implements screen.Filterer.
+// part is the list in which the keys move.
+func (m *Model) part() screen.Part {
+	if m.below {
+		return &m.waste
+	}
+	return &m.List
+}
+
+// SetFilter implements screen.Filterer: of the part in which the keys move, as all that follows.
 func (m *Model) SetFilter(text string) error {
-	err := m.List.SetFilter(text)
+	err := m.part().SetFilter(text)
 	m.layout()
 	return err
 }
 
+// Filter implements screen.Filterer.
+func (m *Model) Filter() (text string, ok bool) { return m.part().Filter() }
+
+// Counts implements screen.Filterer.
+func (m *Model) Counts() (shown, all int) { return m.part().Counts() }
+
+// Lists implements screen.Factual.
+func (m *Model) Lists() *facts.View { return m.part().Lists() }
+
+// Columns implements screen.Tabular.
+func (m *Model) Columns() []screen.TableColumn { return m.part().Columns() }
+
+// ShowColumns implements screen.Tabular.
+func (m *Model) ShowColumns(names []string) error { return m.part().ShowColumns(names) }
+
+// Picked implements screen.Tabular.
+func (m *Model) Picked() bool { return m.part().Picked() }
+
+// Order implements screen.Tabular.
+func (m *Model) Order() (column string, descending bool) { return m.part().Order() }
+
+// OrderBy implements screen.Tabular.
+func (m *Model) OrderBy(column string, descending bool) error {
+	return m.part().OrderBy(column, descending)
+}
+
+// Rows implements screen.Tabular.
+func (m *Model) Rows() (view *facts.View, rows []facts.Row) { return m.part().Rows() }
+
+// Chosen implements screen.Chooser.
+func (m *Model) Chosen() (view *facts.View, rows []facts.Row) { return m.part().Chosen() }
+
+// FocusRow implements screen.Part.
+func (m *Model) FocusRow() (*facts.View, facts.Row) { return m.part().FocusRow() }
+
+// Clear implements screen.Part.
+func (m *Model) Clear() bool { return m.part().Clear() }
+
 // Update implements screen.Screen.
 func (m *Model) Update(msg tea.Msg) tea.Cmd {
 	if k, ok := msg.(screen.KeyMsg); ok && k.ID == keys.Pane {
-		m.below = !m.below && m.waste.Shown() > 0
+		m.below = !m.below && m.waste.All() > 0
 		return nil
 	}
 	if m.below {
@@ -125,8 +168,9 @@ func (m *Model) inWaste(msg tea.Msg) tea.Cmd {
 		m.Redraw()
 		m.waste.Redraw()
 	case screen.KeyMsg:
+		k, ok := m.waste.Keys(msg)
 		w := m.waste.Selected()
-		if screen.Move(m.waste, msg.ID) || w == nil || msg.ID != keys.Open {
+		if !ok || w == nil || k != keys.Open {
 			return nil
 		}
 		return screen.Open(screen.GPUs, screen.Target{GPU: w.UUID, Node: w.Node, Details: true})
@@ -183,7 +227,7 @@ func (m *Model) Actions() []keys.ID {
 	case u != nil && u.Job.Name != "":
 		out = append(out, keys.Open, keys.GoGPUs)
 	}
-	if m.waste.Shown() > 0 {
+	if m.waste.All() > 0 {
 		out = append(out, keys.Pane)
 	}
 	return append(out, keys.Sort)
@@ -229,6 +273,9 @@ func (m *Model) wasteLines() []string {
 			segs = append(segs, ui.Seg{Text: th.Muted.Render(ui.Int(m.unsure) + " more, not yet for long"), Drop: 1})
 		}
 		return "  " + ui.Segs(segs, 3, m.w-2)
+	}
+	if m.waste.All() > 0 && m.waste.Shown() == 0 {
+		return []string{head(th.Muted.Render("no GPU that lies idle, or is used without being held, matches the filter"))}
 	}
 	if m.waste.Shown() == 0 {
 		text := th.OK.Render(th.G.OK) + " no GPU lies idle, none is used without being held"
@@ -328,12 +375,12 @@ func wasteColumns(e *screen.Env) []ui.Column[cluster.Waste] {
 	type W = cluster.Waste
 	th := e.Theme
 	return []ui.Column[W]{
-		{Min: 7, Cell: func(w *W) ui.Cell { return ui.In(th.Warn, th.G.Warn+" "+w.What) }},
-		{Min: 10, Max: 28, Ahead: true, Cell: func(w *W) ui.Cell { return ui.In(th.Title, fmt.Sprintf("%s/%d", w.NodeName, w.Index)) }},
-		{Min: 4, Align: ui.Right, Cell: func(w *W) ui.Cell { return ui.In(th.Muted, ui.Age(w.Since, e.Now())) }},
-		{Min: 6, Align: ui.Right, Drop: 2, Cell: func(w *W) ui.Cell { return ui.Txt(ui.Watts(w.Sample.PowerWatts)) }},
-		{Min: 24, Max: 120, Cell: func(w *W) ui.Cell { return ui.Txt(who(w)) }},
-		{Min: 8, Max: 24, Drop: 1, Cell: func(w *W) ui.Cell { return ui.In(th.Muted, strings.Join(w.Users(), ", ")) }},
+		{Name: "state", Min: 7, Cell: func(w *W) ui.Cell { return ui.In(th.Warn, th.G.Warn+" "+w.What) }},
+		{Name: "node", Min: 10, Max: 28, Ahead: true, Cell: func(w *W) ui.Cell { return ui.In(th.Title, fmt.Sprintf("%s/%d", w.NodeName, w.Index)) }},
+		{Name: "since", Min: 4, Align: ui.Right, Cell: func(w *W) ui.Cell { return ui.In(th.Muted, ui.Age(w.Since, e.Now())) }},
+		{Name: "power_watts", Min: 6, Align: ui.Right, Drop: 2, Cell: func(w *W) ui.Cell { return ui.Txt(ui.Watts(w.Sample.PowerWatts)) }},
+		{Name: "held_by", Min: 24, Max: 120, Cell: func(w *W) ui.Cell { return ui.Txt(who(w)) }},
+		{Name: "users", Min: 8, Max: 24, Drop: 1, Cell: func(w *W) ui.Cell { return ui.In(th.Muted, strings.Join(w.Users(), ", ")) }},
 	}
 }
 

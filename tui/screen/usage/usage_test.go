@@ -89,6 +89,33 @@ func TestEnergySaysHowSureItIs(t *testing.T) {
 	}
 }
 
+// TestTheLowerPart: what is copied, exported, filtered and marked is of the part
+// in which the keys move.
+func TestTheLowerPart(t *testing.T) {
+	m := shown(t)
+	for _, k := range []keys.ID{keys.Pane, keys.Down} {
+		m.Update(fixture.Key(k))
+	}
+	want := string(fixture.Lab().GPUs[9].UUID)
+	view, rows := m.Chosen()
+	if len(rows) != 1 || view.Name != "idle" || view.Map(rows[0])["uuid"] != want {
+		t.Errorf("chosen is %v", rows)
+	}
+	if view, row := m.FocusRow(); view.Map(row)["uuid"] != want || m.Lists() != view {
+		t.Errorf("the cursor is on %v", row)
+	}
+	m.Update(fixture.Key(keys.MarkAll))
+	if _, rows := m.Chosen(); len(rows) != 2 || !m.Clear() || m.Clear() {
+		t.Errorf("%d rows are marked", len(rows))
+	}
+	if err := m.SetFilter("gpu-nowhere"); err != nil {
+		t.Fatal(err)
+	}
+	if n, all := m.Counts(); n != 0 || all != 2 || m.List.Shown() == 0 || !strings.Contains(m.View(), "matches the filter") {
+		t.Errorf("%d of %d rows", n, all)
+	}
+}
+
 func TestNothingWasted(t *testing.T) {
 	m := New(fixture.Env(t))
 	m.SetSize(120, 35)
