@@ -25,6 +25,7 @@ var (
 	vaultToken  = regexp.MustCompile(`\bhv[sbr]\.[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9]+)?`)
 	legacyToken = regexp.MustCompile(`\b[sbr]\.[A-Za-z0-9]{24}(\.[A-Za-z0-9]{5,})?\b`)
 	jwt         = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`)
+	userinfo    = regexp.MustCompile(`\b([a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@"']*:)[^\s/@"']+@`) // postgres://user:password@host
 	nomadToken  = regexp.MustCompile(`(?i)((?:token|secret[_-]?id|bearer)[\\"']*\s*[:=]?\s*\[?[\\"']*)` + uuidPattern)
 )
 
@@ -107,14 +108,30 @@ func (r *Redactor) Clean(text string) string {
 	text = vaultToken.ReplaceAllLiteralString(text, Redacted)
 	text = legacyToken.ReplaceAllLiteralString(text, Redacted)
 	text = jwt.ReplaceAllLiteralString(text, Redacted)
+	text = userinfo.ReplaceAllString(text, "${1}"+Redacted+"@")
 	return nomadToken.ReplaceAllString(text, "${1}"+Redacted)
 }
 
-// named are fields of JSON whose names say that their text is a secret.
-var named = regexp.MustCompile(`(?im)("[a-z0-9_.-]*(?:passw(?:or)?d|secret|token|api_?-?key|private_?-?key|credential|access_?-?key)[a-z0-9_.-]*"\s*:\s*)"(?:[^"\\]|\\.)+"`)
+// field is one of JSON with a text.
+var field = regexp.MustCompile(`"([A-Za-z0-9_.-]+)"(\s*:\s*)"(?:[^"\\]|\\.)+"`)
+
+// telling are parts of names, and ending ends of them, that say that what stands
+// there is a secret. A template may hold any: it is written into the job to be
+// filled in beside them.
+var (
+	telling = regexp.MustCompile(`(?i)passw(or)?d|passphrase|secret|token|api_?-?key|private_?-?key|credential|access_?-?key|^embeddedtmpl$`)
+	ending  = regexp.MustCompile(`(?i)(^|[_.-])(pass|pwd|key)$`)
+	public  = regexp.MustCompile(`(?i)pub(lic)?[_.-]?key$`)
+)
 
 // CleanJSON is Clean for JSON that others made, such as the specification of a
 // job: the text of each field whose name says that it is a secret is masked, too.
 func (r *Redactor) CleanJSON(text string) string {
-	return named.ReplaceAllString(r.Clean(text), `${1}"`+Redacted+`"`)
+	return field.ReplaceAllStringFunc(r.Clean(text), func(found string) string {
+		m := field.FindStringSubmatch(found)
+		if name := m[1]; !telling.MatchString(name) && (!ending.MatchString(name) || public.MatchString(name)) {
+			return found
+		}
+		return `"` + m[1] + `"` + m[2] + `"` + Redacted + `"`
+	})
 }

@@ -101,13 +101,19 @@ func TestHandler(t *testing.T) {
 func TestCleanJSON(t *testing.T) {
 	r := secrets.NewRedactor(secrets.New("s3cr3t-value"))
 	for in, want := range map[string]string{
-		`{"Env": {"DB_PASSWORD": "hunter2", "MODE": "fast"}}`: `{"Env": {"DB_PASSWORD": "[redacted]", "MODE": "fast"}}`,
-		`{"SecretID": "x\"y", "Secrets": 4}`:                  `{"SecretID": "[redacted]", "Secrets": 4}`,
-		`"aws_access_key_id":"AKIA"`:                          `"aws_access_key_id":"[redacted]"`,
-		`"api-key" : "k"`:                                     `"api-key" : "[redacted]"`,
-		`"note": "the s3cr3t-value is here"`:                  `"note": "the [redacted] is here"`,
-		`"Token": ""`:                                         `"Token": ""`,
-		`"Name": "token-server"`:                              `"Name": "token-server"`,
+		`{"Env": {"DB_PASSWORD": "hunter2", "MODE": "fast"}}`:         `{"Env": {"DB_PASSWORD": "[redacted]", "MODE": "fast"}}`,
+		`{"SecretID": "x\"y", "Secrets": 4}`:                          `{"SecretID": "[redacted]", "Secrets": 4}`,
+		`"aws_access_key_id":"AKIA"`:                                  `"aws_access_key_id":"[redacted]"`,
+		`"api-key" : "k"`:                                             `"api-key" : "[redacted]"`,
+		`"note": "the s3cr3t-value is here"`:                          `"note": "the [redacted] is here"`,
+		`"SMTP_PASS": "x", "PASSENGER": "y"`:                          `"SMTP_PASS": "[redacted]", "PASSENGER": "y"`,
+		`"passphrase": "x"`:                                           `"passphrase": "[redacted]"`,
+		`"SSH_KEY": "x", "SSH_PUBLIC_KEY": "y", "MONKEY": "z"`:        `"SSH_KEY": "[redacted]", "SSH_PUBLIC_KEY": "y", "MONKEY": "z"`,
+		`"DSN": "postgres://ann:hunter2@db:5432/x?a=b"`:               `"DSN": "postgres://ann:[redacted]@db:5432/x?a=b"`,
+		`"EmbeddedTmpl": "user=a\npass=\"b\"", "DestPath": "local/x"`: `"EmbeddedTmpl": "[redacted]", "DestPath": "local/x"`,
+		`"url": "https://nomad.example:4646/v1/jobs"`:                 `"url": "https://nomad.example:4646/v1/jobs"`,
+		`"Token": ""`:            `"Token": ""`,
+		`"Name": "token-server"`: `"Name": "token-server"`,
 	} {
 		if got := r.CleanJSON(in); got != want {
 			t.Errorf("%s became %s", in, got)

@@ -45,6 +45,7 @@ func newPager(e *screen.Env, title, text string) *pager {
 func (p *pager) paste(text string) {
 	if p.find != nil {
 		p.find.Insert(text)
+		p.look()
 	}
 }
 
@@ -94,11 +95,16 @@ func (p *pager) typed(k tea.KeyPressMsg) {
 		p.find = nil
 	default:
 		if p.find.Key(k) {
-			p.words = p.find.Value()
-			p.hit--
-			p.seek(1)
+			p.look()
 		}
 	}
+}
+
+// look goes to the first match of what is typed.
+func (p *pager) look() {
+	p.words = p.find.Value()
+	p.hit--
+	p.seek(1)
 }
 
 func (p *pager) matches(line int) bool {

@@ -63,8 +63,8 @@ func (m *model) readRaw(s screen.Subject) tea.Cmd {
 }
 
 func (m *model) rawReady(msg rawMsg) {
-	if msg.id != m.acts.reading || m.over != nil {
-		return // another was asked for since, or something else is open
+	if msg.id != m.acts.reading || m.over != nil || m.line != nil {
+		return // another was asked for since, or something else is open or being typed
 	}
 	m.log.clear()
 	if msg.err != nil {

@@ -86,6 +86,29 @@ func TestRawIsOfTheLatestQuestion(t *testing.T) {
 	r.misses("as Nomad tells it")
 }
 
+// TestRawWaitsForTheLine: the answer does not open over what is being typed.
+func TestRawWaitsForTheLine(t *testing.T) {
+	var asked []cluster.Ref
+	r := newRig(t, fixture.Lab(), told(&asked))
+	r.press("4")
+	_, late := r.Update(key("y"))
+	r.press(":")
+	r.run(late)
+	if r.over != nil {
+		t.Error("it opened over the line")
+	}
+}
+
+func TestPastedSearch(t *testing.T) {
+	p := newPager(newRig(t, fixture.Lab()).env, "text", "one\ntwo\nthree\n")
+	p.view(80, 20)
+	p.key(key("/"))
+	p.paste("three")
+	if p.words != "three" || p.folds[p.hit].text != "three" {
+		t.Errorf("looks for %q, and is at %q", p.words, p.folds[p.hit].text)
+	}
+}
+
 // TestSearchGoesRound: from the last line with the words on to the first, also
 // where the last ones are all in sight.
 func TestSearchGoesRound(t *testing.T) {

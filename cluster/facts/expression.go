@@ -63,7 +63,7 @@ func (f *Filter) compile(input string, v *View) error {
 	if err != nil {
 		return v.filterError(input, err)
 	}
-	f.program, f.named, f.env = program, logic.named, make(map[string]any, len(env))
+	f.program, f.named, f.passing, f.env = program, logic.named, logic.now, make(map[string]any, len(env))
 	for name, n := range sizes {
 		f.env[name] = n
 	}
@@ -144,6 +144,7 @@ func known(args ...any) (any, error) {
 type threeValued struct {
 	fields map[string]int
 	named  []named
+	now    bool // the time is asked for
 }
 
 // Visit is called for each node of an expression, the inner ones first.
@@ -152,6 +153,12 @@ func (t *threeValued) Visit(n *ast.Node) {
 	case *ast.IdentifierNode:
 		if column, ok := t.fields[node.Value]; ok && !slices.Contains(t.named, named{node.Value, column}) {
 			t.named = append(t.named, named{node.Value, column})
+		}
+	case *ast.BuiltinNode:
+		t.now = t.now || node.Name == "now"
+	case *ast.CallNode:
+		if callee, ok := node.Callee.(*ast.IdentifierNode); ok && callee.Value == "now" {
+			t.now = true
 		}
 	case *ast.UnaryNode:
 		if node.Operator == "!" || node.Operator == "not" {

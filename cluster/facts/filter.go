@@ -22,6 +22,7 @@ type Filter struct {
 	text  []byte // of the row at hand, in lower case
 
 	program *vm.Program
+	passing bool // it asks what time it is
 	named   []named
 	env     map[string]any // the values of what is named, in the row at hand
 	vm      vm.VM
@@ -106,6 +107,9 @@ func trimNot(text string) (word string, not bool) {
 	}
 	return text, false
 }
+
+// Passing says that what it keeps changes as time goes by, though no row does.
+func (f *Filter) Passing() bool { return f.passing }
 
 // Words says that the filter is nothing but words: they can be looked for in the
 // text that is shown of a row, too.

@@ -33,6 +33,7 @@ type List[R any, K comparable] struct {
 	things  string
 	summary func(*cluster.Snapshot) string
 	filter  string // as it was typed
+	passing bool   // what it keeps changes as time goes by
 	facts   *factual[R]
 	about   func(*cluster.Snapshot, *R) Subject           // nil: rows are nothing that others are related to
 	within  func(*cluster.Snapshot, Target) func(*R) bool // nil: by about
@@ -195,7 +196,7 @@ func (l *List[R, K]) SetFilter(text string) error {
 }
 
 func (l *List[R, K]) apply(f *facts.Filter, text string) {
-	l.filter = text
+	l.filter, l.passing = text, f.Passing()
 	if f.Words() {
 		l.Table.SetFilter(ui.ParseFilter(text))
 		return
@@ -293,6 +294,9 @@ func (l *List[R, K]) Fill(s *cluster.Snapshot, rows []R) {
 		}
 	}
 	l.relate()
+	if l.passing {
+		l.Rejudge()
+	}
 	l.SetRows(rows)
 }
 

@@ -31,6 +31,9 @@ type Table[R any, K comparable] struct {
 	top   int
 	sel   K
 	has   bool // sel was set
+	seen  K    // what the cursor was on when it was drawn last
+	drew  bool
+	float bool
 	marks map[K]bool
 	sort  int // column, or -1 for the given order
 	rev   bool
@@ -176,21 +179,25 @@ func (t *Table[R, K]) SetOld(old func(*R) bool) {
 func (t *Table[R, K]) SetFilter(f Filter) {
 	t.f, t.keep = f, nil
 	t.judged++
-	t.arrange()
+	t.rearrange()
 }
+
+// Rejudge has the filter say anew of each row whether it is kept, for one that
+// says something else as time goes by; SetRows does it.
+func (t *Table[R, K]) Rejudge() { t.judged++ }
 
 // SetKeep keeps the rows that keep says, in place of a filter by text.
 func (t *Table[R, K]) SetKeep(keep func(*R) bool) {
 	t.f, t.keep = Filter{}, keep
 	t.judged++
-	t.arrange()
+	t.rearrange()
 }
 
 // Narrow shows only the rows that in says, to whatever filter there is; nil
 // shows all again. It is asked for each row each time, so it must be quick.
 func (t *Table[R, K]) Narrow(in func(*R) bool) {
 	t.in = in
-	t.arrange()
+	t.rearrange()
 }
 
 // Shown is the number of rows after the filter, All before it.
@@ -276,6 +283,12 @@ func (t *Table[R, K]) moveTo(i int) bool {
 	return true
 }
 
+// rearrange is arrange for who asked for another filter or order: he looks anew.
+func (t *Table[R, K]) rearrange() {
+	t.drew = false
+	t.arrange()
+}
+
 // arrange filters, sorts and finds the selection again.
 func (t *Table[R, K]) arrange() {
 	clear(t.lines)
@@ -293,9 +306,8 @@ func (t *Table[R, K]) arrange() {
 	if t.grow() {
 		t.layout()
 	}
-	if !t.follow() { // the row went away: stay at its place
-		t.cur = min(t.cur, max(len(t.order)-1, 0))
-	}
+	t.follow()
+	t.cur = min(t.cur, max(len(t.order)-1, 0)) // the row may have gone: stay at its place
 	t.scroll()
 }
 
@@ -316,15 +328,25 @@ func (t *Table[R, K]) keeps(i int) bool {
 	return m.kept
 }
 
+// follow puts the cursor on what was chosen or, where nothing was or it is not
+// there, on the row that it was seen on: no other may slip under it between a
+// look and a key.
 func (t *Table[R, K]) follow() bool {
-	if !t.has {
-		return false
+	if t.has && t.goTo(t.sel) {
+		return true
 	}
-	if r := t.Selected(); r != nil && t.key(r) == t.sel {
+	if t.drew && !(t.float && !t.has) {
+		t.goTo(t.seen)
+	}
+	return false
+}
+
+func (t *Table[R, K]) goTo(k K) bool {
+	if r := t.Selected(); r != nil && t.key(r) == k {
 		return true
 	}
 	for i, r := range t.order {
-		if t.key(&t.rows[r]) == t.sel {
+		if t.key(&t.rows[r]) == k {
 			t.cur = i
 			t.scroll()
 			return true
@@ -332,6 +354,10 @@ func (t *Table[R, K]) follow() bool {
 	}
 	return false
 }
+
+// Float lets the cursor stay in its place, until somebody moves it, and rows pass
+// by under it: for what is watched, and comes newest first.
+func (t *Table[R, K]) Float() { t.float = true }
 
 // text is all of a row, of hidden columns too, for the filter.
 func (t *Table[R, K]) text(r *R) string {

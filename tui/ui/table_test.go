@@ -92,6 +92,44 @@ func TestTooManyChosenColumnsGoFromTheEnd(t *testing.T) {
 	}
 }
 
+// TestNoRowSlipsUnderTheCursor: what is done to the selected row is done to the
+// one that was seen, also before the first move, and after the one that was
+// chosen went away.
+func TestNoRowSlipsUnderTheCursor(t *testing.T) {
+	var drawn int
+	tb := named(t, &drawn, nil)
+	rows := items(6)
+	tb.SetRows(rows[2:])
+	tb.View()
+	tb.SetRows(rows)
+	if tb.Selected().id != 2 {
+		t.Errorf("on %d, seen was 2", tb.Selected().id)
+	}
+	tb.Select(4)
+	tb.View()
+	tb.SetRows(append(slices.Clone(rows[:4]), rows[5])) // 4 went: what is at its place is seen next
+	if tb.Selected().id != 5 {
+		t.Fatalf("on %d", tb.Selected().id)
+	}
+	tb.View()
+	tb.SetRows([]item{rows[5], rows[0]})
+	if tb.Selected().id != 5 {
+		t.Errorf("on %d, seen was 5", tb.Selected().id)
+	}
+	tb.SetRows(rows) // and is there again
+	if tb.Selected().id != 4 {
+		t.Errorf("on %d, chosen was 4", tb.Selected().id)
+	}
+
+	tb = named(t, &drawn, nil)
+	tb.Float()
+	tb.SetRows(rows[2:])
+	tb.View()
+	if tb.SetRows(rows); tb.Selected().id != 0 {
+		t.Errorf("it floats, and is on %d", tb.Selected().id)
+	}
+}
+
 func TestMarksFollowTheRows(t *testing.T) {
 	var drawn int
 	tb := named(t, &drawn, nil)

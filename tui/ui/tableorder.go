@@ -68,7 +68,7 @@ func (t *Table[R, K]) sortBy(c int, desc bool) {
 		t.keyed++
 	}
 	t.sort, t.rev = c, desc
-	t.arrange()
+	t.rearrange()
 	t.heading()
 }
 

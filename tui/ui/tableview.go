@@ -219,6 +219,9 @@ func (t *Table[R, K]) ViewLines(focus bool) []string {
 	if t.h <= 0 {
 		return nil
 	}
+	if r := t.Selected(); focus && r != nil {
+		t.seen, t.drew = t.key(r), true
+	}
 	out := make([]string, 0, t.h)
 	out = append(out, t.head)
 	for i := t.top; i < len(t.order) && len(out) < t.h; i++ {

@@ -30,12 +30,14 @@ type Model struct {
 
 // New makes the screen.
 func New(e *screen.Env) *Model {
-	return &Model{List: screen.NewList(e, "events",
+	m := &Model{List: screen.NewList(e, "events",
 		func(s *cluster.Snapshot) string { return summary(e.Theme, s) },
 		func(ev *cluster.Event) id { return id{ev.Place, ev.At, ev.Kind, ev.Subject, ev.Text} }, columns(e)).
 		Facts("events", func(_ *cluster.Snapshot, ev *cluster.Event) facts.Row { return facts.EventRow(ev) }).
 		About(about).
 		Same(func(old, now *cluster.Event) bool { return len(old.On) == len(now.On) && old.Level == now.Level })}
+	m.Float()
+	return m
 }
 
 // SetSnapshot implements screen.Screen.

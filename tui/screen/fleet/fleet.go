@@ -41,6 +41,7 @@ type Model struct {
 func New(e *screen.Env) *Model {
 	m := &Model{env: e, snap: &cluster.Snapshot{}}
 	m.problems = ui.NewTable(e.Theme, func(p *problem) problemID { return p.id }, problemColumns(e))
+	m.problems.Float()
 	m.dense = newGrid(e)
 	m.newTable(8)
 	return m

@@ -124,6 +124,18 @@ func (m *Model) Focus() (screen.Subject, bool) {
 	return m.detail.focus()
 }
 
+// FocusRow is the row of facts of what the cursor is on.
+func (m *Model) FocusRow() (*facts.View, facts.Row) {
+	if m.detail == nil || m.detail.second {
+		return m.List.FocusRow()
+	}
+	if g := m.detail.gpus.Selected(); g != nil {
+		v, _ := facts.Find("gpus")
+		return v, facts.GPURow(g)
+	}
+	return m.List.FocusRow()
+}
+
 // Keep implements screen.Keeper.
 func (m *Model) Keep() (restore func()) {
 	back, d, jumped := m.List.Keep(), m.detail, m.jumped

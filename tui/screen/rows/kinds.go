@@ -120,7 +120,7 @@ func allocParts(_ *cluster.Snapshot, a *cluster.Alloc) []Part {
 func NewDeployments(e *screen.Env) screen.Screen {
 	type R = cluster.Deployment
 	return New(e, Kind[R, cluster.DeploymentID]{
-		Things: "deployments", View: "deployments",
+		Things: "deployments", View: "deployments", Newest: true,
 		List:  func(s *cluster.Snapshot) []R { return s.Deployments },
 		Key:   func(d *R) cluster.DeploymentID { return d.ID },
 		Row:   facts.DeploymentRow,
@@ -164,7 +164,7 @@ func NewDeployments(e *screen.Env) screen.Screen {
 func NewEvaluations(e *screen.Env) screen.Screen {
 	type R = cluster.Evaluation
 	return New(e, Kind[R, cluster.EvalID]{
-		Things: "evaluations", View: "evaluations",
+		Things: "evaluations", View: "evaluations", Newest: true,
 		List:  func(s *cluster.Snapshot) []R { return s.Evaluations },
 		Key:   func(ev *R) cluster.EvalID { return ev.ID },
 		Row:   facts.EvaluationRow,

@@ -37,6 +37,8 @@ type Kind[R any, K comparable] struct {
 	More func(*cluster.Snapshot, *R) []Part
 	// Find is the row that a jump means; false: it means none.
 	Find func(*cluster.Snapshot, screen.Target) (K, bool)
+	// Newest says that what is new comes first, and is watched.
+	Newest bool
 	// Keys are those that do something with a row, and Do does it. Both may be nil.
 	Keys []keys.ID
 	Do   func(k keys.ID, r *R) tea.Cmd
@@ -65,6 +67,9 @@ func New[R any, K comparable](e *screen.Env, kind Kind[R, K]) *Model[R, K] {
 		Facts(kind.View, kind.Row).Same(kind.Same).
 		About(kind.About).
 		Under(func() bool { return m.sheet != nil })
+	if kind.Newest {
+		m.Float()
+	}
 	return m
 }
 
