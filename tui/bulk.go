@@ -116,7 +116,7 @@ func plansText(e *screen.Env, msg plansReadyMsg) (asking, *bulk) {
 	for _, err := range msg.errs {
 		left = append(left, th.Warn.Render("  "+th.G.Warn+" "+ui.Clean(err.Error())))
 	}
-	a := asking{title: "nothing to do", nothing: len(b.plans) == 0, danger: true}
+	a := asking{title: "nothing to do", nothing: len(b.plans) == 0}
 	if len(b.plans) > 0 {
 		def, _ := action.Lookup(b.plans[0].ID)
 		b.verb = def.Verb

@@ -25,14 +25,13 @@ type asking struct {
 	more    []string // that a key shows: all of a long difference
 	name    string   // to be typed; empty when yes is enough
 	nothing bool     // there is nothing to confirm
-	danger  bool
 	ways    []string // the buttons after No
 }
 
 // planText turns a plan into what the confirmation shows.
 func planText(e *screen.Env, p *action.Plan) asking {
 	th := e.Theme
-	a := asking{title: titleOf(p), name: p.Ask, nothing: p.Nothing != "", danger: p.Danger}
+	a := asking{title: titleOf(p), name: p.Ask, nothing: p.Nothing != ""}
 	a.ways = []string{verb(ui.Clean(p.Title))}
 	if a.nothing {
 		a.lines = []string{"Nothing to do: " + ui.Clean(p.Nothing) + "."}
@@ -124,7 +123,7 @@ func diff(th *theme.Theme, lines []cluster.DiffLine) []string {
 }
 
 func questionText(e *screen.Env, q screen.QuestionMsg) asking {
-	a := asking{title: ui.Clean(q.Title), name: q.Ask, danger: true}
+	a := asking{title: ui.Clean(q.Title), name: q.Ask}
 	for _, c := range q.Choices {
 		a.ways = append(a.ways, ui.Clean(c.Text))
 	}

@@ -83,6 +83,7 @@ func related(s *cluster.Snapshot, id keys.ID, of screen.Subject) (screen.OpenMsg
 		to.Screen = screen.Evaluations
 		to.Target, ok = first(
 			one(of.Kind != "evaluation" && s.Evaluation(t.Eval) != nil, screen.Target{Eval: t.Eval}),
+			within(of.Kind == "deployment" && len(screen.EvalsOf(s, t.Deployment)) > 0, screen.Target{Deployment: t.Deployment}),
 			within(t.Job != cluster.JobID{}, screen.Target{Job: t.Job}), within(of.Kind == "node", screen.Target{Node: t.Node}), whole(of),
 		)
 	case keys.GoServices:

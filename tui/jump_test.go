@@ -118,6 +118,27 @@ func TestRelated(t *testing.T) {
 	}
 }
 
+// TestEvaluationsOfADeployment are those that placed its allocations, and not all
+// of its job.
+func TestEvaluationsOfADeployment(t *testing.T) {
+	s := *fixture.Lab()
+	d := &s.Deployments[0]
+	of := screen.DeploymentSubject(d)
+	if got, ok := related(&s, keys.GoEvaluations, of); !ok || got.Target.Job != d.Job {
+		t.Errorf("where none is known it leads to those of the job: %+v", got)
+	}
+	s.Allocs = slices.Clone(s.Allocs)
+	i := slices.IndexFunc(s.Allocs, func(a cluster.Alloc) bool { return a.Job == d.Job })
+	s.Allocs[i].Deployment, s.Allocs[i].Eval = d.ID, s.Evaluations[0].ID
+	r := newRig(t, &s)
+	r.press(":", `"deployments"`, "enter", "E")
+	r.sees("only of deployment " + d.ID.Short())
+	r.sees(s.Evaluations[0].ID.Short())
+	if shown, _ := r.active().Screen.(screen.Filterer).Counts(); shown != 1 {
+		t.Errorf("%d evaluations", shown)
+	}
+}
+
 // TestEveryNarrowing: each list that a jump can narrow shows what belongs, and fills its rectangle.
 func TestEveryNarrowing(t *testing.T) {
 	lab := fixture.Lab()
@@ -129,6 +150,11 @@ func TestEveryNarrowing(t *testing.T) {
 			for i, l := range strings.Split(r.draw(), "\n") {
 				if n := ui.Width(l); n != 80 {
 					t.Errorf("%s on %s: line %d has %d cells", key, from, i, n)
+				}
+			}
+			if f, ok := r.active().Screen.(screen.Filterer); ok && len(r.stack) > 1 && strings.Contains(r.draw(), "only of") {
+				if shown, all := f.Counts(); shown > all || shown == 0 && from != "1" && strings.Contains("NvJAP", key) { // of the job that waits there is nothing
+					t.Errorf("%s on %s: %d of %d rows", key, from, shown, all)
 				}
 			}
 			r.press("esc", "esc", "esc")

@@ -219,11 +219,14 @@ func (a *App) watch(ctx context.Context, s *Session, q *question) error {
 	ch, stop := s.Feed.Subscribe()
 	defer stop()
 	seen := map[string]bool{}
-	head := true
+	head, late := true, lateness{view: q.view}
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
 		if latest != nil {
+			if text := late.news(latest); text != "" {
+				fmt.Fprintln(a.Err, "stoker: "+ui.Clean(text))
+			}
 			rows := changed(q.rows(latest), seen, q.reading())
 			latest = nil
 			if len(rows) > 0 {
@@ -247,6 +250,34 @@ func (a *App) watch(ctx context.Context, s *Session, q *question) error {
 		default:
 		}
 	}
+}
+
+// lateness tells when what a watch prints begins to be old, and when it is not
+// any more: a stream that falls silent looks like one in which nothing happens.
+type lateness struct {
+	view *facts.View
+	was  string // the sources that did not answer last time
+}
+
+// news is what to say of the sources of a snapshot; empty when they do as they did.
+func (l *lateness) news(s *cluster.Snapshot) string {
+	missing, now := l.view.Missing(s), ""
+	if missing != nil {
+		for _, src := range s.Sources {
+			if src.State == cluster.SourceRetrying || src.State == cluster.SourceDenied {
+				now += s.Label(src.Place) + " " + src.Name + "\n"
+			}
+		}
+		now += "." // something is
+	}
+	was := l.was
+	switch l.was = now; {
+	case now == was:
+		return ""
+	case missing == nil:
+		return "all is read again"
+	}
+	return "warning: what follows is incomplete: " + missing.Error()
 }
 
 // changed returns the rows that read differently from last time, and remembers them.

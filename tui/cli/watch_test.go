@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -85,7 +86,7 @@ func watched(t *testing.T, format, filter string, changes ...func(*cluster.Feed)
 		}})
 		time.Sleep(time.Second)
 		var out bytes.Buffer
-		a := &App{Out: &out, Now: time.Now}
+		a := &App{Out: &out, Err: io.Discard, Now: time.Now}
 		o := RowOptions{View: "nodes", Format: format, Filter: filter}
 		q, err := o.question()
 		if err != nil {
@@ -173,5 +174,41 @@ func TestWatchFilters(t *testing.T) {
 	})
 	if strings.Contains(said[0], "gpu-b") || said[1] != "" {
 		t.Errorf("rows that the filter drops were printed: %q", said)
+	}
+}
+
+// TestWatchSaysWhatIsLate: once when sources go, once when others go too, and
+// once when all are back.
+func TestWatchSaysWhatIsLate(t *testing.T) {
+	v, _ := facts.Find("nodes")
+	l := lateness{view: v}
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	say := func(states ...cluster.SourceState) string {
+		s := &cluster.Snapshot{Ready: true, Known: cluster.SetAll}
+		for i, name := range []string{"agents", "nomad", "nomad/nodes"} {
+			src := cluster.SourceStatus{Name: name, State: states[i], AsOf: at}
+			if src.State != cluster.SourceLive {
+				at = at.Add(time.Second)
+				src.Err = "connection refused " + at.String() // which differs from time to time
+			}
+			s.Sources = append(s.Sources, src)
+		}
+		return l.news(s)
+	}
+	const live, lost = cluster.SourceLive, cluster.SourceRetrying
+	for i, step := range []struct {
+		states []cluster.SourceState
+		want   string
+	}{
+		{[]cluster.SourceState{live, live, live}, ""},
+		{[]cluster.SourceState{live, live, lost}, "incomplete: nomad/nodes"},
+		{[]cluster.SourceState{live, live, lost}, ""},
+		{[]cluster.SourceState{lost, live, lost}, "agents"},
+		{[]cluster.SourceState{live, live, live}, "all is read again"},
+		{[]cluster.SourceState{live, live, live}, ""},
+	} {
+		if got := say(step.states...); (got == "") != (step.want == "") || !strings.Contains(got, step.want) {
+			t.Errorf("step %d: %q, want %q", i, got, step.want)
+		}
 	}
 }

@@ -66,6 +66,26 @@ func DeploymentSubject(d *cluster.Deployment) Subject {
 	}
 }
 
+// EvalsOf are the evaluations of a deployment that are still known: those that say
+// so themselves, and those that placed its allocations.
+func EvalsOf(s *cluster.Snapshot, id cluster.DeploymentID) map[cluster.EvalID]bool {
+	out := map[cluster.EvalID]bool{}
+	if id == "" {
+		return out
+	}
+	for i := range s.Evaluations {
+		if ev := &s.Evaluations[i]; ev.Deployment == id {
+			out[ev.ID] = true
+		}
+	}
+	for i := range s.Allocs {
+		if a := &s.Allocs[i]; a.Deployment == id && s.Evaluation(a.Eval) != nil {
+			out[a.Eval] = true
+		}
+	}
+	return out
+}
+
 // EvalSubject is an evaluation.
 func EvalSubject(e *cluster.Evaluation) Subject {
 	return Subject{

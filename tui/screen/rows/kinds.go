@@ -189,7 +189,17 @@ func NewEvaluations(e *screen.Env) screen.Screen {
 		},
 		Name: func(ev *R) string { return ev.Job.String() + ", evaluation " + ev.ID.Short() }, State: screen.EvalState,
 		Status: func(ev *R) string { return ev.Status },
-		Find:   func(s *cluster.Snapshot, t screen.Target) (cluster.EvalID, bool) { return t.Eval, t.Eval != "" },
+		Within: func(s *cluster.Snapshot, t screen.Target) func(*R) bool {
+			of := screen.EvalsOf(s, t.Deployment)
+			return func(ev *R) bool {
+				if t.Deployment != "" {
+					return of[ev.ID]
+				}
+				about := screen.EvalSubject(ev)
+				return about.Is(&t)
+			}
+		},
+		Find: func(s *cluster.Snapshot, t screen.Target) (cluster.EvalID, bool) { return t.Eval, t.Eval != "" },
 	})
 }
 

@@ -37,6 +37,8 @@ type Kind[R any, K comparable] struct {
 	More func(*cluster.Snapshot, *R) []Part
 	// Find is the row that a jump means; false: it means none.
 	Find func(*cluster.Snapshot, screen.Target) (K, bool)
+	// Within says which rows belong to a target, where About alone does not; nil: it does.
+	Within func(*cluster.Snapshot, screen.Target) func(*R) bool
 	// Newest says that what is new comes first, and is watched.
 	Newest bool
 	// Keys are those that do something with a row, and Do does it. Both may be nil.
@@ -67,6 +69,9 @@ func New[R any, K comparable](e *screen.Env, kind Kind[R, K]) *Model[R, K] {
 		Facts(kind.View, kind.Row).Same(kind.Same).
 		About(kind.About).
 		Under(func() bool { return m.sheet != nil })
+	if kind.Within != nil {
+		m.List = m.Belonging(kind.Within)
+	}
 	if kind.Newest {
 		m.Float()
 	}
