@@ -17,6 +17,39 @@ func capacity(e *screen.Env, s *cluster.Snapshot, w int) []string {
 	return []string{ui.Fit("  "+first(e, s, w-3), w), ui.Fit("  "+second(e, s, w-3), w)}
 }
 
+// told is what the meter is made of; each GPU counts once, but for those that
+// failed and are held.
+type told struct{ held, failed, failedHeld, down int }
+
+func tell(s *cluster.Snapshot) (n told) {
+	for i := range s.GPUs {
+		switch g := &s.GPUs[i]; {
+		case !g.NodeUp:
+			n.down++
+		case g.Failed():
+			n.failed++
+			if g.Holder != nil {
+				n.failedHeld++
+			}
+		case g.Holder != nil:
+			n.held++
+		}
+	}
+	return n
+}
+
+// utilOf is the utilisation, with its last minutes where they are known.
+func utilOf(e *screen.Env, f *cluster.Fleet) ui.Seg {
+	th := e.Theme
+	text := th.Muted.Render("util ") + ui.Percent(f.UtilPercent)
+	seg := ui.Seg{Text: text, Short: text, Drop: 3}
+	if n := len(f.Util); n >= 4 {
+		points := f.Util[n-min(n, 24):]
+		seg.Text += "  " + th.Accent.Render(ui.Spark(&th.G, points, len(points), 100)) + th.Muted.Render(" last "+ui.Dur(time.Duration(len(points))*utilStep))
+	}
+	return seg
+}
+
 // first is the meter: how many GPUs there are and what they are doing.
 func first(e *screen.Env, s *cluster.Snapshot, w int) string {
 	th, f := e.Theme, &s.Fleet
@@ -24,21 +57,7 @@ func first(e *screen.Env, s *cluster.Snapshot, w int) string {
 		return th.Title.Render("GPUs ") + th.Muted.Render(ui.None)
 	}
 	head := th.Title.Render("GPUs " + ui.Int(f.GPUs))
-	failedHeld := 0
-	var held, failed, down int
-	for i := range s.GPUs {
-		switch g := &s.GPUs[i]; {
-		case !g.NodeUp:
-			down++
-		case g.Failed():
-			failed++
-			if g.Holder != nil {
-				failedHeld++
-			}
-		case g.Holder != nil:
-			held++
-		}
-	}
+	n := tell(s)
 	count := func(n int, word string) string {
 		if !f.Claims {
 			return ui.None + " " + th.Muted.Render(word)
@@ -46,11 +65,11 @@ func first(e *screen.Env, s *cluster.Snapshot, w int) string {
 		return ui.Int(n) + " " + th.Muted.Render(word)
 	}
 	segs := []ui.Seg{{Text: count(f.Held, "held")}, {Text: count(f.Free, "free")}}
-	if failed > 0 {
-		text := th.Bad.Render(ui.Int(failed) + " failed")
+	if n.failed > 0 {
+		text := th.Bad.Render(ui.Int(n.failed) + " failed")
 		long := text
-		if failedHeld > 0 { // the two counts overlap: say so
-			long += th.Muted.Render(fmt.Sprintf(" (%d still held)", failedHeld))
+		if n.failedHeld > 0 { // the two counts overlap: say so
+			long += th.Muted.Render(fmt.Sprintf(" (%d still held)", n.failedHeld))
 		}
 		segs = append(segs, ui.Seg{Text: long, Short: text, Drop: 4})
 	} else {
@@ -59,23 +78,15 @@ func first(e *screen.Env, s *cluster.Snapshot, w int) string {
 	if f.Closed > 0 {
 		segs = append(segs, ui.Seg{Text: th.Warn.Render(ui.Int(f.Closed) + " closed"), Drop: 1})
 	}
-	if down > 0 {
-		segs = append(segs, ui.Seg{Text: th.Bad.Render(ui.Int(down) + " down"), Drop: 2})
+	if n.down > 0 {
+		segs = append(segs, ui.Seg{Text: th.Bad.Render(ui.Int(n.down) + " down"), Drop: 2})
 	}
-	util := th.Muted.Render("util ") + ui.Percent(f.UtilPercent)
-	trend := ""
-	if n := len(f.Util); n >= 4 {
-		points := f.Util[n-min(n, 24):]
-		trend = util + "  " + th.Accent.Render(ui.Spark(&th.G, points, len(points), 100)) + th.Muted.Render(" last "+ui.Dur(time.Duration(len(points))*utilStep))
-	} else {
-		trend = util
-	}
-	segs = append(segs, ui.Seg{Text: trend, Short: util, Drop: 3})
+	segs = append(segs, utilOf(e, f))
 	meter := min(max(w/4, 10), 48)
 	parts := []ui.Part{
-		{N: held, Glyph: th.G.Full, Style: th.Accent},
-		{N: failed, Glyph: th.G.Failed, Style: th.Bad},
-		{N: down, Glyph: th.G.Part, Style: th.Unknown},
+		{N: n.held, Glyph: th.G.Full, Style: th.Accent},
+		{N: n.failed, Glyph: th.G.Failed, Style: th.Bad},
+		{N: n.down, Glyph: th.G.Part, Style: th.Unknown},
 	}
 	bar := ui.Meter(th, parts, f.GPUs, meter)
 	return head + "  " + bar + "  " + ui.Segs(segs, 3, w-ui.Width(head)-meter-4)

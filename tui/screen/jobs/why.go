@@ -288,6 +288,17 @@ func (y *why) head() []string {
 	} else {
 		lines = append(lines, "  "+ui.Fit(asks, width), "  "+th.Muted.Render(count))
 	}
+	lines = y.changes(lines, g)
+	lines = y.checked(lines, g)
+	if len(g.Unchecked) > 0 {
+		lines = y.wrapped(lines, th.Muted.Render("not checked")+"  ", strings.Join(g.Unchecked, ", "), 1)
+	}
+	return append(lines, "")
+}
+
+// changes adds what would let the job run.
+func (y *why) changes(lines []string, g *explain.Group) []string {
+	th := y.env.Theme
 	most := len(g.Changes)
 	if y.h < 20 { // two ways and some nodes are better than three and none
 		most = min(most, 2)
@@ -303,6 +314,12 @@ func (y *why) head() []string {
 		}
 		lines = y.wrapped(lines, fmt.Sprintf("  %s ", th.OK.Render(fmt.Sprintf("%d", i+1))), text, 2)
 	}
+	return lines
+}
+
+// checked adds what Nomad says of it, and in what it differs.
+func (y *why) checked(lines []string, g *explain.Group) []string {
+	th := y.env.Theme
 	st, glyph := th.Muted, th.G.OK
 	if g.Check.Known && !g.Check.Agrees {
 		st, glyph = th.Warn, th.G.Warn
@@ -317,10 +334,7 @@ func (y *why) head() []string {
 		room -= len(more)
 		lines = append(lines, more...)
 	}
-	if len(g.Unchecked) > 0 {
-		lines = y.wrapped(lines, th.Muted.Render("not checked")+"  ", strings.Join(g.Unchecked, ", "), 1)
-	}
-	return append(lines, "")
+	return lines
 }
 
 // wrapped adds a text behind a label, on at most so many lines.
