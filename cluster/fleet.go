@@ -10,7 +10,7 @@ import (
 
 // sum adds the fleet up.
 func sum(s *Snapshot) Fleet {
-	f := Fleet{Nodes: len(s.Nodes), Claims: s.Known&SetAllocs != 0}
+	f := Fleet{Nodes: len(s.Nodes), Claims: s.Claims()}
 	for i := range s.Nodes {
 		if s.Nodes[i].Status == NodeReady {
 			f.NodesReady++

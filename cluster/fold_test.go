@@ -1,9 +1,14 @@
 package cluster
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"stoker/gpu"
 )
 
 func TestFolding(t *testing.T) {
@@ -221,5 +226,81 @@ func TestListOfJobsKeepsSpecifications(t *testing.T) {
 	}
 	if j := w.update(Update{Lists: SetJobs, Index: 7, Jobs: []Job{stub(6, 1)}}).Jobs[0]; j.Groups != nil {
 		t.Errorf("another version took over the groups: %+v", j)
+	}
+}
+
+// TestPastHasItsReasons: the first list comes without what tasks went through,
+// and what failed before is told when that is known.
+func TestPastHasItsReasons(t *testing.T) {
+	w := newWorld(t)
+	failed := alloc("a1", "x", 5, ended("failed"))
+	failed.Modified = start().Add(-time.Hour)
+	failed.Tasks = []Task{{Name: "main", State: ""}}
+	if s := w.update(Update{Lists: SetAll, Index: 10, Allocs: []Alloc{failed}}); len(s.Events) != 0 {
+		t.Errorf("told before it is known why: %+v", s.Events)
+	}
+	now := alloc("a2", "x", 11, ended("failed")) // it fails meanwhile
+	now.Modified = start()
+	w.update(Update{Index: 11, Allocs: []Alloc{now}})
+	failed.Tasks = []Task{{Name: "main", State: "dead", Failed: true, Events: []TaskEvent{{At: failed.Modified, Type: "Driver Failure", Text: "no such image"}}}}
+	for range 2 {
+		s := w.update(Update{Lists: SetAllocs, Index: 12, Allocs: []Alloc{failed, now}})
+		if len(s.Events) != 2 || !strings.Contains(s.Events[1].Text, "no such image") || !s.Events[1].At.Equal(failed.Modified) {
+			t.Errorf("events %+v", s.Events)
+		}
+	}
+}
+
+func TestOlderDetailComesTooLate(t *testing.T) {
+	detail := func(index uint64, rack string) *NodeDetail {
+		return &NodeDetail{Meta: map[string]string{"rack": rack}, ModifyIndex: index}
+	}
+	w := readWorld(t)
+	n := node("n1", "gpu-a", 20, "G1")
+	n.Detail = detail(20, "new")
+	w.update(Update{Nodes: []Node{n}})
+	s := w.update(Update{Details: map[NodeID]*NodeDetail{"n1": detail(19, "old")}})
+	if rack, _ := s.Nodes[0].Meta("rack"); rack != "new" {
+		t.Errorf("rack %s", rack)
+	}
+	s = w.update(Update{Details: map[NodeID]*NodeDetail{"n1": detail(21, "newest")}})
+	if rack, _ := s.Nodes[0].Meta("rack"); rack != "newest" {
+		t.Errorf("rack %s", rack)
+	}
+}
+
+// TestPurgedDuringAList: a list is older than the event that came while it was read.
+func TestPurgedDuringAList(t *testing.T) {
+	w := newWorld(t)
+	w.update(Update{Lists: SetAll, Index: 5})
+	id := JobID{Namespace: "default", Name: "x"}
+	w.update(Update{Index: 12, GoneJobs: []JobID{id}})
+	s := w.update(Update{Lists: SetAllocs, Index: 10, Allocs: []Alloc{alloc("a1", "x", 9), alloc("a2", "y", 9)}})
+	if len(s.Allocs) != 1 || s.Allocs[0].ID != "a2" {
+		t.Errorf("%+v", s.Allocs)
+	}
+	s = w.update(Update{Lists: SetAllocs, Index: 14, Allocs: []Alloc{alloc("a3", "x", 13), alloc("a2", "y", 9)}}) // it was submitted again
+	if len(s.Allocs) != 2 {
+		t.Errorf("%+v", s.Allocs)
+	}
+	s = w.update(Update{Lists: SetAllocs, Index: 3, Allocs: []Alloc{alloc("a4", "x", 2)}}) // the servers began anew
+	if len(s.Allocs) != 1 {
+		t.Errorf("%+v", s.Allocs)
+	}
+}
+
+// TestNothingIsKeptOfNodesThatWent: machines come and go for as long as one looks.
+func TestNothingIsKeptOfNodesThatWent(t *testing.T) {
+	st := newState(Place{}, start)
+	for i := range 3 {
+		n, g := NodeID(fmt.Sprint("n", i)), gpu.UUID(fmt.Sprint("G", i))
+		st.scheduler(Update{Nodes: []Node{node(string(n), "gpu-a", uint64(10*i+1), g)}, Allocs: []Alloc{alloc(fmt.Sprint("a", i), "x", uint64(10*i+2), holding(g))}})
+		b := reading(string(n), after(time.Minute), sample(g, after(time.Minute), 0))
+		b.Events = []gpu.Event{xid(g, after(time.Minute))}
+		st.batch(b)
+		st.scheduler(Update{Index: uint64(10*i + 5), GoneNodes: []NodeID{n}})
+	}
+	if len(st.devices)+len(st.stays)+len(st.hit)+len(st.reported)+len(st.clocks) != 0 {
+		t.Errorf("kept: %v %v %v %v %v", st.devices, st.stays, st.hit, st.reported, st.clocks)
 	}
 }

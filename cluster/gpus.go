@@ -31,7 +31,7 @@ func (st *state) joinGPUs(s *Snapshot) {
 			d.fill(row)
 			row.behind = max(-clocks[row.Node], 0)
 		}
-		row.Holder, row.Claims = j.holders[row.UUID], s.Known&SetAllocs != 0
+		row.Holder, row.Claims = j.holders[row.UUID], s.Claims()
 	}
 	for i := range s.GPUs {
 		row := &s.GPUs[i]

@@ -35,7 +35,7 @@ func (st *state) snapshot() *Snapshot {
 	s := &Snapshot{
 		Rev: st.rev, At: st.now(), Place: st.place, of: st.of,
 		Artifacts: st.artifacts, Vault: st.vault, EventsDropped: st.dropped, Events: st.newestFirst(),
-		Ready: (st.listed|st.refused)&SetAll == SetAll, Known: st.listed &^ st.refused,
+		Ready: (st.listed|st.refused)&SetAll == SetAll, Known: st.listed &^ st.refused, Partial: st.partial,
 	}
 	s.Nodes, s.nodes = st.nodes.all()
 	s.Allocs, s.allocs = st.allocs.all()

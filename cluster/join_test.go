@@ -277,6 +277,7 @@ func TestFreeMeansPlaceable(t *testing.T) {
 		"node does not offer it": {func(n *Node) { n.Devices = nil }, Update{Lists: SetAll}, "closed"},
 		"not listed yet":         {func(*Node) {}, Update{}, "unknown"},
 		"list refused":           {func(*Node) {}, Update{Refused: SetAll}, "unknown"},
+		"some namespaces only":   {func(*Node) {}, Update{Lists: SetAll, Partial: SetAllocs}, "unknown"},
 		"right lost":             {func(*Node) {}, Update{Lists: SetAll &^ SetAllocs, Refused: SetAllocs}, "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -289,6 +290,35 @@ func TestFreeMeansPlaceable(t *testing.T) {
 			free := map[bool]int{true: 1}[test.want == "free"]
 			if got := s.GPU("G1").State(); got != test.want || s.Fleet.Free != free {
 				t.Errorf("%s, want %s; fleet %+v", got, test.want, s.Fleet)
+			}
+		})
+	}
+}
+
+// TestRogueNeedsAllNamespaces: who works there may hold the GPU in a namespace
+// that is not read.
+func TestRogueNeedsAllNamespaces(t *testing.T) {
+	for name, test := range map[string]struct {
+		partial Set
+		want    string
+		rogue   int
+	}{"all": {0, "rogue", 1}, "some": {SetAllocs, "unknown", 0}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.update(Update{Lists: SetAll, Partial: test.partial})
+			w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1")}})
+			var s *Snapshot
+			for i := range 3 {
+				at := start().Add(time.Duration(i) * time.Minute)
+				b := reading("n1", at, sample("G1", at, 40))
+				b.Samples[0].Processes = []gpu.Process{{PID: 7, AllocID: "elsewhere"}}
+				s = w.batch(b)
+			}
+			if got := s.GPU("G1").State(); got != test.want || s.Fleet.Rogue != test.rogue || s.Fleet.Claims != (test.rogue == 1) {
+				t.Errorf("%s, want %s; fleet %+v", got, test.want, s.Fleet)
+			}
+			if s = w.update(Update{Lists: SetAllocs, Index: 9}); !s.Claims() {
+				t.Error("a whole list does not lift it")
 			}
 		})
 	}

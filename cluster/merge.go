@@ -69,6 +69,7 @@ func (m *merger) merge(members []*Snapshot) *Snapshot {
 		s.Fleet.add(one)
 		if len(one.Nodes)+len(one.Jobs) > 0 || one.Ready { // else it has no rows of which some could be missing
 			s.Known &= one.Known
+			s.Partial |= one.Partial
 			known = true
 		}
 		for _, p := range one.Problems {

@@ -54,6 +54,7 @@ type Node struct {
 type NodeDetail struct {
 	Meta, Attributes map[string]string // by the names that constraints use, such as "kernel.name"
 	Volumes          []string          // names of host volumes, sorted
+	ModifyIndex      uint64            // of the node, as it was read
 }
 
 // Meta is one value that the operator gave the node, such as its rack; known is

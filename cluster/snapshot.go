@@ -50,6 +50,9 @@ type Snapshot struct {
 	// Known are the kinds that were read and still may be. Of the others rows
 	// are missing, or as they were when they were read last.
 	Known Set
+	// Partial are the kinds that were read of some namespaces only: the token may
+	// not read the others, or the context names one.
+	Partial Set
 
 	of Place // what its jobs say of which cluster they are
 	// clocks is by how much those of nodes are ahead of ours, where they differ.
@@ -361,6 +364,10 @@ const (
 	TokenEnds     ProblemKind = "token ends"
 	SourceLost    ProblemKind = "source lost"
 )
+
+// Claims says that it is known which allocations there are, in all namespaces:
+// a GPU that none of them has is held by nobody.
+func (s *Snapshot) Claims() bool { return s.Known&^s.Partial&SetAllocs != 0 }
 
 // Node looks a node up; nil when unknown.
 func (s *Snapshot) Node(id NodeID) *Node {

@@ -34,6 +34,6 @@ type Variable struct {
 	ID          VariableID
 	Created     time.Time
 	Modified    time.Time
-	Locked      bool // somebody holds its lock
+	Locked      *bool // somebody holds its lock; nil where the token is not told
 	ModifyIndex uint64
 }

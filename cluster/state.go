@@ -34,6 +34,7 @@ type state struct {
 	variables   *table[VariableID, Variable]
 	listed      Set // kinds that were read once
 	refused     Set // kinds that may not be read
+	partial     Set // kinds of which there may be more than was read
 	joined      joins
 
 	nodeRev   int // counts changes of nodes that GPU rows show
@@ -48,6 +49,9 @@ type state struct {
 	// sourceNames are those of sources, sorted; nil when out of date.
 	sourceNames []string
 	purged      map[JobID]uint64 // index at which a job was purged, since the last list
+	bursts      map[burstOf]burst
+	recalled    bool   // what was before the first list is told as events
+	recallTo    uint64 // index of that list
 	utilPast    []float64
 	utilAt      time.Time
 
@@ -113,6 +117,7 @@ func newState(place Place, now func() time.Time) *state {
 		training: map[JobID]*trainingRow{},
 		sources:  map[string]SourceStatus{},
 		purged:   map[JobID]uint64{},
+		bursts:   map[burstOf]burst{},
 		stays:    map[gpu.UUID][]stay{},
 		hit:      map[gpu.UUID]bool{},
 		unnamed:  map[AllocID][]gpu.UUID{},
@@ -134,7 +139,7 @@ func (st *state) scheduler(u Update) {
 	st.applyAllocs(u)
 	st.applyNodes(u)
 	if u.Lists&SetNodes != 0 || len(u.GoneNodes) > 0 {
-		maps.DeleteFunc(st.devices, func(_ gpu.UUID, d *device) bool { return st.nodes.rows[d.node] == nil })
+		st.forgetDevices()
 	}
 	fold(st.evals, u.Lists&SetEvaluations != 0, u.Index, u.Evaluations, u.GoneEvaluations, nil)
 	fold(st.services, u.Lists&SetServices != 0, u.Index, u.Services, u.GoneServices, nil)
@@ -143,29 +148,27 @@ func (st *state) scheduler(u Update) {
 	fold(st.variables, u.Lists&SetVariables != 0, u.Index, u.Variables, nil, nil)
 	st.listed |= u.Lists
 	st.refused = st.refused&^u.Lists | u.Refused
+	st.partial = st.partial&^u.Lists | u.Partial
 }
 
 // forgetJobs drops what belonged to purged jobs, also what comes late: Nomad
 // deletes it with the job and makes no event for it.
 func (st *state) forgetJobs(u *Update) {
-	if u.Lists&SetAllocs != 0 {
-		clear(st.purged) // the list holds what there is
+	if u.Lists&SetAllocs != 0 { // it holds what there was then
+		anew := u.Index < max(st.allocs.floor, 1)
+		maps.DeleteFunc(st.purged, func(_ JobID, at uint64) bool { return anew || at <= u.Index })
 	}
-	for _, id := range u.GoneJobs {
-		st.purged[id] = max(st.purged[id], u.Index)
-		delete(st.training, id)
-		for k, a := range st.allocs.rows {
-			if a.Job == id {
-				st.allocs.drop(k, u.Index)
-			}
+	if len(u.GoneJobs) > 0 {
+		gone := make(map[JobID]bool, len(u.GoneJobs))
+		for _, id := range u.GoneJobs {
+			gone[id] = true
+			st.purged[id] = max(st.purged[id], u.Index)
+			delete(st.training, id)
 		}
-		for k, d := range st.deployments.rows {
-			if d.Job == id {
-				st.deployments.drop(k, u.Index)
-			}
-		}
+		st.allocs.dropAll(u.Index, func(a *Alloc) bool { return gone[a.Job] })
+		st.deployments.dropAll(u.Index, func(d *Deployment) bool { return gone[d.Job] })
 	}
-	if len(st.purged) > 0 && u.Lists == 0 {
+	if len(st.purged) > 0 {
 		u.Allocs = slices.DeleteFunc(slices.Clone(u.Allocs), func(a Alloc) bool { return a.ModifyIndex <= st.purged[a.Job] })
 		u.Deployments = slices.DeleteFunc(slices.Clone(u.Deployments), func(d Deployment) bool { return d.ModifyIndex <= st.purged[d.Job] })
 	}
@@ -190,18 +193,50 @@ func fold[K comparable, V any](t *table[K, V], whole bool, idx uint64, rows []V,
 	}
 }
 
-// applyNodes keeps the detail where a row comes without one, as in a list.
+// applyNodes keeps the detail where a row comes without one, as in a list, or
+// with an older one.
 func (st *state) applyNodes(u Update) {
 	rows := slices.Clone(u.Nodes)
 	for i := range rows {
-		if old := st.nodes.rows[rows[i].ID]; old != nil && rows[i].Detail == nil {
+		if old := st.nodes.rows[rows[i].ID]; old != nil && old.Detail.newerThan(rows[i].Detail) {
 			rows[i].Detail = old.Detail
 		}
 	}
 	fold(st.nodes, u.Lists&SetNodes != 0, u.Index, rows, u.GoneNodes, st.nodeEvents)
 	for id, detail := range u.Details {
-		st.nodes.amend(id, func(n *Node) { n.Detail = detail })
+		if n := st.nodes.rows[id]; n != nil && !n.Detail.newerThan(detail) {
+			st.nodes.amend(id, func(n *Node) { n.Detail = detail })
+		}
 	}
+}
+
+// newerThan says that another detail, which was read apart, comes too late.
+func (d *NodeDetail) newerThan(other *NodeDetail) bool {
+	return d != nil && (other == nil || d.ModifyIndex > other.ModifyIndex)
+}
+
+// forgetDevices drops what is kept of the devices of nodes that are gone.
+func (st *state) forgetDevices() {
+	away := func(id NodeID) bool { return st.nodes.rows[id] == nil }
+	known := make(map[gpu.UUID]bool, len(st.devices))
+	for id, d := range st.devices {
+		if away(d.node) {
+			delete(st.devices, id)
+			st.deviceRev++
+			continue
+		}
+		known[id] = true
+	}
+	for _, n := range st.nodes.rows {
+		for i := range n.Devices {
+			known[n.Devices[i].UUID] = true
+		}
+	}
+	maps.DeleteFunc(st.stays, func(id gpu.UUID, _ []stay) bool { return !known[id] })
+	maps.DeleteFunc(st.hit, func(id gpu.UUID, _ bool) bool { return !known[id] })
+	maps.DeleteFunc(st.reported, func(r reporter, _ []gpu.Device) bool { return away(r.node) })
+	maps.DeleteFunc(st.clocks, func(id NodeID, _ *clock) bool { return away(id) })
+	st.apart = nil
 }
 
 // nodeMoved counts what the rows of GPUs depend on: each allocation that a
@@ -273,14 +308,17 @@ func (st *state) applyAllocs(u Update) {
 		st.completeAlloc(&rows[i])
 	}
 	whole := u.Lists&SetAllocs != 0
-	first := whole && st.listed&SetAllocs == 0
+	if whole && st.listed&SetAllocs == 0 {
+		st.recallTo = u.Index
+	}
 	fold(st.allocs, whole, u.Index, rows, u.GoneAllocs, func(old, a *Alloc) {
 		if old == nil && whole || old != nil && old.Client == a.Client {
 			return
 		}
 		st.allocEvent(a, st.now())
 	})
-	if first {
+	if whole && !st.recalled && !slices.ContainsFunc(rows, untold) {
+		st.recalled = true
 		st.recall(rows)
 	}
 }
@@ -302,12 +340,20 @@ func (st *state) allocEvent(a *Alloc, at time.Time) {
 const recallFor = 24 * time.Hour
 
 func (st *state) recall(rows []Alloc) {
-	recent := slices.DeleteFunc(slices.Clone(rows), func(a Alloc) bool { return st.now().Sub(a.Modified) > recallFor })
+	recent := slices.DeleteFunc(slices.Clone(rows), func(a Alloc) bool {
+		return st.now().Sub(a.Modified) > recallFor || st.recallTo > 0 && a.ModifyIndex > st.recallTo // its event is told already
+	})
 	slices.SortFunc(recent, func(a, b Alloc) int { return a.Modified.Compare(b.Modified) })
 	for i := range recent {
 		st.allocEvent(&recent[i], recent[i].Modified)
 	}
 	slices.SortStableFunc(st.events, func(a, b Event) int { return a.At.Compare(b.At) })
+}
+
+// untold says that it is not known yet what the tasks went through: the first
+// list leaves it out, and why one failed is among it.
+func untold(a Alloc) bool {
+	return slices.ContainsFunc(a.Tasks, func(t Task) bool { return t.State == "" })
 }
 
 // completeAlloc fills in what one way of learning of an allocation leaves out:
@@ -444,53 +490,4 @@ func curve(points []Point, p Point) []Point {
 		out = append(out, points...)
 	}
 	return append(out, p)
-}
-
-func (st *state) vaultState(v secrets.State) {
-	if st.vault != nil && st.vault.Sealed != v.Sealed && v.Err == "" {
-		e := Event{At: st.now(), Kind: "vault", Subject: "vault", Text: "open"}
-		if v.Sealed {
-			e.Level, e.Text = Bad, "sealed: no key can be used"
-		}
-		st.event(e)
-	}
-	switch {
-	case st.vault == nil:
-	case v.Err != "": // keep what was known, with the error beside it
-		kept := *st.vault
-		kept.Err, kept.Hint, kept.Retry = v.Err, v.Hint, v.Retry
-		v = kept
-	case v.Sealed && v.Keys == nil: // a sealed Vault tells of no key
-		v.Keys, v.KeysAt = st.vault.Keys, st.vault.KeysAt
-	}
-	st.vault = &v
-}
-
-func (st *state) source(s SourceStatus) {
-	s.Place = st.place
-	old, had := st.sources[s.Name]
-	if s.AsOf.IsZero() {
-		s.AsOf = old.AsOf
-	}
-	if had && old.State == s.State {
-		s.Since = old.Since
-	} else if s.Since.IsZero() {
-		s.Since = st.now()
-	}
-	if had && old.State != s.State && (s.State == SourceRetrying || old.State == SourceRetrying && s.State == SourceLive) {
-		e := Event{At: st.now(), Kind: "source", Subject: s.Name, Text: "answers again"}
-		if s.State == SourceRetrying {
-			e.Level, e.Text = Warn, s.Err
-		}
-		st.event(e)
-	}
-	if !had {
-		st.sourceNames = nil
-	}
-	st.sources[s.Name] = s
-}
-
-func (st *state) forget(source string) {
-	delete(st.sources, source)
-	st.sourceNames = nil
 }

@@ -91,6 +91,15 @@ func (t *table[K, V]) drop(k K, idx uint64) {
 	t.gone[k] = max(t.gone[k], idx)
 }
 
+// dropAll forgets the rows that are so, as of an index.
+func (t *table[K, V]) dropAll(idx uint64, so func(*V) bool) {
+	for k, r := range t.rows {
+		if so(r) {
+			t.drop(k, idx)
+		}
+	}
+}
+
 func (t *table[K, V]) remove(k K) {
 	old := t.rows[k]
 	delete(t.rows, k)

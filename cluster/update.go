@@ -25,6 +25,9 @@ const (
 type Update struct {
 	Lists   Set
 	Refused Set // kinds that may not be read: nothing more is to be waited for
+	// Partial are those of Lists of which only some namespaces were read: there
+	// may be more.
+	Partial Set
 	Index   uint64
 
 	Nodes       []Node

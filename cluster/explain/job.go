@@ -22,7 +22,7 @@ func Job(s *cluster.Snapshot, id cluster.JobID) (*Explanation, error) {
 		return e, nil
 	}
 	e.Waits = true
-	known := s.Known&(cluster.SetNodes|cluster.SetAllocs) == cluster.SetNodes|cluster.SetAllocs
+	known := s.Known&cluster.SetNodes != 0 && s.Claims()
 	if !known {
 		e.Notes = append(e.Notes, "which nodes there are or what runs on them may not be read: only Nomad's own counts are known")
 	}

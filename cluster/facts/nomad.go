@@ -149,7 +149,7 @@ func PoolRow(s *cluster.Snapshot, p *cluster.PoolTally) Row {
 	if one.Known&cluster.SetNodes != 0 {
 		nodes, open, gpus, failed = p.Nodes, p.Open, p.GPUs, p.Failed
 	}
-	if one.Known&cluster.SetNodes != 0 && one.Known&cluster.SetAllocs != 0 {
+	if one.Known&cluster.SetNodes != 0 && one.Claims() {
 		held, free = p.Held, p.Free
 	}
 	if one.Known&cluster.SetJobs != 0 {
@@ -190,14 +190,16 @@ func namespacesView() View {
 func NamespaceRow(s *cluster.Snapshot, n *cluster.NamespaceTally) Row {
 	one := s.Of(n.Usage.Place)
 	values := append([]any{n.Job.Namespace}, usageValues(&n.Usage)...)
-	if one.Known&cluster.SetAllocs == 0 && n.GPUs == 0 {
+	// Of a namespace that can be seen its jobs may still be closed to the token.
+	told := func(set cluster.Set) bool { return one.Known&set != 0 && (one.Partial&set == 0 || n.Jobs > 0) }
+	if !told(cluster.SetAllocs) && n.GPUs == 0 {
 		values[1], values[2] = nil, nil // nobody knows what it holds
 	}
 	var jobs, waiting, running any
-	if one.Known&cluster.SetJobs != 0 {
+	if told(cluster.SetJobs) {
 		jobs, waiting = n.Jobs, n.Waiting
 	}
-	if one.Known&cluster.SetAllocs != 0 {
+	if told(cluster.SetAllocs) {
 		running = n.Running
 	}
 	var quota, pool, description, meta any
@@ -229,5 +231,5 @@ func variablesView() View {
 
 // VariableRow is the row of one variable in the view variables.
 func VariableRow(s *cluster.Snapshot, v *cluster.Variable) Row {
-	return line(v.Place, "nomad", nomadAsOf(s, v.Place, "variables"), v.ID.Namespace, v.ID.Path, v.Modified, v.Created, v.Locked)
+	return line(v.Place, "nomad", nomadAsOf(s, v.Place, "variables"), v.ID.Namespace, v.ID.Path, v.Modified, v.Created, num(v.Locked))
 }

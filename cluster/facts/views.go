@@ -159,7 +159,7 @@ func NodeRow(s *cluster.Snapshot, n *cluster.Node) Row {
 		}
 	}
 	var heldOf, freeOf, allocs any // unknown while allocations are not known
-	if s.Of(n.Place).Known&cluster.SetAllocs != 0 {
+	if s.Of(n.Place).Claims() {
 		heldOf, freeOf, allocs = held, free, len(s.NodeAllocs(n.ID))
 	}
 	var mean any

@@ -126,7 +126,7 @@ func update() cluster.Update {
 			{Place: here(), Name: "empty", ModifyIndex: 1},
 		},
 		Variables: []cluster.Variable{{
-			Place: here(), ID: cluster.VariableID{Namespace: "default", Path: "stoker/models/llm"}, Created: ago(time.Hour), Modified: ago(time.Minute), ModifyIndex: 1,
+			Place: here(), ID: cluster.VariableID{Namespace: "default", Path: "stoker/models/llm"}, Created: ago(time.Hour), Modified: ago(time.Minute), Locked: new(bool), ModifyIndex: 1,
 		}},
 	}
 }

@@ -51,7 +51,14 @@ type Client struct {
 	now       func() time.Time
 	wait      timings
 	wholes    wholes
-	rights    atomic.Pointer[rights] // nil: not known, or all
+	specs     specs
+	auth      *authorise
+	rights    atomic.Pointer[rights] // nil: not known
+	// learned is closed when rights were asked for once.
+	learned chan struct{}
+	denials denials
+	// renewed tells, to who follows some namespaces, that more may be read now.
+	renewed chan struct{}
 	// listed is set when everything was listed once, told when the tasks of all
 	// allocations were.
 	listed, told atomic.Bool
@@ -84,7 +91,8 @@ func Open(place cluster.Place, cfg Config, now func() time.Time) (*Client, error
 	if err != nil {
 		return nil, fmt.Errorf("nomad TLS settings: %w", err)
 	}
-	httpClient.Transport = &authorise{next: httpClient.Transport, source: cfg.Token}
+	auth := &authorise{next: httpClient.Transport, source: cfg.Token}
+	httpClient.Transport = auth
 	if u, err := url.Parse(cfg.Address); err != nil || u.Host == "" {
 		return nil, fmt.Errorf("nomad address %q is no URL like https://host:4646", cfg.Address)
 	}
@@ -98,7 +106,10 @@ func Open(place cluster.Place, cfg Config, now func() time.Time) (*Client, error
 	if ns == "" {
 		ns = api.AllNamespacesNamespace
 	}
-	return &Client{api: c, transport: transport, place: place, namespace: ns, address: cfg.Address, now: now, wait: defaultTimings(), turns: newTurns()}, nil
+	return &Client{
+		api: c, transport: transport, place: place, namespace: ns, address: cfg.Address, now: now, wait: defaultTimings(),
+		turns: newTurns(), auth: auth, learned: make(chan struct{}), renewed: make(chan struct{}, 1),
+	}, nil
 }
 
 // Close lets idle connections go; whoever uses the client must have ended.
@@ -150,6 +161,8 @@ func (c *Client) get(ctx context.Context, path string, params map[string]string,
 }
 
 func (c *Client) getIn(ctx context.Context, namespace, path string, params map[string]string, out any) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.wait.ask)
+	defer cancel()
 	return c.ask(ctx, namespace, path, params, func(body io.Reader) error {
 		var text bytes.Buffer
 		if _, err := text.ReadFrom(body); err != nil {
@@ -324,4 +337,15 @@ func (a *authorise) current(ctx context.Context, again bool) (secrets.Secret, er
 	}
 	a.token, a.known = token, true
 	return token, nil
+}
+
+// reread asks the source for the token, whether Nomad refuses the one that is
+// known or not, and says that it is another. Without a token to replace it the
+// known one stays.
+func (a *authorise) reread(ctx context.Context) (fresh bool) {
+	a.mu.Lock()
+	was, known := a.token, a.known
+	a.mu.Unlock()
+	now, err := a.current(ctx, true)
+	return err == nil && known && now.Reveal() != was.Reveal()
 }

@@ -10,6 +10,7 @@ import (
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestElements(t *testing.T) {
@@ -62,7 +63,7 @@ func FuzzElements(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%q: %v", text, err)
 			}
-			if d := cmp.Diff(len(want), len(got)); d != "" {
+			if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
 				t.Fatalf("%q: %s", text, d)
 			}
 		}

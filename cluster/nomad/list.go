@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,22 +19,28 @@ const detailFetches = 8
 
 func pathEscape(s string) string { return url.PathEscape(s) }
 
-// listNodes emits all nodes and returns the index that they were taken at.
-func (c *Client) listNodes(ctx context.Context, emit func(cluster.Update)) (uint64, error) {
+// listNodes emits all nodes.
+func (c *Client) listNodes(ctx context.Context, emit func(cluster.Update)) error {
 	defer c.turns.nodes.done()
 	nodes, idx, err := list(ctx, c, "/v1/nodes", map[string]string{"resources": "true"}, func(r *nodeJSON) cluster.Node { return r.row(c.place) })
 	if err != nil {
-		return 0, err
+		return err
 	}
 	c.wholes.list(nodes)
 	emit(cluster.Update{Lists: cluster.SetNodes, Index: idx, Nodes: nodes})
-	return idx, nil
+	return nil
 }
 
-// list reads a whole list. Each list has the index of its own table: taken
+// list reads a whole list, or says that it takes too long. Each list has the index of its own table: taken
 // together they would not say what a row that is missing means. A table that was
 // never written has index 0, which here would mean that none was given.
 func list[J, R any](ctx context.Context, c *Client, path string, params map[string]string, row func(*J) R) (rows []R, index uint64, err error) {
+	return listWithin(ctx, c.wait.ask, c, path, params, row)
+}
+
+func listWithin[J, R any](ctx context.Context, most time.Duration, c *Client, path string, params map[string]string, row func(*J) R) (rows []R, index uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
 	index, err = c.ask(ctx, c.namespace, path, params, func(body io.Reader) error {
 		rows, err = rowsOf(body, row)
 		return err
@@ -42,13 +49,12 @@ func list[J, R any](ctx context.Context, c *Client, path string, params map[stri
 }
 
 // listJobs emits everything that lives in namespaces, each list as it comes,
-// from several goroutines. It returns the lowest of their indexes, so that
-// streaming from there misses nothing.
+// from several goroutines.
 //
 // The first time, what the first screen needs comes first: jobs by name and
 // allocations without the story of their tasks, which is more than half of the
 // answer on a large fleet. tasks brings it later, and the rest takes its turn.
-func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) (uint64, error) {
+func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) error {
 	first := !c.listed.Load()
 	lists := []func(context.Context) (cluster.Update, error){
 		func(ctx context.Context) (u cluster.Update, err error) {
@@ -76,13 +82,11 @@ func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) (uint6
 			return u, err
 		},
 	}
-	indexes := make([]uint64, len(lists))
 	g, ctx := errgroup.WithContext(ctx)
-	for i, list := range lists {
+	for _, list := range lists {
 		g.Go(func() error {
 			u, err := list(ctx)
 			if err == nil {
-				indexes[i] = u.Index
 				emit(u)
 			}
 			return err
@@ -92,7 +96,7 @@ func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) (uint6
 	if err == nil {
 		c.listed.Store(true)
 	}
-	return slices.Min(indexes), err
+	return err
 }
 
 // allocs lists all allocations, with or without what their tasks went through.
@@ -119,8 +123,6 @@ func (c *Client) tasks(ctx context.Context, emit func(cluster.Update)) {
 	if c.told.Load() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.wait.list)
-	defer cancel()
 	if u, err := c.allocs(ctx, true); err == nil {
 		emit(u)
 		c.told.Store(true)
@@ -138,29 +140,71 @@ func (c *Client) jobs(ctx context.Context, emit func(cluster.Update)) ([]cluster
 	for i := range out {
 		out[i].Version = cluster.UnknownVersion // a list does not tell it
 	}
-	if len(out) > detailFetches { // fewer are read in no time
+	todo := c.specs.complete(out)
+	if len(todo) > detailFetches { // fewer are read in no time
 		emit(cluster.Update{Index: idx, Jobs: slices.Clone(out)})
 		c.turns.allocs.wait(ctx)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(detailFetches)
-	for i := range out {
-		if out[i].Status == "dead" {
-			continue
-		}
+	for _, i := range todo {
 		g.Go(func() error {
 			var full jobJSON
 			_, err := c.getIn(ctx, out[i].ID.Namespace, jobPath(out[i].ID, ""), nil, &full)
-			if errors.Is(err, cluster.ErrNotFound) {
-				return nil // purged between the two questions
+			if errors.Is(err, cluster.ErrNotFound) || errors.Is(err, cluster.ErrDenied) {
+				return nil // purged between the two questions, or the token may list it and no more
 			}
 			if err == nil {
 				out[i] = full.row(c.place)
+				c.specs.seen(&out[i])
 			}
 			return err
 		})
 	}
 	return out, idx, g.Wait()
+}
+
+// specs remembers the jobs that were read whole: one that has not changed since
+// need not be read again.
+type specs struct {
+	mu    sync.Mutex
+	known map[cluster.JobID]cluster.Job
+}
+
+func (s *specs) seen(j *cluster.Job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if was, ok := s.known[j.ID]; ok && was.ModifyIndex > j.ModifyIndex {
+		return
+	}
+	if s.known == nil {
+		s.known = map[cluster.JobID]cluster.Job{}
+	}
+	s.known[j.ID] = *j
+}
+
+// complete puts what is known in the place of listed rows that say no more than
+// that, forgets what is not listed, and returns which of those that live are to
+// be read.
+func (s *specs) complete(rows []cluster.Job) (todo []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := make(map[cluster.JobID]cluster.Job, len(s.known))
+	for i := range rows {
+		j := &rows[i]
+		if was, ok := s.known[j.ID]; ok {
+			kept[j.ID] = was
+			if was.ModifyIndex == j.ModifyIndex {
+				*j = was
+				continue
+			}
+		}
+		if j.Status != "dead" {
+			todo = append(todo, i)
+		}
+	}
+	s.known = kept
+	return todo
 }
 
 // services lists all instances: the list names services, each is asked for its own.

@@ -5,16 +5,20 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/hashicorp/nomad/api"
 )
 
 // rights are what the policies of a token allow, merged as Nomad does it.
 type rights struct {
+	all  bool   // of a management token, or where there are no ACLs
 	node string // the strongest policy on nodes
 	// spaces are the capabilities by namespace, or by pattern of namespaces.
 	spaces map[string][]string
 }
 
 const (
+	management = "management" // the kind of token that may do all
 	denied     = "deny"
 	writeNodes = "node:write"
 )
@@ -36,24 +40,33 @@ func (c *Client) Lacks(namespace string, capabilities []string) bool {
 	return r != nil && !slices.ContainsFunc(capabilities, func(want string) bool { return r.has(namespace, want) })
 }
 
+// may asks what a token of a kind may do: nil when that is not told.
+func (c *Client) may(ctx context.Context, kind string) (*rights, error) {
+	switch kind {
+	case management:
+		return &rights{all: true}, nil
+	case "client":
+		return c.policies(ctx)
+	}
+	return nil, nil
+}
+
 // policies reads what a token may do that is no management token: nil when
 // Nomad does not tell.
-func (c *Client) policies(ctx context.Context) *rights {
+func (c *Client) policies(ctx context.Context) (*rights, error) {
 	var list []struct{ Name string }
 	if _, err := c.get(ctx, "/v1/acl/policies", nil, &list); err != nil {
-		return nil
+		return nil, err
 	}
 	r := &rights{spaces: map[string][]string{}}
 	for _, p := range list {
 		var policy struct{ RulesJSON *rulesJSON }
-		if _, err := c.get(ctx, "/v1/acl/policy/"+pathEscape(p.Name), nil, &policy); err != nil || policy.RulesJSON == nil {
-			return nil
-		}
-		if !r.add(policy.RulesJSON) {
-			return nil
+		_, err := c.get(ctx, "/v1/acl/policy/"+pathEscape(p.Name), nil, &policy)
+		if err != nil || policy.RulesJSON == nil || !r.add(policy.RulesJSON) {
+			return nil, err
 		}
 	}
-	return r
+	return r, nil
 }
 
 // add merges a policy; false when it does not say all.
@@ -75,6 +88,8 @@ func (r *rights) add(p *rulesJSON) bool {
 
 func (r *rights) has(namespace, want string) bool {
 	switch {
+	case r.all:
+		return true
 	case want == writeNodes:
 		return r.node == "write"
 	case namespace != "":
@@ -86,6 +101,23 @@ func (r *rights) has(namespace, want string) bool {
 		}
 	}
 	return false
+}
+
+// unbound says that the token is known to be bound by no policy.
+func (r *rights) unbound() bool { return r != nil && r.all }
+
+// everywhere says that the capability is known to be had in each namespace that
+// there is or may be.
+func (r *rights) everywhere(want string) bool {
+	if r == nil || r.all {
+		return r.unbound()
+	}
+	for _, capabilities := range r.spaces {
+		if !allows(capabilities, want) {
+			return false
+		}
+	}
+	return r.spaces[api.AllNamespacesNamespace] != nil
 }
 
 func allows(capabilities []string, want string) bool {

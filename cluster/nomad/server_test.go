@@ -37,6 +37,7 @@ type server struct {
 	t       *testing.T
 	streams chan *stream
 	kept    []*stream // that next came across
+	pipes   *pipes    // nil where there is a network
 
 	mu     sync.Mutex
 	asked  []request
@@ -54,7 +55,6 @@ type request struct {
 type stream struct {
 	topics    []string
 	namespace string
-	index     string
 	lines     chan string
 	done      <-chan struct{}
 }
@@ -109,6 +109,7 @@ func inBubble(t *testing.T) (*server, *Client) {
 	t.Helper()
 	s := &server{t: t, streams: make(chan *stream, 16), answer: map[string]http.HandlerFunc{}}
 	network := newPipes()
+	s.pipes = network
 	s.Server = &httptest.Server{Listener: network, Config: &http.Server{Handler: s}} //nolint:gosec // nobody is slow here
 	s.Start()
 	t.Cleanup(s.Close)
@@ -176,7 +177,7 @@ func (s *server) recorded(w http.ResponseWriter, r *http.Request) {
 // breaks when they are closed.
 func (s *server) stream(w http.ResponseWriter, r *http.Request, greeting string) {
 	st := &stream{
-		topics: r.URL.Query()["topic"], namespace: r.URL.Query().Get("namespace"), index: r.URL.Query().Get("index"),
+		topics: r.URL.Query()["topic"], namespace: r.URL.Query().Get("namespace"),
 		lines: make(chan string, 100), done: r.Context().Done(),
 	}
 	w.WriteHeader(http.StatusOK)
@@ -200,6 +201,18 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, greeting string)
 			}
 			send(line)
 		}
+	}
+}
+
+// refusing opens streams of jobs, but not of these namespaces.
+func (s *server) refusing(namespaces ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if slices.Contains(q["topic"], "Job") && slices.Contains(namespaces, q.Get("namespace")) {
+			http.Error(w, "Permission denied", http.StatusForbidden)
+			return
+		}
+		s.stream(w, r, "{}")
 	}
 }
 

@@ -1,23 +1,13 @@
 package nomad
 
 import (
-	"bufio"
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/goccy/go-json"
-	"github.com/hashicorp/nomad/api"
 	"golang.org/x/sync/errgroup"
 
 	"stoker/cluster"
@@ -30,13 +20,14 @@ type timings struct {
 	// the connection open, in silence, when it ends a subscription.
 	silent time.Duration
 	// hello is how long a stream that was accepted may take to say the first
-	// thing. Nomad 1.11 accepts every subscription, greets those that are
-	// allowed at once, and says nothing at all to those that are denied.
-	hello time.Duration
+	// thing, early how long the first lists wait for that.
+	hello, early time.Duration
+	denial       time.Duration // how long it is believed that a stream is denied
+	settled      time.Duration // from then on a stream that breaks is one that worked
 	// relist bounds how long a row that was collected as garbage lingers:
 	// collecting makes no event.
 	relist                time.Duration
-	list                  time.Duration
+	ask                   time.Duration // for one answer
 	firstRetry, lastRetry time.Duration
 	// block is how long a blocking query may wait for a change, again the least
 	// time between two of them.
@@ -47,7 +38,8 @@ type timings struct {
 
 func defaultTimings() timings {
 	return timings{
-		silent: 45 * time.Second, hello: 5 * time.Second, relist: 5 * time.Minute, list: 30 * time.Second,
+		silent: 45 * time.Second, hello: 2 * time.Second, early: 500 * time.Millisecond, denial: 15 * time.Minute, settled: 5 * time.Second,
+		relist: 5 * time.Minute, ask: 30 * time.Second,
 		firstRetry: 500 * time.Millisecond, lastRetry: 10 * time.Second,
 		block: 4 * time.Minute, again: time.Second, token: time.Minute, detail: time.Second,
 	}
@@ -59,15 +51,16 @@ type class struct {
 	sets       cluster.Set
 	topics     []string
 	namespaced bool
-	list       func(ctx context.Context, emit func(cluster.Update)) (index uint64, err error)
+	cheap      string // a list that needs the same right as the stream
+	list       func(ctx context.Context, emit func(cluster.Update)) error
 	// more reads, beside the stream, what can wait; nil where there is nothing.
 	more func(ctx context.Context, emit func(cluster.Update))
 }
 
 func (c *Client) classes() []class {
 	return []class{
-		{"nomad", cluster.SetAll &^ cluster.SetNodes, []string{"Job", "Allocation", "Deployment", "Evaluation", "Service"}, true, c.listJobs, c.tasks},
-		{"nomad/nodes", cluster.SetNodes, []string{"Node"}, false, c.listNodes, c.details},
+		{"nomad", cluster.SetAll &^ cluster.SetNodes, []string{"Job", "Allocation", "Deployment", "Evaluation", "Service"}, true, "/v1/allocations", c.listJobs, c.tasks},
+		{"nomad/nodes", cluster.SetNodes, []string{"Node"}, false, "/v1/nodes", c.listNodes, c.details},
 	}
 }
 
@@ -136,122 +129,123 @@ func (c *Client) keep(ctx context.Context, cl class, emit func(cluster.Update), 
 	}
 }
 
-// follow lists once and streams until the stream breaks. worked says that the
-// stream said something. A nil error means that it is time to list again.
+// follow subscribes, lists, and hands on what changes until a stream breaks. It
+// subscribes first: Nomad keeps the last hundred events, and what happened
+// between a list and a later subscription could be none of them. worked says
+// that it lasted. A nil error means that it is time to do it all again.
 func (c *Client) follow(ctx context.Context, cl class, emit func(cluster.Update), alive func()) (worked bool, err error) {
-	listCtx, cancel := context.WithTimeout(ctx, c.wait.list)
-	index, err := cl.list(listCtx, emit)
-	cancel()
-	if errors.Is(err, cluster.ErrDenied) {
-		emit(cluster.Update{Refused: cl.sets})
+	ctx, stop := context.WithTimeout(ctx, c.wait.relist)
+	g, gctx := errgroup.WithContext(ctx)
+	defer func() {
+		stop()
+		_ = g.Wait()
+	}()
+	var subs subscriptions
+	var denied error
+	subscribed := make(chan struct{})
+	g.Go(func() error {
+		defer close(subscribed)
+		subs, denied = c.subscribe(gctx, cl)
+		return nil
+	})
+	select {
+	case <-subscribed:
+	case <-time.After(c.wait.early): // to find out that one is denied takes seconds: who looks need not wait for that
+		if err := c.lists(gctx, cl, inPart(emit)); err != nil {
+			return false, err
+		}
+		alive()
+		<-subscribed
 	}
-	if err != nil {
+	if denied != nil && !errors.Is(denied, cluster.ErrDenied) {
+		return false, denied
+	}
+	held := &gate{}
+	for _, s := range subs.open {
+		g.Go(func() error {
+			return s.read(func(u cluster.Update, anything bool) {
+				held.pass(func() {
+					if anything {
+						emit(u)
+					}
+					alive()
+				})
+			})
+		})
+	}
+	whole := emit
+	if cl.namespaced && !subs.all {
+		whole = inPart(emit)
+	}
+	if err := c.lists(gctx, cl, whole); err != nil {
 		return false, err
 	}
 	alive()
-
-	ctx, stop := context.WithTimeout(ctx, c.wait.relist)
+	listed := time.Now()
+	if denied != nil {
+		return false, denied
+	}
+	held.open()
 	if cl.more != nil {
-		var beside sync.WaitGroup
-		beside.Go(func() { cl.more(ctx, emit) })
-		defer beside.Wait()
+		g.Go(func() error { cl.more(gctx, whole); return nil })
 	}
-	defer stop()
-	var heard atomic.Bool
-	got := func(u cluster.Update, anything bool) {
-		heard.Store(true)
-		if anything {
-			emit(u)
-		}
-		alive()
+	if subs.spaces != nil {
+		g.Go(func() error { return c.spacesChanged(gctx, subs.since, subs.spaces) })
+		g.Go(func() error { return c.mayChanged(gctx) })
 	}
-	err = c.stream(ctx, cl, c.namespace, index, got)
-	if errors.Is(err, cluster.ErrDenied) && cl.namespaced && c.namespace == api.AllNamespacesNamespace {
-		err = c.streamEach(ctx, cl, index, got)
-	}
+	err = g.Wait()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, errSpaces) {
 		return true, nil
 	}
-	return heard.Load(), err
+	return time.Since(listed) >= c.wait.settled, err
 }
 
-// errSpaces ends the streams of single namespaces when there are others.
+// lists lists once.
+func (c *Client) lists(ctx context.Context, cl class, emit func(cluster.Update)) error {
+	err := cl.list(ctx, emit)
+	if errors.Is(err, cluster.ErrDenied) {
+		emit(cluster.Update{Refused: cl.sets})
+	}
+	return err
+}
+
+// inPart marks lists from which namespaces may be missing.
+func inPart(emit func(cluster.Update)) func(cluster.Update) {
+	return func(u cluster.Update) {
+		u.Partial = u.Lists &^ cluster.SetNodes
+		emit(u)
+	}
+}
+
+// gate holds back what streams tell until all is listed: before, it would be
+// told as if it happened now.
+type gate struct {
+	mu     sync.Mutex
+	opened bool
+	held   []func()
+}
+
+func (g *gate) pass(tell func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.opened {
+		tell()
+		return
+	}
+	g.held = append(g.held, tell)
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, tell := range g.held {
+		tell()
+	}
+	g.opened, g.held = true, nil
+}
+
+// errSpaces ends the streams of single namespaces when others may be read.
 var errSpaces = errors.New("the namespaces changed")
-
-// streamEach follows each namespace by itself, for a token that may not read
-// all of them: Nomad refuses "*" then, while its lists leave out what is
-// denied. It ends with the first stream that breaks, and when the token may see
-// other namespaces than before.
-func (c *Client) streamEach(ctx context.Context, cl class, index uint64, got func(u cluster.Update, anything bool)) error {
-	spaces, since, err := c.spaces(ctx, 0)
-	if err != nil {
-		return err
-	}
-	denied := make([]error, len(spaces))
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	g, gctx := errgroup.WithContext(ctx)
-	for i, space := range spaces {
-		g.Go(func() error {
-			err := c.stream(gctx, cl, space, index, got)
-			if errors.Is(err, cluster.ErrDenied) {
-				denied[i] = err
-				return nil // the others may be allowed
-			}
-			return err
-		})
-	}
-	var beside sync.WaitGroup
-	changed := false
-	beside.Go(func() {
-		if changed = c.spacesChanged(gctx, since, slices.Clone(spaces)) == nil; changed {
-			stop()
-		}
-	})
-	err = g.Wait()
-	stop()
-	beside.Wait()
-	switch {
-	case changed:
-		return errSpaces
-	case err != nil:
-		return err
-	}
-	return cmp.Or(slices.Concat(denied, []error{c.denied("no namespace can be read")})...)
-}
-
-func (c *Client) denied(text string) error {
-	return &cluster.Fault{Kind: cluster.ErrDenied, Text: "nomad: " + text, Advice: "following needs the capability read-job in the namespace, and node:read for nodes"}
-}
-
-// stream follows one namespace from an index until the stream breaks.
-func (c *Client) stream(ctx context.Context, cl class, namespace string, index uint64, got func(u cluster.Update, anything bool)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	watchdog := time.AfterFunc(c.wait.silent, cancel)
-	defer watchdog.Stop()
-	params := url.Values{"index": {strconv.FormatUint(index, 10)}, "topic": cl.topics}
-	q := (&api.QueryOptions{Namespace: namespace}).WithContext(ctx)
-	body, err := c.api.Raw().Response("/v1/event/stream?"+params.Encode(), q)
-	if err != nil {
-		return c.fault(err)
-	}
-	defer body.Close()
-	watchdog.Reset(c.wait.hello)
-	greeted := false
-	err = c.read(body, func(u cluster.Update, anything bool) {
-		greeted = true
-		watchdog.Reset(c.wait.silent)
-		got(u, anything)
-	})
-	if !greeted && ctx.Err() != nil { // it ended by our patience, not by a fault
-		return c.denied("the event stream stays silent: permission denied")
-	}
-	if ctx.Err() != nil {
-		err = errors.New("no heartbeat")
-	}
-	return &cluster.Fault{Kind: cluster.ErrUnreachable, Err: err, Text: fmt.Sprintf("lost nomad's event stream at %s: %s", c.address, cause(err))}
-}
 
 type eventsJSON struct {
 	Index  uint64
@@ -270,22 +264,6 @@ type eventsJSON struct {
 	}
 }
 
-// read decodes one line after the other: a batch of events or an empty heartbeat.
-func (c *Client) read(body io.Reader, got func(u cluster.Update, anything bool)) error {
-	r := bufio.NewReaderSize(body, 64<<10)
-	for {
-		text, err := r.ReadBytes('\n')
-		if len(text) == 0 && err != nil { // else what came before it counts
-			return err
-		}
-		var line eventsJSON
-		if err := json.Unmarshal(text, &line); err != nil {
-			return err
-		}
-		got(c.update(&line), len(line.Events) > 0)
-	}
-}
-
 func (c *Client) update(line *eventsJSON) cluster.Update {
 	u := cluster.Update{Index: line.Index}
 	for i := range line.Events {
@@ -296,7 +274,9 @@ func (c *Client) update(line *eventsJSON) cluster.Update {
 			// A job that is only stopped is written once more, at the event's index.
 			u.GoneJobs = append(u.GoneJobs, cluster.JobID{Namespace: p.Job.Namespace, Name: p.Job.ID})
 		case p.Job != nil:
-			u.Jobs = append(u.Jobs, p.Job.row(c.place))
+			j := p.Job.row(c.place)
+			c.specs.seen(&j)
+			u.Jobs = append(u.Jobs, j)
 		case p.Allocation != nil:
 			u.Allocs = append(u.Allocs, p.Allocation.row(c.place))
 		case p.Deployment != nil:

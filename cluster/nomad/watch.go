@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/nomad/api"
 	"golang.org/x/sync/errgroup"
 
 	"stoker/cluster"
@@ -33,7 +36,11 @@ func (c *Client) watches() []watched {
 			return u, err
 		}},
 		{"variables", cluster.SetVariables, func(ctx context.Context, since uint64) (u cluster.Update, err error) {
-			u.Variables, u.Index, err = block(ctx, c, "/v1/vars", since, func(r *variableJSON) cluster.Variable { return r.row(c.place) })
+			select { // Nomad tells of locks only who may do all
+			case <-c.learned:
+			case <-ctx.Done():
+			}
+			u.Variables, u.Index, err = block(ctx, c, "/v1/vars", since, func(r *variableJSON) cluster.Variable { return r.row(c.place, c.rights.Load().unbound()) })
 			return u, err
 		}},
 	}
@@ -46,9 +53,7 @@ func block[J, R any](ctx context.Context, c *Client, path string, since uint64, 
 	if since > 0 {
 		params = map[string]string{"index": strconv.FormatUint(since, 10), "wait": c.wait.block.String()}
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.wait.block+c.wait.list)
-	defer cancel()
-	return list(ctx, c, path, params, row)
+	return listWithin(ctx, c.wait.block+c.wait.ask, c, path, params, row)
 }
 
 // spaces are the names of the namespaces that may be seen.
@@ -95,29 +100,37 @@ func (c *Client) watch(ctx context.Context, w watched, emit func(cluster.Update)
 	}
 }
 
-// tokenLife tells when the token ends, as long as it does, and learns what it
-// may do.
+// tokenLife reads the token again and again, tells when it ends, as long as it
+// does, and learns what it may do. What is not answered leaves what was known: of
+// a token that ended, that it did.
 func (c *Client) tokenLife(ctx context.Context, status func(cluster.SourceStatus)) error {
-	for {
-		st := cluster.SourceStatus{Name: "nomad/token", State: cluster.SourceOff}
-		var self struct {
-			Type           string
-			ExpirationTime *time.Time
-		}
-		var may *rights
-		if _, err := c.get(ctx, "/v1/acl/token/self", nil, &self); err == nil {
-			if self.ExpirationTime != nil {
-				st.State, st.AsOf, st.Expires = cluster.SourceLive, c.now(), *self.ExpirationTime
-			}
-			if self.Type == "client" {
-				may = c.policies(ctx)
+	st := cluster.SourceStatus{Name: "nomad/token", State: cluster.SourceOff}
+	for first := true; ; first = false {
+		fresh := c.auth.reread(ctx)
+		now, kind, err := c.self(ctx)
+		if err == nil {
+			st = now
+			may, err := c.may(ctx, kind)
+			if !errors.Is(err, cluster.ErrUnreachable) {
+				fresh = !reflect.DeepEqual(may, c.rights.Swap(may)) || fresh
 			}
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		c.rights.Store(may)
-		status(st)
+		if err == nil || first {
+			status(st)
+		}
+		switch {
+		case first:
+			close(c.learned)
+		case fresh:
+			c.denials.forget()
+			select {
+			case c.renewed <- struct{}{}:
+			default:
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -126,24 +139,59 @@ func (c *Client) tokenLife(ctx context.Context, status func(cluster.SourceStatus
 	}
 }
 
-// spacesChanged returns when the namespaces that may be seen are no longer those named.
+// self asks when the token ends, and of which kind it is.
+func (c *Client) self(ctx context.Context) (st cluster.SourceStatus, kind string, err error) {
+	st = cluster.SourceStatus{Name: "nomad/token", State: cluster.SourceOff}
+	var self struct {
+		Type           string
+		ExpirationTime *time.Time
+	}
+	_, err = c.get(ctx, "/v1/acl/token/self", nil, &self)
+	if withoutACLs(err) {
+		return st, management, nil // everybody may do all
+	}
+	if err == nil && self.ExpirationTime != nil {
+		st.State, st.AsOf, st.Expires = cluster.SourceLive, c.now(), *self.ExpirationTime
+	}
+	return st, self.Type, err
+}
+
+// withoutACLs says that Nomad refused a question about them because it has none.
+func withoutACLs(err error) bool {
+	var answer api.UnexpectedResponseError
+	return errors.As(err, &answer) && answer.HasStatusCode() && strings.Contains(answer.Body(), "ACL support disabled")
+}
+
+// spacesChanged ends with errSpaces when the namespaces that may be seen are no
+// longer those named.
 func (c *Client) spacesChanged(ctx context.Context, since uint64, names []string) error {
 	slices.Sort(names)
 	for {
+		pause := c.wait.again
 		now, index, err := c.spaces(ctx, since)
-		if err != nil {
-			return err
-		}
 		slices.Sort(now)
-		if !slices.Equal(now, names) {
-			return nil
+		switch {
+		case err != nil: // it is no reason to look no more
+			index, pause = 0, c.wait.lastRetry
+		case !slices.Equal(now, names):
+			return errSpaces
 		}
 		since = index
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(c.wait.again):
+		case <-time.After(pause):
 		}
+	}
+}
+
+// mayChanged ends with errSpaces when the token is another or may do other things.
+func (c *Client) mayChanged(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.renewed:
+		return errSpaces
 	}
 }
 

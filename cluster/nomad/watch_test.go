@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,22 +15,39 @@ import (
 	"stoker/cluster"
 )
 
-// blocking answers a blocking query: at once, or when the list changes.
+// blocking answers blocking queries: at once, or when the list changes.
 type blocking struct {
-	change chan string
-	now    string
-	index  int
+	mu      sync.Mutex
+	now     string
+	index   int
+	changed chan struct{}
+}
+
+func newBlocking(now string) *blocking {
+	return &blocking{now: now, index: 7, changed: make(chan struct{})}
+}
+
+func (b *blocking) change(now string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now, b.index = now, b.index+1
+	close(b.changed)
+	b.changed = make(chan struct{})
 }
 
 func (b *blocking) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Query().Get("index") == fmt.Sprint(b.index) {
+	b.mu.Lock()
+	changed, index := b.changed, fmt.Sprint(b.index)
+	b.mu.Unlock()
+	if r.URL.Query().Get("index") == index {
 		select {
-		case b.now = <-b.change:
-			b.index++
+		case <-changed:
 		case <-r.Context().Done():
 			return
 		}
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	w.Header().Set("X-Nomad-Index", fmt.Sprint(b.index))
 	_, _ = w.Write([]byte(b.now))
 }
@@ -37,7 +55,7 @@ func (b *blocking) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, c := inBubble(t)
-		spaces := &blocking{change: make(chan string), now: `[{"Name":"default","Quota":"q","NodePoolConfiguration":{"Default":"gpu"}}]`, index: 7}
+		spaces := newBlocking(`[{"Name":"default","Quota":"q","NodePoolConfiguration":{"Default":"gpu"}}]`)
 		srv.on("GET /v1/namespaces", spaces.ServeHTTP)
 		srv.on("GET /v1/node/pools", status(http.StatusForbidden, "Permission denied"))
 		srv.on("GET /v1/vars", status(http.StatusOK, `[{"Namespace":"default","Path":"a/b","CreateTime":1,"ModifyTime":2000000000,"Lock":{"ID":"x"},"ModifyIndex":3}]`))
@@ -48,14 +66,14 @@ func TestWatched(t *testing.T) {
 		if d := cmp.Diff([]cluster.Namespace{{Place: place(), Name: "default", Quota: "q", Pool: "gpu"}}, s.Namespaces); d != "" {
 			t.Error(d)
 		}
-		if v := s.Variables[0]; v.ID != (cluster.VariableID{Namespace: "default", Path: "a/b"}) || !v.Locked || v.Modified.Unix() != 2 {
+		if v := s.Variables[0]; v.ID != (cluster.VariableID{Namespace: "default", Path: "a/b"}) || v.Locked == nil || !*v.Locked || v.Modified.Unix() != 2 {
 			t.Errorf("%+v", v)
 		}
 		if s.Known&cluster.SetPools != 0 || s.Known&cluster.SetNamespaces == 0 {
 			t.Errorf("known %b", s.Known)
 		}
 		time.Sleep(2 * c.wait.again) // both have asked again, and wait
-		spaces.change <- `[{"Name":"default"},{"Name":"prod"}]`
+		spaces.change(`[{"Name":"default"},{"Name":"prod"}]`)
 		r.until("the new one", func(s *cluster.Snapshot) bool { return len(s.Namespaces) == 2 })
 		if q := srv.last("/v1/namespaces").query; q.Get("wait") == "" {
 			t.Errorf("asked %v", q)
@@ -99,30 +117,16 @@ func TestNodesAreReadWhole(t *testing.T) {
 func TestNewNamespaceIsFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, c := inBubble(t)
-		spaces := &blocking{change: make(chan string), now: `[{"Name":"default"}]`, index: 7}
-		var asked int
-		srv.on("GET /v1/namespaces", func(w http.ResponseWriter, r *http.Request) {
-			asked++
-			if asked == 1 {
-				status(http.StatusForbidden, "Permission denied")(w, r) // the list of them is another's business here
-				return
-			}
-			spaces.ServeHTTP(w, r)
-		})
-		srv.on("GET /v1/event/stream", func(w http.ResponseWriter, r *http.Request) {
-			if slices.Contains(r.URL.Query()["topic"], "Job") && r.URL.Query().Get("namespace") == "*" {
-				http.Error(w, "Permission denied", http.StatusForbidden)
-				return
-			}
-			srv.stream(w, r, "{}")
-		})
+		spaces := newBlocking(`[{"Name":"default"}]`)
+		srv.on("GET /v1/namespaces", spaces.ServeHTTP)
+		srv.on("GET /v1/event/stream", srv.refusing("*"))
 		c.wait.lastRetry = time.Hour
 		r := start(t, c)
 		if st := srv.next("Job"); st.namespace != "default" {
 			t.Fatalf("follows %s", st.namespace)
 		}
 		time.Sleep(2 * c.wait.again)
-		spaces.change <- `[{"Name":"default"},{"Name":"prod"}]`
+		spaces.change(`[{"Name":"default"},{"Name":"prod"}]`)
 		var found []string
 		for len(found) < 2 {
 			found = append(found, srv.next("Job").namespace)

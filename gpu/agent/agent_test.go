@@ -354,8 +354,6 @@ func TestPeriodicKeyframe(t *testing.T) {
 	}
 }
 
-// TestDeafClient connects and reads nothing: it must be dropped, and the
-// others be served meanwhile.
 // TestPlainStream: who wants no details gets none, in no frame, and each reading
 // all the same.
 func TestPlainStream(t *testing.T) {
@@ -393,6 +391,8 @@ func TestPlainStream(t *testing.T) {
 	}
 }
 
+// TestDeafClient connects and reads nothing: it must be dropped, and the
+// others be served meanwhile.
 func TestDeafClient(t *testing.T) {
 	s := &script{gpus: 400} // so that buffers fill soon
 	a := newAgent(t, Config{Sampler: s, Interval: time.Millisecond})

@@ -173,6 +173,11 @@ func (c *kit) nodes(ch chan<- prometheus.Metric, s *cluster.Snapshot) {
 func (c *kit) gpus(ch chan<- prometheus.Metric, s *cluster.Snapshot) {
 	const g = prometheus.GaugeValue
 	states := map[string]int{"held": 0, "free": 0, "idle": 0, "rogue": 0, "failed": 0, "closed": 0, "down": 0, "split": 0}
+	if !s.Claims() { // who holds a GPU may be out of sight
+		delete(states, "free")
+		delete(states, "closed")
+		delete(states, "rogue")
+	}
 	for i := range s.GPUs {
 		d := &s.GPUs[i]
 		states[d.State()]++
@@ -184,7 +189,9 @@ func (c *kit) gpus(ch chan<- prometheus.Metric, s *cluster.Snapshot) {
 			continue // nobody can say whether it works
 		}
 		send(ch, c.idle, g, flag(d.Idle()), label...)
-		send(ch, c.rogue, g, flag(d.Rogue()), label...)
+		if d.Claims {
+			send(ch, c.rogue, g, flag(d.Rogue()), label...)
+		}
 		if d.Holder != nil {
 			quiet := 0.0
 			if since := d.QuietSince(); !since.IsZero() {
