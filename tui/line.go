@@ -35,6 +35,8 @@ type inputLine struct {
 	tabs       []string
 	tabAt      int
 
+	sites []string // contexts that can be named; nil until they are asked for
+
 	past int // how far back in the history; 0 is what was typed, which is kept
 	kept string
 }

@@ -77,7 +77,10 @@ func (m *model) completeSites(head string) facts.Completion {
 	if m.cfg.Sites == nil {
 		return facts.Completion{}
 	}
-	names, _ := m.siteNames() // what is wrong with the file, the command says
+	if m.line.sites == nil { // once while a line is open: it is drawn often
+		m.line.sites, _ = m.siteNames() // what is wrong with the file, the command says
+	}
+	names := m.line.sites
 	from, word := lastWord(head, ", ")
 	return facts.Completion{From: from, Options: beginning(names, word)}
 }

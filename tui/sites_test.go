@@ -32,9 +32,11 @@ type fakeSites struct {
 	config func() Config
 	closed []string
 	opened []string
+	listed int
 }
 
 func (f *fakeSites) List() ([]Site, error) {
+	f.listed++
 	return []Site{
 		{Name: "eu", Address: "https://nomad.eu.example:4646", Production: true},
 		{Name: "lab", Address: "http://127.0.0.1:4646"},
@@ -99,6 +101,24 @@ func sitesRig(t testing.TB, names string) (*rig, *fakeSites) {
 	})
 	f.opened = nil
 	return r, f
+}
+
+// TestContextsAreListedOnce: to list them is to read a file, and a line is drawn
+// with each snapshot.
+func TestContextsAreListedOnce(t *testing.T) {
+	r, f := sitesRig(t, "lab")
+	r.press(":", `"ctx l"`)
+	for range 10 {
+		r.sees("lab")
+	}
+	if f.listed != 1 {
+		t.Errorf("listed %d times", f.listed)
+	}
+	r.press("esc", ":", `"ctx "`)
+	r.sees("eu")
+	if f.listed != 2 {
+		t.Errorf("a new line listed %d times", f.listed-1)
+	}
 }
 
 func TestSeveralGolden(t *testing.T) {

@@ -66,7 +66,7 @@ func (s *gpuSources) agents(ctx context.Context, g *errgroup.Group) {
 		if s.details {
 			return all
 		}
-		return sparing(all, agents.looked.has)
+		return sparing(all, agents.many.are(len(all)), agents.looked.has)
 	}
 	s.look = func(id gpu.UUID) {
 		if g := s.feed.Latest().GPU(id); g != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"stoker/cluster"
 	"stoker/cluster/contexts"
@@ -23,6 +24,10 @@ type nodeReaders struct {
 	pick    func(*cluster.Snapshot) []source.Endpoint
 	changed chan struct{}
 	looked  looked
+	many    many
+	// of says which node each name is, of those that are read: a machine that was
+	// set up anew has the name of its earlier self.
+	of atomic.Pointer[map[string]string]
 }
 
 // looked remembers the nodes of the GPUs that somebody opened last.
@@ -70,9 +75,23 @@ func (a *nodeReaders) change() {
 // whose GPUs somebody looks at: details are nine tenths of what an agent says.
 const fewAgents = 64
 
+// many says that there are more agents than a few. It goes on saying so until
+// there are clearly fewer: with each change all of them are asked anew.
+type many struct{ atomic.Bool }
+
+func (m *many) are(agents int) bool {
+	switch {
+	case agents > fewAgents:
+		m.Store(true)
+	case agents <= fewAgents*3/4:
+		m.Store(false)
+	}
+	return m.Load()
+}
+
 // sparing asks the agents of a large fleet for no details, but of nodes that wanted names.
-func sparing(agents []source.Endpoint, wanted func(cluster.NodeID) bool) []source.Endpoint {
-	if len(agents) > fewAgents {
+func sparing(agents []source.Endpoint, many bool, wanted func(cluster.NodeID) bool) []source.Endpoint {
+	if many {
 		for i := range agents {
 			agents[i].Plain = !wanted(cluster.NodeID(agents[i].Node))
 		}
@@ -224,6 +243,7 @@ func (a *nodeReaders) follow(ctx context.Context) error {
 			if told && slices.Equal(now, last) {
 				continue
 			}
+			a.name(now)
 			a.retire(last, now)
 			last, told = now, true
 			st := cluster.SourceStatus{Name: a.group, State: cluster.SourceLive, AsOf: s.At}
@@ -254,6 +274,15 @@ func same[T any](a, b []T) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
+// name notes whose the names are from now on.
+func (a *nodeReaders) name(list []source.Endpoint) {
+	of := make(map[string]string, len(list))
+	for _, e := range list {
+		of[e.NodeName] = e.Node
+	}
+	a.of.Store(&of)
+}
+
 // retire forgets the sources of nodes that left, and announces new ones, so
 // that a reader of the snapshot knows whom to wait for.
 func (a *nodeReaders) retire(before, now []source.Endpoint) {
@@ -280,6 +309,11 @@ func (a *nodeReaders) status(s source.Status) {
 	n := a.feed.Latest().Node(cluster.NodeID(s.Node))
 	if n == nil {
 		return
+	}
+	if of := a.of.Load(); of != nil {
+		if node, read := (*of)[n.Name]; read && node != s.Node {
+			return // what becomes of its earlier self
+		}
 	}
 	name := a.each + n.Name
 	if s.State == source.StateGone {

@@ -83,7 +83,7 @@ func TestFewDetails(t *testing.T) {
 		return n
 	}
 	r := nodeReaders{changed: make(chan struct{}, 1)}
-	if got := plain(sparing(agents(fewAgents), r.looked.has)); got != 0 {
+	if got := plain(sparing(agents(fewAgents), r.many.are(fewAgents), r.looked.has)); got != 0 {
 		t.Errorf("%d of few are asked for less", got)
 	}
 	r.look("n7")
@@ -94,16 +94,56 @@ func TestFewDetails(t *testing.T) {
 		t.Error("the readers are told for nothing")
 	default:
 	}
-	list := sparing(agents(1000), r.looked.has)
+	list := sparing(agents(1000), r.many.are(1000), r.looked.has)
 	if plain(list) != 999 || list[7].Plain {
 		t.Errorf("%d of 1000 are asked for less", plain(list))
 	}
 	for i := range 20 {
 		r.look(cluster.NodeID(fmt.Sprint("n", i)))
 	}
-	if got := plain(sparing(agents(1000), r.looked.has)); got != 1000-mostLooked {
+	if got := plain(sparing(agents(1000), r.many.are(1000), r.looked.has)); got != 1000-mostLooked {
 		t.Errorf("%d of 1000 are asked for less", got)
 	}
+}
+
+// TestManyStayMany: at the border, one agent more or less must not change what
+// all of them are asked for.
+func TestManyStayMany(t *testing.T) {
+	var m many
+	for _, step := range []struct {
+		agents int
+		want   bool
+	}{{fewAgents, false}, {fewAgents + 1, true}, {fewAgents, true}, {fewAgents * 3 / 4, false}, {fewAgents, false}} {
+		if got := m.are(step.agents); got != step.want {
+			t.Errorf("%d agents: many %v", step.agents, got)
+		}
+	}
+}
+
+// TestMachineSetUpAnew: its earlier self has the same name, and its end says
+// nothing of the new one.
+func TestMachineSetUpAnew(t *testing.T) {
+	feed := cluster.NewFeed(cluster.Place{}, time.Now)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { _ = feed.Run(ctx) }()
+	feed.Scheduler(cluster.Update{
+		Lists: cluster.SetAll, Index: 1,
+		Nodes: []cluster.Node{{ID: "old", Name: "gpu-a", Status: cluster.NodeDown}, {ID: "new", Name: "gpu-a", Status: cluster.NodeReady}},
+	})
+	await(t, feed, func(s *cluster.Snapshot) bool { return len(s.Nodes) == 2 })
+	r := nodeReaders{feed: feed, each: "agent "}
+	r.name([]source.Endpoint{{Node: "new", NodeName: "gpu-a"}})
+	r.status(source.Status{Node: "new", State: source.StateLive})
+	r.status(source.Status{Node: "old", State: source.StateDown, Err: "no route to host"})
+	r.status(source.Status{Node: "old", State: source.StateGone})
+	feed.Source(cluster.SourceStatus{Name: "last", State: cluster.SourceLive})
+	s := await(t, feed, func(s *cluster.Snapshot) bool { return s.Source("last") != nil })
+	if got := s.Source("agent gpu-a"); got == nil || got.State != cluster.SourceLive {
+		t.Errorf("%+v", got)
+	}
+	r.status(source.Status{Node: "new", State: source.StateGone})
+	await(t, feed, func(s *cluster.Snapshot) bool { return s.Source("agent gpu-a") == nil })
 }
 
 // TestOneAgentOfANode: while an agent is replaced, both are registered.

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"stoker/cluster"
@@ -19,12 +21,19 @@ const (
 // one for each of them. unknown says that a Nomad did not tell which these are:
 // its context is there as it was.
 func (w *wiring) regions(ctx context.Context, list []contexts.Context) (out []contexts.Context, unknown bool) {
-	for _, c := range list {
+	told := make([][]string, len(list))
+	var asking sync.WaitGroup
+	for i, c := range list {
+		if c.Nomad.Region == contexts.EveryRegion {
+			asking.Go(func() { told[i] = w.askRegions(ctx, c) })
+		}
+	}
+	asking.Wait()
+	for i, c := range list {
 		names := c.Nomad.Regions
 		if c.Nomad.Region == contexts.EveryRegion {
-			if names = w.askRegions(ctx, c); len(names) == 0 {
-				unknown = true
-			}
+			names = told[i]
+			unknown = unknown || len(names) == 0
 		}
 		if len(names) == 0 {
 			out = append(out, c)
@@ -57,8 +66,13 @@ func (w *wiring) askRegions(ctx context.Context, c contexts.Context) []string {
 	return names
 }
 
-// await asks until every Nomad told its regions, and then shows those.
+// await asks until every Nomad told its regions, and shows those of each as soon
+// as it does.
 func (u *union) await(ctx context.Context, w *wiring, list []contexts.Context) {
+	var was []contexts.Context
+	for _, m := range u.all() {
+		was = append(was, m.Context)
+	}
 	tick := time.NewTicker(w.regionsEvery)
 	defer tick.Stop()
 	for {
@@ -67,8 +81,15 @@ func (u *union) await(ctx context.Context, w *wiring, list []contexts.Context) {
 			return
 		case <-tick.C:
 		}
-		if now, unknown := w.regions(ctx, list); !unknown {
+		now, unknown := w.regions(ctx, list)
+		if ctx.Err() != nil {
+			return
+		}
+		if !slices.EqualFunc(now, was, func(a, b contexts.Context) bool { return a.Name == b.Name }) {
 			u.become(ctx, w, now)
+			was = now
+		}
+		if !unknown {
 			return
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -81,8 +82,19 @@ func (w *sites) Open(ctx context.Context, names string) (tui.Config, error) {
 // config is what the screens have of a session that they can leave.
 func (w *sites) config(s *cli.Session) tui.Config {
 	cfg := w.screens(s)
-	cfg.Sites, cfg.Close = w, s.Close
+	cfg.Sites = w
+	cfg.Close = func() {
+		s.Close()
+		w.left(s)
+	}
 	return cfg
+}
+
+// left lets go of a session that was closed: what it saw last is no longer needed.
+func (w *sites) left(s *cli.Session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.opened = slices.DeleteFunc(w.opened, func(o *cli.Session) bool { return o == s })
 }
 
 // close closes every session that was opened here; it waits for those that are
