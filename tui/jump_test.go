@@ -139,6 +139,19 @@ func TestEvaluationsOfADeployment(t *testing.T) {
 	}
 }
 
+// TestARolloutLeadsToItsJob: what one does about a rollout that failed is done to
+// its job, from the list and from its sheet.
+func TestARolloutLeadsToItsJob(t *testing.T) {
+	for _, keys := range [][]string{{"x"}, {"enter", "x"}} {
+		r := newRig(t, fixture.Lab())
+		r.press(":", `"deployments"`, "enter")
+		r.press(keys...)
+		r.sees("stop job " + r.snap.Deployments[0].Job.String())
+		r.press("esc")
+		r.sees("R restart")
+	}
+}
+
 // TestEveryNarrowing: each list that a jump can narrow shows what belongs, and fills its rectangle.
 func TestEveryNarrowing(t *testing.T) {
 	lab := fixture.Lab()

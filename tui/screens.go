@@ -51,7 +51,7 @@ func screens(e *screen.Env, cfg Config) []entry {
 	out = append(
 		out,
 		entry{screen.Allocs, "", keys.ScopeAllocs, rows.NewAllocs(e)},
-		entry{screen.Deployments, "", "", rows.NewDeployments(e)},
+		entry{screen.Deployments, "", keys.ScopeDeploy, rows.NewDeployments(e)},
 		entry{screen.Evaluations, "", "", rows.NewEvaluations(e)},
 		entry{screen.Services, "", "", rows.NewServices(e)},
 		entry{screen.Pools, "", "", rows.NewPools(e)},

@@ -335,3 +335,23 @@ func BenchmarkFilter(b *testing.B) {
 		}
 	})
 }
+
+// TestPassing: what asks for the time says something else of the same row later.
+func TestPassing(t *testing.T) {
+	v, _ := Find("events")
+	for text, want := range map[string]bool{
+		`time > now() - duration("10m")`:                        true,
+		`level == "bad" and (now() - time).Minutes() < 5`:       true,
+		`kind == "gpu" and time > date("2026-01-01T00:00:00Z")`: false,
+		"now":                false,
+		`subject == "now()"`: false,
+	} {
+		f, err := CompileFilter(text, v)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if f.Passing() != want {
+			t.Errorf("%s: passing is %v", text, f.Passing())
+		}
+	}
+}

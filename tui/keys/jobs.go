@@ -66,6 +66,13 @@ func allocs() []Binding {
 	}
 }
 
+func deployments() []Binding {
+	return []Binding{
+		{Restart, ScopeDeploy, []string{"R"}, "restart", "restart every allocation of the job, one after the other"},
+		{Stop, ScopeDeploy, []string{"x"}, "stop", "stop the job and free what it holds"},
+	}
+}
+
 func training() []Binding {
 	return []Binding{
 		{Stop, ScopeTrain, []string{"x"}, "stop", "stop the training job"},

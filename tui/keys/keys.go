@@ -37,6 +37,7 @@ const (
 	ScopeUsage  Scope = "usage"
 	ScopeSubmit Scope = "submit"
 	ScopeAllocs Scope = "allocs"
+	ScopeDeploy Scope = "deployments"
 )
 
 // Binding is one line of the table.
@@ -102,6 +103,6 @@ func (m *Map) In(s Scope) []Binding {
 func Table() []Binding {
 	return slices.Concat(
 		global(), list(), jumps(), overlays(),
-		fleet(), nodes(), gpus(), top(), jobs(), logs(), allocs(), models(), training(), vaultKeys(), events(), usage(), submit(),
+		fleet(), nodes(), gpus(), top(), jobs(), logs(), allocs(), deployments(), models(), training(), vaultKeys(), events(), usage(), submit(),
 	)
 }

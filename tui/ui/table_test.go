@@ -130,6 +130,24 @@ func TestNoRowSlipsUnderTheCursor(t *testing.T) {
 	}
 }
 
+// TestRejudge: a filter that says something else as time goes by is asked of rows
+// that are as they were.
+func TestRejudge(t *testing.T) {
+	var drawn int
+	tb := named(t, &drawn, nil)
+	late := false
+	tb.SetKeep(func(*item) bool { return !late })
+	tb.SetRows(items(3))
+	late = true
+	if tb.SetRows(items(3)); tb.Shown() != 3 {
+		t.Error("asked of a row that did not change")
+	}
+	tb.Rejudge()
+	if tb.SetRows(items(3)); tb.Shown() != 0 {
+		t.Errorf("%d rows are shown", tb.Shown())
+	}
+}
+
 func TestMarksFollowTheRows(t *testing.T) {
 	var drawn int
 	tb := named(t, &drawn, nil)

@@ -9,6 +9,7 @@ import (
 
 	"stoker/cluster"
 	"stoker/cluster/facts"
+	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/theme"
@@ -157,6 +158,8 @@ func NewDeployments(e *screen.Env) screen.Screen {
 		Find: func(_ *cluster.Snapshot, t screen.Target) (cluster.DeploymentID, bool) {
 			return t.Deployment, t.Deployment != ""
 		},
+		Keys:   []keys.ID{keys.Restart, keys.Stop}, // of its job: a rollout that failed leads to one of them
+		Change: func(k keys.ID, d *R) action.Request { return action.Request{ID: action.ID(k), Job: d.Job} },
 	})
 }
 

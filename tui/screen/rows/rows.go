@@ -9,6 +9,7 @@ import (
 
 	"stoker/cluster"
 	"stoker/cluster/facts"
+	"stoker/jobs/action"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/theme"
@@ -44,6 +45,8 @@ type Kind[R any, K comparable] struct {
 	// Keys are those that do something with a row, and Do does it. Both may be nil.
 	Keys []keys.ID
 	Do   func(k keys.ID, r *R) tea.Cmd
+	// Change is what a key of Keys that changes the cluster asks for, in place of Do.
+	Change func(k keys.ID, r *R) action.Request
 }
 
 // Part is a part of a sheet.
@@ -124,13 +127,23 @@ func (m *Model[R, K]) Update(msg tea.Msg) tea.Cmd {
 	case !ok || r == nil:
 	case k == keys.Open:
 		m.show(m.kind.Key(r))
+	case m.changes(k):
+		return m.AskAll(func(r *R) action.Request { return m.kind.Change(k, r) })
 	default:
 		return m.do(k, r)
 	}
 	return nil
 }
 
+// changes says that a key is one of the kind's that change the cluster.
+func (m *Model[R, K]) changes(k keys.ID) bool {
+	return m.kind.Change != nil && slices.Contains(m.kind.Keys, k)
+}
+
 func (m *Model[R, K]) do(k keys.ID, r *R) tea.Cmd {
+	if m.changes(k) {
+		return screen.Ask(m.kind.Change(k, r))
+	}
 	if m.kind.Do == nil {
 		return nil
 	}
