@@ -151,6 +151,7 @@ func TestSilentStreamListsAgain(t *testing.T) {
 		if got := r.states("nomad/nodes"); !slices.Contains(got, cluster.SourceRetrying) {
 			t.Errorf("states %v", got)
 		}
+		synctest.Wait() // the list follows the stream
 		if n := srv.count("/v1/nodes"); n != 2 {
 			t.Errorf("listed %d times", n)
 		}
