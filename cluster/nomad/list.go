@@ -31,9 +31,10 @@ func (c *Client) listNodes(ctx context.Context, emit func(cluster.Update)) error
 	return nil
 }
 
-// list reads a whole list, or says that it takes too long. Each list has the index of its own table: taken
-// together they would not say what a row that is missing means. A table that was
-// never written has index 0, which here would mean that none was given.
+// list reads a whole list, or says that it takes too long. Each list has the
+// index of its own table: taken together they would not say what a row that is
+// missing means. A table that was never written has index 0, which here would
+// mean that none was given.
 func list[J, R any](ctx context.Context, c *Client, path string, params map[string]string, row func(*J) R) (rows []R, index uint64, err error) {
 	return listWithin(ctx, c.wait.ask, c, path, params, row)
 }

@@ -55,7 +55,7 @@ func columns(e *screen.Env) []ui.Column[row] {
 		{Name: "kind", Title: "KIND", Min: 9, Drop: 6, Cell: func(r *row) ui.Cell { return kindCell(th, r) }, By: func(r *row) ui.Key { return ui.ByText(kindOf(r.Job)) }},
 		{Name: "model", Title: "MODEL", Min: 16, Max: 30, Drop: 3, Cell: func(r *row) ui.Cell { return modelCell(th, r.Job) }, By: func(r *row) ui.Key { return ui.ByText(modelOf(r.Job)) }},
 		{Name: "state", Title: "STATE", Min: 10, Cell: func(r *row) ui.Cell { return stateCell(th, r.state) }, By: func(r *row) ui.Key { return ui.By(r.state) }},
-		{Name: "running", Title: "RUN", Min: 5, Align: ui.Right, Cell: func(r *row) ui.Cell { return ui.Txt(runOf(r.Job)) }, By: func(r *row) ui.Key { return ui.By(r.Running) }, Desc: true},
+		{Name: "running", Title: "RUN", Min: 7, Align: ui.Right, Cell: func(r *row) ui.Cell { return ui.Txt(runOf(r.Job)) }, By: func(r *row) ui.Key { return ui.By(r.Running) }, Desc: true},
 		{Name: "gpus_held", Title: "GPUS", Min: 4, Align: ui.Right, Cell: func(r *row) ui.Cell { return count(th, r.GPUsHeld, th.Text) }, By: func(r *row) ui.Key { return ui.By(r.GPUsHeld) }, Desc: true},
 		{Name: "util_percent", Title: "UTIL", Min: 5, Align: ui.Right, Drop: 2, Cell: func(r *row) ui.Cell { return ui.Txt(ui.Percent(r.util.Mean())) }, By: func(r *row) ui.Key { return ui.ByKnown(r.util.Mean()) }, Desc: true},
 		{Name: "deployment", Title: "DEPLOYMENT", Min: 16, Drop: 5, Cell: func(r *row) ui.Cell { return screen.DeploymentState(th, r.deployment) }},
