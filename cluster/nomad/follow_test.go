@@ -136,10 +136,21 @@ func TestStreamThatNeverLasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, c := inBubble(t)
 		c.wait.firstRetry, c.wait.lastRetry = 100*time.Millisecond, 10*time.Second
-		start(t, c)
+		r := start(t, c)
 		began := time.Now()
-		for range 6 {
-			close(srv.next("Job").lines)
+		for i := range 6 {
+			st := srv.next("Job")
+			if i > 0 { // the first breaks before all is listed
+				synctest.Wait()
+			}
+			close(st.lines)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, said := range r.said {
+			if strings.Contains(said.Err, "canceled") {
+				t.Errorf("says %q", said.Err)
+			}
 		}
 		if took := time.Since(began); took < 1500*time.Millisecond {
 			t.Errorf("tried six times in %s", took)

@@ -178,6 +178,9 @@ func (c *Client) follow(ctx context.Context, cl class, emit func(cluster.Update)
 		whole = inPart(emit)
 	}
 	if err := c.lists(gctx, cl, whole); err != nil {
+		if gctx.Err() != nil && ctx.Err() == nil { // a stream broke meanwhile: that is why
+			err = g.Wait()
+		}
 		return false, err
 	}
 	alive()
