@@ -133,6 +133,29 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
+// TestElsewhere: what was planned in one cluster is not done in another, which may
+// have a job of the same name.
+func TestElsewhere(t *testing.T) {
+	for _, c := range each() {
+		s := submitted()
+		here, there := runner(s), runner(s)
+		here.Place, there.Place = cluster.Place{Cluster: "lab"}, cluster.Place{Cluster: "prod"}
+		var audit bytes.Buffer
+		there.Audit = action.NewAudit(&audit, "prod", "ann@bastion")
+		p := plan(t, here, c.req)
+		s.asked = nil
+		if _, err := there.Do(context.Background(), p); !errors.Is(err, action.ErrElsewhere) {
+			t.Errorf("%s was done: %v", c.req.ID, err)
+		}
+		if len(s.asked) > 0 || audit.Len() > 0 {
+			t.Errorf("%s: asked %v, noted %q", c.req.ID, s.asked, audit.String())
+		}
+		if _, err := here.Do(context.Background(), p); err != nil {
+			t.Errorf("%s is not done where it was planned: %v", c.req.ID, err)
+		}
+	}
+}
+
 // TestFailed holds that a change that was refused says only why, in the audit
 // file too, and that the kind of the refusal is not lost.
 func TestFailed(t *testing.T) {
