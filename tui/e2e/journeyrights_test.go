@@ -199,6 +199,7 @@ func (v *visitor) looks(m *terminal) {
 	m.command("gpus")
 	m.sees("20 GPUs")
 	m.command("sort temp desc")
+	m.sees("TEMP▾", "1 degraded") // it is the first by now
 	m.keys("g")
 	m.cursorOn("gpu-b/2")
 	m.keys("Enter")
@@ -210,7 +211,8 @@ func (v *visitor) looks(m *terminal) {
 	m.command("jobs jo-two-w")
 	m.sees("jo-two-w", "waiting")
 	m.keys("g", "w")
-	m.sees("It waits", "0 of 3 nodes can take one")
+	// What others hold is out of its sight, so only what Nomad counted is sure.
+	m.sees("It waits", "what runs on them may not be read", `Nomad says: 3 evaluated, 3 filtered "missing devices"`)
 	m.keys("Escape") // with another key behind it, escape is alt
 	m.misses("It waits")
 	file := filepath.Join(v.t.TempDir(), "few.csv")
