@@ -15,7 +15,7 @@ const publishEvery = 100 * time.Millisecond
 // so many times as long must go by. What the scheduler did is shown soon;
 // readings, which all GPUs give once a second, can wait a little.
 const (
-	promptShare = 20
+	promptShare = 5
 	calmShare   = 100
 )
 

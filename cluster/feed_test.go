@@ -169,7 +169,7 @@ func TestPause(t *testing.T) {
 	}{
 		{0, 100 * time.Millisecond, 100 * time.Millisecond},
 		{time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond},
-		{8 * time.Millisecond, 160 * time.Millisecond, 800 * time.Millisecond},
+		{40 * time.Millisecond, 200 * time.Millisecond, 4 * time.Second},
 	} {
 		if p, c := pause(tc.cost, false), pause(tc.cost, true); p != tc.prompt || c != tc.calm {
 			t.Errorf("%v: %v and %v", tc.cost, p, c)

@@ -65,7 +65,7 @@ func (w *world) stoker(b *testing.B) {
 		b.Fatal(err)
 	}
 	gpus, held := grouped(8*w.nodes+20), grouped(st.Held) // the real nodes have 20, of which none is held
-	all := fmt.Sprintf("%d/%d", w.nodes+3, w.nodes+3)
+	all := grouped(w.nodes+3) + "/" + grouped(w.nodes+3)
 	p := page{
 		open:     func() (*measure.Terminal, error) { return w.open(profiled()...) },
 		useful:   func(s string) bool { return strings.Contains(s, "GPUs "+gpus) },
