@@ -55,8 +55,10 @@ func (a *App) logs(ctx context.Context, s *Session, snap *cluster.Snapshot, j *c
 		fmt.Fprintf(a.Err, "%s yet; %s\n", ui.Clean(err.Error()), ui.Clean(err.Hint()))
 	}
 	// The first list of allocations does not tell what their tasks went through.
-	if told, ok := s.Wait(ctx, settleFor, func(s *cluster.Snapshot) bool { return tasksTold(s, j.ID) }); ok {
-		snap = told
+	if !tasksTold(snap, j.ID) {
+		if told, ok := s.Wait(ctx, settleFor, func(s *cluster.Snapshot) bool { return tasksTold(s, j.ID) }); ok {
+			snap = told
+		}
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	r := &logReader{out: a.Out, warn: a.Err, read: s.Logs, started: map[cluster.LogRequest]bool{}}
