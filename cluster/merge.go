@@ -100,7 +100,7 @@ func (j *joint[V]) of(members []*Snapshot, rows func(*Snapshot) []V) []V {
 	for i, m := range members {
 		parts[i] = rows(m)
 	}
-	if slices.EqualFunc(parts, j.parts, same) {
+	if slices.EqualFunc(parts, j.parts, Same) {
 		return j.rows
 	}
 	j.parts, j.rows = parts, slices.Concat(parts...)
@@ -109,9 +109,6 @@ func (j *joint[V]) of(members []*Snapshot, rows func(*Snapshot) []V) []V {
 	}
 	return j.rows
 }
-
-// same says that two are one and the same: rows of snapshots are never changed.
-func same[V any](a, b []V) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
 
 func latestFirst(rows []Event) {
 	slices.SortStableFunc(rows, func(a, b Event) int { return b.At.Compare(a.At) })

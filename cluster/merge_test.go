@@ -242,8 +242,8 @@ func TestMergingKeepsWhatDidNotChange(t *testing.T) {
 	c := *b
 	c.GPUs = append([]GPU(nil), b.GPUs...)
 	two := m.merge([]*Snapshot{a, &c})
-	if !same(one.Allocs, two.Allocs) || same(one.GPUs, two.GPUs) || two.Rev != one.Rev+1 {
-		t.Errorf("allocations kept %v, GPUs kept %v", same(one.Allocs, two.Allocs), same(one.GPUs, two.GPUs))
+	if !Same(one.Allocs, two.Allocs) || Same(one.GPUs, two.GPUs) || two.Rev != one.Rev+1 {
+		t.Errorf("allocations kept %v, GPUs kept %v", Same(one.Allocs, two.Allocs), Same(one.GPUs, two.GPUs))
 	}
 }
 

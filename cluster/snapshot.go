@@ -78,6 +78,10 @@ type span struct{ from, to int }
 
 func within[V any](rows []V, s span) []V { return rows[s.from:s.to:s.to] }
 
+// Same tells that two lists are one and the same: rows of snapshots are never
+// changed, and snapshots share those that stay as they are.
+func Same[V any](a, b []V) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
+
 // GPU is one device joined to its node, its latest sample and what holds it.
 type GPU struct {
 	Place

@@ -282,7 +282,7 @@ func countAgents(s *cluster.Snapshot) agentCount {
 	states := map[agent]cluster.SourceState{}
 	for i := range s.Sources {
 		src := &s.Sources[i]
-		if name, ok := strings.CutPrefix(src.Name, "agent "); ok {
+		if name, ok := strings.CutPrefix(src.Name, cluster.OfNode("agent")); ok {
 			states[agent{src.Place, name}], out.any = src.State, true
 		}
 	}

@@ -59,11 +59,16 @@ type Client struct {
 	denials denials
 	// renewed tells, to who follows some namespaces, that more may be read now.
 	renewed chan struct{}
+	early   bool
 	// listed is set when everything was listed once, told when the tasks of all
 	// allocations were.
 	listed, told atomic.Bool
 	turns        *turns
 }
+
+// Early lets the first list of allocations leave out what their tasks went
+// through: somebody looks on while the rest is read. Call it before Run.
+func (c *Client) Early() { c.early = true }
 
 // Open makes a client for the place. It does not connect.
 func Open(place cluster.Place, cfg Config, now func() time.Time) (*Client, error) {

@@ -327,6 +327,7 @@ func dial(t *testing.T, cfg Config) *Client {
 		t.Fatal(err)
 	}
 	c.wait.firstRetry, c.wait.lastRetry = 5*time.Millisecond, 20*time.Millisecond
+	c.Early() // as the screen has it
 	return c
 }
 

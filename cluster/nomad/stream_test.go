@@ -123,6 +123,27 @@ func TestWhatIsAsked(t *testing.T) {
 	}
 }
 
+// TestAllAtOnce: who prints once has all of the allocations when it has any.
+func TestAllAtOnce(t *testing.T) {
+	srv := newServer(t)
+	c := open(t, srv.URL)
+	c.early = false
+	r := start(t, c)
+	srv.next("Job")
+	s := r.until("the lists", func(s *cluster.Snapshot) bool { return len(s.Allocs) > 0 })
+	for i := range s.Allocs {
+		for _, task := range s.Allocs[i].Tasks {
+			if task.State == "" {
+				t.Errorf("what became of task %s of %s is not known", task.Name, s.Allocs[i].Name)
+			}
+		}
+	}
+	r.settled(nil)
+	if asked := srv.asks("/v1/allocations"); len(asked) != 1 || asked[0].Has("task_states") {
+		t.Errorf("allocations: %v", asked)
+	}
+}
+
 func TestHeartbeatsKeepASourceLive(t *testing.T) {
 	srv := newServer(t)
 	r := start(t, open(t, srv.URL))

@@ -40,6 +40,7 @@ type ConnectOptions struct {
 	Context  string // a name, names with commas between them, or contexts.Every
 	ReadOnly bool
 	Several  bool // the command can show several clusters; otherwise Connect refuses them
+	Early    bool // what the first picture needs is read first: without it all is there when anything is
 	Sparing  bool // of a large fleet only the details of GPUs that somebody looks at are read
 }
 
@@ -120,7 +121,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done, 1
 // openScreen starts the screen. A cluster that was named may be down: the
 // screen says so and waits. One that nobody named must answer.
 func (a *App) openScreen(ctx context.Context, conn ConnectOptions, o ScreenOptions) error {
-	conn.Several, conn.Sparing, o.ReadOnly = true, true, conn.ReadOnly
+	conn.Several, conn.Early, conn.Sparing, o.ReadOnly = true, true, true, conn.ReadOnly
 	s, err := a.Connect(ctx, conn)
 	if err != nil {
 		return err

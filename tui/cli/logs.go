@@ -54,12 +54,6 @@ func (a *App) logs(ctx context.Context, s *Session, snap *cluster.Snapshot, j *c
 		}
 		fmt.Fprintf(a.Err, "%s yet; %s\n", ui.Clean(err.Error()), ui.Clean(err.Hint()))
 	}
-	// The first list of allocations does not tell what their tasks went through.
-	if !tasksTold(snap, j.ID) {
-		if told, ok := s.Wait(ctx, settleFor, func(s *cluster.Snapshot) bool { return tasksTold(s, j.ID) }); ok {
-			snap = told
-		}
-	}
 	g, gctx := errgroup.WithContext(ctx)
 	r := &logReader{out: a.Out, warn: a.Err, read: s.Logs, started: map[cluster.LogRequest]bool{}}
 	start := func(snap *cluster.Snapshot) {
@@ -153,17 +147,6 @@ func (r *logReader) verdict() error {
 type logSource struct {
 	req   cluster.LogRequest
 	label string
-}
-
-// tasksTold says that it is known of each allocation of a job which tasks started.
-func tasksTold(s *cluster.Snapshot, id cluster.JobID) bool {
-	for i := range s.Allocs {
-		a := &s.Allocs[i]
-		if a.Job == id && a.Client != "pending" && slices.ContainsFunc(a.Tasks, func(t cluster.Task) bool { return t.State == "" }) {
-			return false
-		}
-	}
-	return true
 }
 
 // logSources lists the logs that exist: of tasks that have started.

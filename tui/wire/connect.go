@@ -41,7 +41,7 @@ func Connect(ctx context.Context, sys contexts.System, redactor *secrets.Redacto
 	if err != nil {
 		return nil, err
 	}
-	w := &wiring{sys: sys, redactor: redactor, readOnly: o.ReadOnly, sparing: o.Sparing, regionsEvery: regionsEvery}
+	w := &wiring{sys: sys, redactor: redactor, readOnly: o.ReadOnly, early: o.Early, sparing: o.Sparing, regionsEvery: regionsEvery}
 	list, unknown := w.regions(ctx, list)
 	switch {
 	case len(list) > 1 && !o.Several:
@@ -61,7 +61,8 @@ type wiring struct {
 	sys      contexts.System
 	redactor *secrets.Redactor
 	readOnly bool
-	sparing  bool // see cli.ConnectOptions
+	early    bool // see cli.ConnectOptions
+	sparing  bool // the same
 
 	regionsEvery time.Duration // between two questions for the regions of a Nomad
 }
@@ -84,6 +85,9 @@ func (w *wiring) one(ctx context.Context, c contexts.Context, options ...cluster
 	nc, err := OpenNomad(place, c, w.redactor)
 	if err != nil {
 		return nil, err
+	}
+	if w.early {
+		nc.Early()
 	}
 	audit := auditFile(w.sys, c.Name, w.redactor)
 	calls := &lastCall{}

@@ -265,13 +265,8 @@ type parts struct {
 
 // of tells that s says the same: most snapshots have new readings and nothing else.
 func (p *parts) of(s *cluster.Snapshot) bool {
-	return same(p.nodes, s.Nodes) && same(p.services, s.Services) &&
+	return cluster.Same(p.nodes, s.Nodes) && cluster.Same(p.services, s.Services) &&
 		slices.EqualFunc(p.sources, s.Sources, func(a, b cluster.SourceStatus) bool { return a.State == b.State && a.Name == b.Name })
-}
-
-// same tells that two lists are the very same one.
-func same[T any](a, b []T) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // name notes whose the names are from now on.

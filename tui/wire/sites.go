@@ -69,7 +69,7 @@ func (w *sites) Ask(ctx context.Context, name string) error {
 
 // Open begins a session.
 func (w *sites) Open(ctx context.Context, names string) (tui.Config, error) {
-	s, err := Connect(ctx, w.sys, w.redactor, cli.ConnectOptions{Context: names, ReadOnly: w.readOnly, Several: true, Sparing: true})
+	s, err := Connect(ctx, w.sys, w.redactor, cli.ConnectOptions{Context: names, ReadOnly: w.readOnly, Several: true, Early: true, Sparing: true})
 	if err != nil {
 		return tui.Config{}, err
 	}

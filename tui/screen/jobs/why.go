@@ -38,14 +38,10 @@ func (r *reasons) about(s *cluster.Snapshot, id cluster.JobID) *explain.Explanat
 	return r.why
 }
 
-// sameRows tells that all that an explanation is made of is as it was: snapshots
-// share rows that did not change.
+// sameRows tells that all that an explanation is made of is as it was.
 func sameRows(a, b *cluster.Snapshot) bool {
-	return same(a.Nodes, b.Nodes) && same(a.Jobs, b.Jobs) && same(a.Allocs, b.Allocs) && same(a.Evaluations, b.Evaluations) && same(a.Deployments, b.Deployments)
-}
-
-func same[V any](a, b []V) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+	return cluster.Same(a.Nodes, b.Nodes) && cluster.Same(a.Jobs, b.Jobs) && cluster.Same(a.Allocs, b.Allocs) &&
+		cluster.Same(a.Evaluations, b.Evaluations) && cluster.Same(a.Deployments, b.Deployments)
 }
 
 // why is the screen that says why a job waits: what would help, what Nomad says,

@@ -65,7 +65,9 @@ func NewAllocs(e *screen.Env) screen.Screen {
 		Key:   func(a *R) cluster.AllocID { return a.ID },
 		Row:   facts.AllocRow,
 		About: func(_ *cluster.Snapshot, a *R) screen.Subject { return screen.AllocSubject(a) },
-		Same:  func(old, now *R) bool { return old.ModifyIndex == now.ModifyIndex && alike(old.Tasks, now.Tasks) },
+		Same: func(old, now *R) bool {
+			return old.ModifyIndex == now.ModifyIndex && cluster.Same(old.Tasks, now.Tasks)
+		},
 		Columns: func(e *screen.Env) []ui.Column[R] {
 			return []ui.Column[R]{
 				{Name: "alloc", Title: "ALLOCATION", Min: 30, Max: 52, Ahead: true, Cell: func(a *R) ui.Cell { return ui.Txt(a.Job.Namespace + "/" + a.Name) }},
@@ -92,9 +94,6 @@ func NewAllocs(e *screen.Env) screen.Screen {
 		},
 	})
 }
-
-// alike says of slices of snapshots that they are one and the same.
-func alike[V any](a, b []V) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
 
 // allocParts are the tasks with what happened to them.
 func allocParts(_ *cluster.Snapshot, a *cluster.Alloc) []Part {
