@@ -251,6 +251,8 @@ func startsNode(t *testing.T, name string) {
 // rest lives on, and it recovers.
 func TestNodeDies(t *testing.T) {
 	w := need(t)
+	// Its death in the middle of a rollout would leave a failed deployment.
+	eventually(t, w.rolledOut)
 	startsNode(t, "gpu-c")
 	if err := w.lab.KillNode(t.Context(), "gpu-c"); err != nil {
 		t.Fatal(err)
@@ -275,6 +277,15 @@ func TestNodeDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, w.whole) // its agent and its devices take longer than the node
+}
+
+// rolledOut says which deployment still goes on.
+func (w *world) rolledOut() error {
+	list, err := w.listWhere("deployments", "status", "running")
+	if err == nil && len(list) > 0 {
+		err = fmt.Errorf("%v is being deployed", list[0]["job"])
+	}
+	return err
 }
 
 func TestDoctorAndTop(t *testing.T) {
