@@ -298,9 +298,9 @@ func TestNothingIsKeptOfNodesThatWent(t *testing.T) {
 		b := reading(string(n), after(time.Minute), sample(g, after(time.Minute), 0))
 		b.Events = []gpu.Event{xid(g, after(time.Minute))}
 		st.batch(b)
-		st.scheduler(Update{Index: uint64(10*i + 5), GoneNodes: []NodeID{n}})
+		st.scheduler(Update{Index: uint64(10*i + 5), GoneAllocs: []AllocID{AllocID(fmt.Sprint("a", i))}, GoneNodes: []NodeID{n}})
 	}
-	if len(st.devices)+len(st.stays)+len(st.hit)+len(st.reported)+len(st.clocks) != 0 {
-		t.Errorf("kept: %v %v %v %v %v", st.devices, st.stays, st.hit, st.reported, st.clocks)
+	if len(st.devices)+len(st.heldBy)+len(st.tenures)+len(st.hit)+len(st.reported)+len(st.clocks) != 0 {
+		t.Errorf("kept: %v %v %v %v %v", st.devices, st.tenures, st.hit, st.reported, st.clocks)
 	}
 }

@@ -11,6 +11,7 @@ import (
 type layout struct {
 	rows    []GPU     // what nodes tell of them
 	devices []*device // beside rows: what samples tell; nil where none came
+	tenures []*tenure // beside rows: who has them
 	at      map[gpu.UUID]int
 	nodes   map[NodeID]span
 }
@@ -23,15 +24,17 @@ func (st *state) joinGPUs(s *Snapshot) {
 		j.layout, j.layoutOf = st.arrangeGPUs(s.Nodes), of
 	}
 	l := &j.layout
-	clocks := st.clocksApart()
+	clocks, claims := st.clocksApart(), s.Claims()
 	s.GPUs, s.gpus, s.nodeGPUs = slices.Clone(l.rows), l.at, l.nodes
 	for i := range s.GPUs {
 		row := &s.GPUs[i]
 		if d := l.devices[i]; d != nil {
 			d.fill(row)
-			row.behind = max(-clocks[row.Node], 0)
+			if len(clocks) > 0 {
+				row.behind = max(-clocks[row.Node], 0)
+			}
 		}
-		row.Holder, row.Claims = j.holders[row.UUID], s.Claims()
+		row.Holder, row.Claims = l.tenures[i].holder, claims
 	}
 	for i := range s.GPUs {
 		row := &s.GPUs[i]
@@ -101,9 +104,10 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 		})
 		l.nodes[n.ID] = span{from, len(l.rows)}
 	}
+	l.devices, l.tenures = make([]*device, len(l.rows)), make([]*tenure, len(l.rows))
 	for i := range l.rows {
-		l.at[l.rows[i].UUID] = i
-		l.devices = append(l.devices, st.devices[l.rows[i].UUID])
+		id := l.rows[i].UUID
+		l.at[id], l.devices[i], l.tenures[i] = i, st.devices[id], st.tenure(id)
 	}
 	return l
 }
@@ -129,48 +133,6 @@ func owners(nodes []Node) map[gpu.UUID]*Node {
 				continue
 			}
 			out[d.UUID] = n
-		}
-	}
-	return out
-}
-
-// holders says which live allocation has each device. The rows lie together:
-// on a large fleet there are thousands, made anew when any allocation changes.
-func holders(s *Snapshot) map[gpu.UUID]*Holder {
-	rows := make([]Holder, 0, len(s.Allocs))
-	out := make(map[gpu.UUID]*Holder, len(s.Allocs))
-	leaving := map[gpu.UUID]bool{}
-	var job *Job // of the last allocation: they are in order of jobs
-	for i := range s.Allocs {
-		a := &s.Allocs[i]
-		if a.Terminal() {
-			continue
-		}
-		if job == nil || job.ID != a.Job {
-			job = s.Job(a.Job)
-		}
-		leaves := !a.Stays()
-		for _, t := range a.Tasks {
-			if len(t.GPUs) == 0 {
-				continue
-			}
-			rows = append(rows, Holder{Alloc: a.ID, Name: a.Name, Job: a.Job, Task: t.Name, Since: a.Created})
-			h := &rows[len(rows)-1]
-			if job != nil {
-				h.Kind, h.Model = job.Kind, job.Model
-			}
-			for _, id := range t.GPUs {
-				// While one leaves and the next is already placed, the next has it.
-				if out[id] != nil && leaves && !leaving[id] {
-					continue
-				}
-				out[id] = h
-				if leaves {
-					leaving[id] = true
-				} else if len(leaving) > 0 {
-					delete(leaving, id)
-				}
-			}
 		}
 	}
 	return out

@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"stoker/gpu"
 )
 
 // utilEvery is the time between two points of the fleet's utilisation curve.
@@ -17,8 +15,6 @@ const utilEvery = 5 * time.Second
 type joins struct {
 	jobs     []Job
 	jobsOf   [3]int // revisions of jobs, allocations, evaluations
-	holders  map[gpu.UUID]*Holder
-	heldOf   [2]int // revisions of jobs, allocations
 	byJob    map[JobID]span
 	byNode   map[NodeID][]int
 	placesOf int // arrangement of allocations
@@ -80,16 +76,14 @@ func (st *state) allSources() []SourceStatus {
 func (st *state) joinJobs(s *Snapshot) {
 	j := &st.joined
 	s.Jobs, s.jobs = st.jobs.all()
-	if of := [2]int{st.jobs.rev, st.allocs.rev}; j.holders == nil || j.heldOf != of {
-		j.holders, j.heldOf = holders(s), of
-	}
+	st.retell()
 	if j.byJob == nil || j.placesOf != st.allocs.places {
 		j.byJob, j.byNode = placeAllocs(s.Allocs)
 		j.placesOf = st.allocs.places
 	}
 	s.jobAllocs, s.nodeAllocs = j.byJob, j.byNode
 	if of := [3]int{st.jobs.rev, st.allocs.rev, st.evals.rev}; j.jobs == nil || j.jobsOf != of {
-		j.jobs, j.jobsOf = countJobs(s, j.holders), of
+		j.jobs, j.jobsOf = countJobs(s, st.heldBy), of
 	}
 	if j.rollouts == nil || j.rolledOf != st.deployments.rev {
 		j.rollouts, j.rolledOf = newestOf(s.Deployments), st.deployments.rev
@@ -138,7 +132,7 @@ func learnVersions(s *Snapshot, jobs []Job) {
 }
 
 // countJobs counts each job's allocations and says why it waits, if it does.
-func countJobs(s *Snapshot, held map[gpu.UUID]*Holder) []Job {
+func countJobs(s *Snapshot, held map[JobID]int) []Job {
 	out := slices.Clone(s.Jobs)
 	learnVersions(s, out)
 	j, ok := 0, false
@@ -162,10 +156,8 @@ func countJobs(s *Snapshot, held map[gpu.UUID]*Holder) []Job {
 			job.Lost++
 		}
 	}
-	for _, h := range held { // not by allocation: while one leaves, the next may have its device already
-		if j, ok := s.jobs[h.Job]; ok {
-			out[j].GPUsHeld++
-		}
+	for i := range out { // not by allocation: while one leaves, the next may have its device already
+		out[i].GPUsHeld = held[out[i].ID]
 	}
 	evals := s.Evaluations
 	failures := map[JobID]*Evaluation{}

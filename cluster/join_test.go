@@ -83,6 +83,24 @@ func TestVersionOfAnEndedJob(t *testing.T) {
 	}
 }
 
+func TestHolderOfJobReadLater(t *testing.T) {
+	w := newWorld(t)
+	w.update(Update{Lists: SetNodes | SetAllocs, Nodes: []Node{node("n1", "gpu-a", 1, "G1")}, Allocs: []Alloc{alloc("a1", "x", 2, holding("G1"))}})
+	s := w.update(Update{Lists: SetJobs, Jobs: []Job{job("x", 3, func(j *Job) { j.Kind, j.Model = KindTraining, "digits" })}})
+	if h := s.GPU("G1").Holder; h == nil || h.Kind != KindTraining || h.Model != "digits" {
+		t.Errorf("holder %+v", h)
+	}
+}
+
+func TestNoHolderOnceTheAllocationIsWithoutTheGPU(t *testing.T) {
+	w := readWorld(t)
+	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 1, "G1")}, Allocs: []Alloc{alloc("a1", "x", 2, holding("G1"))}})
+	s := w.update(Update{Allocs: []Alloc{alloc("a1", "x", 3)}})
+	if h := s.GPU("G1").Holder; h != nil {
+		t.Errorf("holder %+v", h)
+	}
+}
+
 func TestHolderWhileReplaced(t *testing.T) {
 	leaves := func(a *Alloc) { a.Desired = "stop" }
 	for _, names := range [][2]string{{"a1", "a2"}, {"a2", "a1"}} { // whichever comes first in order

@@ -61,7 +61,9 @@ type state struct {
 	parts    map[gpu.UUID][]gpu.UUID // MIG instances by their device, as of partsRev
 	partsRev int
 
-	stays   map[gpu.UUID][]stay    // who had each GPU, the earlier first
+	tenures map[gpu.UUID]*tenure   // who had each GPU, and who has it
+	heldBy  map[JobID]int          // how many GPUs each job holds
+	retold  map[JobID]bool         // jobs that are told otherwise than their holders tell of them
 	hit     map[gpu.UUID]bool      // GPUs of which there are events
 	unnamed map[AllocID][]gpu.UUID // events of these GPUs name an allocation that was not read yet
 	ledger  ledger
@@ -118,13 +120,16 @@ func newState(place Place, now func() time.Time) *state {
 		sources:  map[string]SourceStatus{},
 		purged:   map[JobID]uint64{},
 		bursts:   map[burstOf]burst{},
-		stays:    map[gpu.UUID][]stay{},
+		tenures:  map[gpu.UUID]*tenure{},
+		heldBy:   map[JobID]int{},
+		retold:   map[JobID]bool{},
 		hit:      map[gpu.UUID]bool{},
 		unnamed:  map[AllocID][]gpu.UUID{},
 		clocks:   map[NodeID]*clock{},
 		ledger:   newLedger(),
 	}
 	st.allocs.heard = st.allocMoved
+	st.jobs.heard = st.jobMoved
 	st.nodes.heard = st.nodeMoved
 	return st
 }
@@ -232,7 +237,7 @@ func (st *state) forgetDevices() {
 			known[n.Devices[i].UUID] = true
 		}
 	}
-	maps.DeleteFunc(st.stays, func(id gpu.UUID, _ []stay) bool { return !known[id] })
+	maps.DeleteFunc(st.tenures, func(id gpu.UUID, t *tenure) bool { return t.holder == nil && !known[id] })
 	maps.DeleteFunc(st.hit, func(id gpu.UUID, _ bool) bool { return !known[id] })
 	maps.DeleteFunc(st.reported, func(r reporter, _ []gpu.Device) bool { return away(r.node) })
 	maps.DeleteFunc(st.clocks, func(id NodeID, _ *clock) bool { return away(id) })

@@ -74,7 +74,30 @@ func (e *GPUEvent) Level() Level {
 // begins with the tenant's Since.
 type stay struct {
 	Tenant
-	to time.Time // zero while it lasts
+	to     time.Time // zero while it lasts
+	leaves bool      // it was told to go
+}
+
+// tenure is who had one GPU, and who has it.
+type tenure struct {
+	stays  []stay // the earlier first
+	holder *Holder
+}
+
+// current is whose the GPU is: while one leaves and the next is already placed,
+// it is the next one's.
+func (t *tenure) current() *stay {
+	var leaving *stay
+	for i := len(t.stays) - 1; i >= 0; i-- {
+		switch s := &t.stays[i]; {
+		case !s.to.IsZero():
+		case !s.leaves:
+			return s
+		case leaving == nil:
+			leaving = s
+		}
+	}
+	return leaving
 }
 
 func (s *stay) covers(at time.Time) bool {
@@ -136,11 +159,14 @@ func (st *state) allocMoved(old, now *Alloc) {
 	for i := range last.Tasks {
 		t := &last.Tasks[i]
 		for _, id := range t.GPUs {
-			st.keepStay(id, stay{tenant(last, t.Name), ended})
+			st.keepStay(id, stay{tenant(last, t.Name), ended, !last.Stays()})
 		}
 	}
 	if now == nil {
 		return
+	}
+	if old != nil {
+		st.letGo(old, now)
 	}
 	for _, id := range st.unnamed[now.ID] {
 		named := stay{Tenant: tenant(now, "")}
@@ -148,6 +174,22 @@ func (st *state) allocMoved(old, now *Alloc) {
 		st.amend(id, named)
 	}
 	delete(st.unnamed, now.ID)
+}
+
+// letGo ends the stays on GPUs that an allocation is no longer said to have.
+func (st *state) letGo(old, now *Alloc) {
+	for i := range old.Tasks {
+		t := &old.Tasks[i]
+		for _, id := range t.GPUs {
+			if !now.has(id) {
+				st.keepStay(id, stay{tenant(old, t.Name), st.now(), true})
+			}
+		}
+	}
+}
+
+func (a *Alloc) has(id gpu.UUID) bool {
+	return slices.ContainsFunc(a.Tasks, func(t Task) bool { return slices.Contains(t.GPUs, id) })
 }
 
 func tenant(a *Alloc, task string) Tenant {
@@ -176,7 +218,8 @@ func endOf(a *Alloc) (at time.Time) {
 
 // keepStay notes what the scheduler says of one allocation and one GPU.
 func (st *state) keepStay(id gpu.UUID, s stay) {
-	list := st.stays[id]
+	t := st.tenure(id)
+	list := t.stays
 	i := slices.IndexFunc(list, func(o stay) bool { return o.Alloc == s.Alloc })
 	switch {
 	case i >= 0 && list[i] == s:
@@ -193,17 +236,69 @@ func (st *state) keepStay(id gpu.UUID, s stay) {
 			over++
 		}
 	}
-	st.stays[id] = slices.DeleteFunc(list, func(o stay) bool {
+	t.stays = slices.DeleteFunc(list, func(o stay) bool {
 		if o.to.IsZero() || over <= 0 {
 			return false
 		}
 		over--
 		return true
 	})
+	st.hold(t)
 	st.amend(id, s)
 	if d := st.devices[id]; d != nil && d.Parent != "" {
 		st.amend(d.Parent, s)
 	}
+}
+
+// tenure is that of a GPU, which is made when somebody asks for it first.
+func (st *state) tenure(id gpu.UUID) *tenure {
+	t := st.tenures[id]
+	if t == nil {
+		t = &tenure{}
+		st.tenures[id] = t
+	}
+	return t
+}
+
+// hold sets who holds a GPU, as its stays have it, and what its job is.
+func (st *state) hold(t *tenure) {
+	was := t.holder
+	var now *Holder
+	if s := t.current(); s != nil {
+		now = &Holder{Alloc: s.Alloc, Name: s.Name, Job: s.Job, Task: s.Task, Since: s.Since}
+		if j := st.jobs.rows[s.Job]; j != nil {
+			now.Kind, now.Model = j.Kind, j.Model
+		}
+	}
+	t.holder = now
+	if was != nil {
+		if st.heldBy[was.Job]--; st.heldBy[was.Job] == 0 {
+			delete(st.heldBy, was.Job)
+		}
+	}
+	if now != nil {
+		st.heldBy[now.Job]++
+	}
+}
+
+// jobMoved notes jobs of which holders say something that has changed.
+func (st *state) jobMoved(old, now *Job) {
+	if now != nil && (old == nil || old.Kind != now.Kind || old.Model != now.Model) && st.heldBy[now.ID] > 0 {
+		st.retold[now.ID] = true
+	}
+}
+
+// retell lets holders say of their jobs what is said of them now.
+func (st *state) retell() {
+	if len(st.retold) == 0 {
+		return
+	}
+	for _, t := range st.tenures {
+		if t.holder != nil && st.retold[t.holder.Job] {
+			st.hold(t)
+		}
+	}
+	clear(st.retold)
 }
 
 // onGPU lists who was on a device at a time: those whom the scheduler had given
@@ -232,7 +327,7 @@ func (st *state) partsOf(id gpu.UUID) []gpu.UUID {
 
 func (st *state) onDevice(out []Tenant, id gpu.UUID, at time.Time) []Tenant {
 	has := func(a AllocID) bool { return slices.ContainsFunc(out, func(t Tenant) bool { return t.Alloc == a }) }
-	for _, s := range st.stays[id] {
+	for _, s := range st.staysOn(id) {
 		if s.covers(at) && !has(s.Alloc) {
 			out = append(out, s.Tenant)
 		}
@@ -252,6 +347,13 @@ func (st *state) onDevice(out []Tenant, id gpu.UUID, at time.Time) []Tenant {
 		out = append(out, t)
 	}
 	return out
+}
+
+func (st *state) staysOn(id gpu.UUID) []stay {
+	if t := st.tenures[id]; t != nil {
+		return t.stays
+	}
+	return nil
 }
 
 func inOrder(on []Tenant) {

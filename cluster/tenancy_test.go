@@ -132,7 +132,7 @@ func TestStaysAreBounded(t *testing.T) {
 	}
 	live := alloc("live", "x", 99, holding("G1"))
 	st.scheduler(Update{Allocs: []Alloc{live}})
-	stays := st.stays["G1"]
+	stays := st.staysOn("G1")
 	if len(stays) != endedKept+1 || stays[0].Alloc != "live" || stays[endedKept].Alloc != "a39" {
 		t.Errorf("%d stays: %+v", len(stays), stays)
 	}
