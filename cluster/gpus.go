@@ -14,6 +14,7 @@ type layout struct {
 	tenures []*tenure // beside rows: who has them
 	at      map[gpu.UUID]int
 	nodes   map[NodeID]span
+	shared  bool // some device is offered by more than one node
 }
 
 // joinGPUs puts one row per device into s: what nodes offer, what samples say,
@@ -22,7 +23,10 @@ func (st *state) joinGPUs(s *Snapshot) {
 	j := &st.joined
 	if of := [2]int{st.nodeRev, st.deviceRev}; j.layout.at == nil || j.layoutOf != of {
 		j.layout, j.layoutOf = st.arrangeGPUs(s.Nodes), of
+	} else {
+		j.layout.renew(st.touched)
 	}
+	clear(st.touched)
 	l := &j.layout
 	clocks, claims := st.clocksApart(), s.Claims()
 	s.GPUs, s.gpus, s.nodeGPUs = slices.Clone(l.rows), l.at, l.nodes
@@ -67,18 +71,19 @@ func (d *device) fill(row *GPU) {
 
 // arrangeGPUs makes the rows of all devices that a known node has.
 func (st *state) arrangeGPUs(nodes []Node) layout {
-	owner := owners(nodes)
+	owner, shared := owners(nodes)
 	extra := map[NodeID][]*device{} // known from samples alone
 	for id, d := range st.devices {
 		if _, offered := owner[id]; !offered {
 			extra[d.node] = append(extra[d.node], d)
 		}
 	}
-	l := layout{at: make(map[gpu.UUID]int, len(owner)), nodes: make(map[NodeID]span, len(nodes))}
+	l := layout{at: make(map[gpu.UUID]int, len(owner)), nodes: make(map[NodeID]span, len(nodes)), shared: shared}
 	for i := range nodes {
 		n := &nodes[i]
 		from := len(l.rows)
-		for j, d := range n.Devices {
+		for j := range n.Devices {
+			d := &n.Devices[j]
 			if owner[d.UUID] != n {
 				continue
 			}
@@ -88,10 +93,7 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 			} else {
 				row.Device = &gpu.Device{UUID: d.UUID, Index: j, Model: d.Model, PCI: d.PCI}
 			}
-			row.Known, row.Schedulable = true, d.Healthy
-			if !d.Healthy {
-				row.Health = gpu.Health{Verdict: gpu.VerdictFailed, Reason: d.HealthText}
-			}
+			row.offered(d)
 			l.rows = append(l.rows, row)
 		}
 		for _, d := range extra[n.ID] {
@@ -112,19 +114,45 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 	return l
 }
 
+// renew lets rows say what their nodes are now, which offer the same devices.
+func (l *layout) renew(nodes map[NodeID]*Node) {
+	for id, n := range nodes {
+		rows := within(l.rows, l.nodes[id])
+		for i := range rows {
+			row := &rows[i]
+			row.NodeUp, row.NodeOpen = n.Status == NodeReady, n.Open()
+			for j := range n.Devices {
+				if d := &n.Devices[j]; row.Known && d.UUID == row.UUID {
+					row.offered(d)
+				}
+			}
+		}
+	}
+}
+
+// offered takes what a node says of a device that it offers.
+func (g *GPU) offered(d *NodeDevice) {
+	g.Known, g.Schedulable, g.Health = true, d.Healthy, gpu.Health{}
+	if !d.Healthy {
+		g.Health = gpu.Health{Verdict: gpu.VerdictFailed, Reason: d.HealthText}
+	}
+}
+
 func gpuRow(place Place, n *Node) GPU {
 	return GPU{Place: place, Node: n.ID, NodeName: n.Name, Pool: n.Pool, NodeUp: n.Status == NodeReady, NodeOpen: n.Open(), Alone: n.Alone}
 }
 
 // owners says which node offers each device. A machine that was set up anew
 // has a new ID, and its old self stays on the list for a day, down, with the
-// same devices: they belong to the one that is up, or came last.
-func owners(nodes []Node) map[gpu.UUID]*Node {
-	out := map[gpu.UUID]*Node{}
+// same devices: they belong to the one that is up, or came last. shared says
+// that there are such.
+func owners(nodes []Node) (out map[gpu.UUID]*Node, shared bool) {
+	out = map[gpu.UUID]*Node{}
 	for i := range nodes {
 		n := &nodes[i]
 		for _, d := range n.Devices {
 			was := out[d.UUID]
+			shared = shared || was != nil
 			switch {
 			case was == nil:
 			case was.Status == NodeReady && n.Status != NodeReady:
@@ -135,5 +163,5 @@ func owners(nodes []Node) map[gpu.UUID]*Node {
 			out[d.UUID] = n
 		}
 	}
-	return out
+	return out, shared
 }

@@ -37,7 +37,8 @@ type state struct {
 	partial     Set // kinds of which there may be more than was read
 	joined      joins
 
-	nodeRev   int // counts changes of nodes that GPU rows show
+	nodeRev   int              // counts changes of nodes by which GPUs come, go or move
+	touched   map[NodeID]*Node // nodes whose GPU rows are otherwise out of date
 	devices   map[gpu.UUID]*device
 	deviceRev int // counts devices that came, went or moved
 	reported  map[reporter][]gpu.Device
@@ -122,6 +123,7 @@ func newState(place Place, now func() time.Time) *state {
 		bursts:   map[burstOf]burst{},
 		tenures:  map[gpu.UUID]*tenure{},
 		heldBy:   map[JobID]int{},
+		touched:  map[NodeID]*Node{},
 		retold:   map[JobID]bool{},
 		hit:      map[gpu.UUID]bool{},
 		unnamed:  map[AllocID][]gpu.UUID{},
@@ -244,12 +246,23 @@ func (st *state) forgetDevices() {
 	st.apart = nil
 }
 
-// nodeMoved counts what the rows of GPUs depend on: each allocation that a
-// client reports comes with its whole node, on which nothing else changed.
+// nodeMoved notes what the rows of GPUs depend on: each allocation that a client
+// reports comes with its whole node, on which nothing else changed.
 func (st *state) nodeMoved(old, n *Node) {
-	if old == nil || n == nil || old.Status != n.Status || old.Open() != n.Open() || old.Name != n.Name || old.Alone != n.Alone || !slices.Equal(old.Devices, n.Devices) {
+	switch {
+	case old == nil || n == nil || old.Name != n.Name || old.Pool != n.Pool || old.Alone != n.Alone || !sameDevices(old, n):
 		st.nodeRev++
+	case old.Status == n.Status && old.Open() == n.Open() && slices.Equal(old.Devices, n.Devices):
+	case st.joined.layout.shared: // it may have devices from now on that another had
+		st.nodeRev++
+	default:
+		st.touched[n.ID] = n
 	}
+}
+
+// sameDevices says that two nodes offer the same devices, in whatever state.
+func sameDevices(a, b *Node) bool {
+	return slices.EqualFunc(a.Devices, b.Devices, func(a, b NodeDevice) bool { return a.UUID == b.UUID && a.Model == b.Model && a.PCI == b.PCI })
 }
 
 func (st *state) nodeEvents(old, n *Node) {
