@@ -18,7 +18,7 @@ type table[K comparable, V any] struct {
 
 	sorted  []V
 	at      map[K]int
-	moved   bool           // rows came, went or changed places since all was asked
+	moved   map[K]struct{} // rows that came, went or changed places since all was asked
 	changed map[K]struct{} // rows that changed where they are
 	// heard is told of each row that came, changed (old is set) or went (now is
 	// nil); nil where nobody listens.
@@ -30,8 +30,8 @@ type table[K comparable, V any] struct {
 
 func newTable[K comparable, V any](key func(*V) K, index func(*V) uint64, order func(a, b *V) int) *table[K, V] {
 	return &table[K, V]{
-		rows: map[K]*V{}, gone: map[K]uint64{}, changed: map[K]struct{}{},
-		key: key, index: index, order: order, moved: true,
+		rows: map[K]*V{}, gone: map[K]uint64{}, moved: map[K]struct{}{}, changed: map[K]struct{}{},
+		key: key, index: index, order: order,
 	}
 }
 
@@ -59,7 +59,7 @@ func (t *table[K, V]) put(row *V, listed bool) (old *V, applied bool) {
 	t.rev++
 	t.tell(old, &held)
 	if old == nil || t.order(old, &held) != 0 {
-		t.moved = true
+		t.moved[k] = struct{}{}
 	} else {
 		t.changed[k] = struct{}{}
 	}
@@ -103,7 +103,7 @@ func (t *table[K, V]) dropAll(idx uint64, so func(*V) bool) {
 func (t *table[K, V]) remove(k K) {
 	old := t.rows[k]
 	delete(t.rows, k)
-	t.moved = true
+	t.moved[k] = struct{}{}
 	t.rev++
 	t.tell(old, nil)
 }
@@ -121,13 +121,11 @@ func (t *table[K, V]) begin(idx uint64) {
 	if idx == 0 || idx >= t.floor {
 		return
 	}
-	for _, r := range t.rows {
-		t.tell(r, nil)
+	for k := range t.rows {
+		t.remove(k)
 	}
-	clear(t.rows)
 	clear(t.gone)
-	t.floor, t.moved = 0, true
-	t.rev++
+	t.floor = 0
 }
 
 // keep ends a whole list taken at idx: rows that are not in it and not newer are gone.
@@ -153,26 +151,60 @@ func (t *table[K, V]) keep(rows []V, idx uint64) {
 // snapshots and are never changed.
 func (t *table[K, V]) all() ([]V, map[K]int) {
 	switch {
-	case t.moved || len(t.changed) > len(t.rows)/4:
+	case t.at == nil || len(t.moved)+len(t.changed) > len(t.rows)/4:
 		t.arrange()
+	case len(t.moved) > 0:
+		t.rearrange()
 	case len(t.changed) > 0:
 		t.sorted = slices.Clone(t.sorted)
 		for k := range t.changed {
 			t.sorted[t.at[k]] = *t.rows[k]
 		}
 	}
-	t.moved = false
+	clear(t.moved)
 	clear(t.changed)
 	return t.sorted, t.at
 }
 
 func (t *table[K, V]) arrange() {
-	t.places++
 	rows := make([]*V, 0, len(t.rows))
 	for _, r := range t.rows {
 		rows = append(rows, r)
 	}
 	slices.SortFunc(rows, t.order)
+	t.place(rows)
+}
+
+// rearrange is arrange where few rows moved: the others are in order already.
+func (t *table[K, V]) rearrange() {
+	var moved []*V
+	for k := range t.moved {
+		if r := t.rows[k]; r != nil {
+			moved = append(moved, r)
+		}
+	}
+	slices.SortFunc(moved, t.order)
+	rows := make([]*V, 0, len(t.rows))
+	for i := range t.sorted {
+		r := &t.sorted[i]
+		k := t.key(r)
+		if _, other := t.moved[k]; other {
+			continue
+		}
+		if _, other := t.changed[k]; other {
+			r = t.rows[k]
+		}
+		for len(moved) > 0 && t.order(moved[0], r) < 0 {
+			rows, moved = append(rows, moved[0]), moved[1:]
+		}
+		rows = append(rows, r)
+	}
+	t.place(append(rows, moved...))
+}
+
+// place makes new memory of the rows, which are in order.
+func (t *table[K, V]) place(rows []*V) {
+	t.places++
 	t.sorted = make([]V, len(rows))
 	t.at = make(map[K]int, len(rows))
 	for i, r := range rows {
