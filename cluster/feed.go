@@ -8,15 +8,20 @@ import (
 	"stoker/secrets"
 )
 
-// publishEvery bounds the rate of snapshots: ten a second.
+// What the scheduler did is shown at once, but not more often than this.
 const publishEvery = 100 * time.Millisecond
 
+// calmEvery is the least time between two snapshots that differ in readings only,
+// which sources give once a second as a rule.
+const calmEvery = 250 * time.Millisecond
+
 // On a large fleet a snapshot takes milliseconds: from one to the next at least
-// so many times as long must go by. What the scheduler did is shown soon;
-// readings, which all GPUs give once a second, can wait a little.
+// so many times as long must go by. Readings can wait a little longer, but not
+// for more than a second on account of that.
 const (
 	promptShare = 5
-	calmShare   = 100
+	calmShare   = 200
+	calmAtMost  = time.Second
 )
 
 // change is what an inlet brings.
@@ -32,6 +37,7 @@ type Feed struct {
 	place  Place
 	now    func() time.Time
 	step   time.Duration // of histories
+	calm   time.Duration // between snapshots of readings alone, at least
 	held   bool          // nothing is published before Release
 	named  bool          // jobs say of which cluster they are
 	redact func(text string) string
@@ -45,6 +51,10 @@ type Option func(*Feed)
 
 // HistoryStep sets the time between two points of a History: five seconds unless set.
 func HistoryStep(d time.Duration) Option { return func(f *Feed) { f.step = d } }
+
+// Calm sets the least time between two snapshots that differ in readings only: a
+// quarter of a second unless set.
+func Calm(d time.Duration) Option { return func(f *Feed) { f.calm = d } }
 
 // Held lets the first snapshot wait for Release: who knows what it should hold
 // need not show one without that first.
@@ -60,7 +70,7 @@ func Redacting(clean func(text string) string) Option { return func(f *Feed) { f
 
 // NewFeed makes a Feed for one cluster. Call Run to start it.
 func NewFeed(place Place, now func() time.Time, options ...Option) *Feed {
-	f := &Feed{place: place, now: now, step: historyStep, redact: func(text string) string { return text }, in: make(chan change, 64), done: make(chan struct{})}
+	f := &Feed{place: place, now: now, step: historyStep, calm: calmEvery, redact: func(text string) string { return text }, in: make(chan change, 64), done: make(chan struct{})}
 	for _, o := range options {
 		o(f)
 	}
@@ -79,8 +89,7 @@ func (f *Feed) Run(ctx context.Context) error {
 	if f.named {
 		st.of = f.place
 	}
-	var last, due time.Time // due is zero while nothing waits to be published
-	var cost time.Duration  // of the last snapshot
+	p := pace{calm: f.calm}
 	timer := time.NewTimer(0)
 	timer.Stop()
 	defer timer.Stop()
@@ -91,44 +100,75 @@ func (f *Feed) Run(ctx context.Context) error {
 		case c := <-f.in:
 			known := st.listed
 			c.apply(st)
-			if st.held || c.calm && !due.IsZero() {
+			if st.held || c.calm && !p.due.IsZero() {
 				continue
 			}
-			next := last.Add(pause(cost, c.calm))
-			if st.listed != known {
-				next = last // a list is there for the first time: somebody waits for it
-			}
-			if !due.IsZero() && !next.Before(due) {
+			// For a list that is there for the first time somebody waits.
+			if !p.ask(c.calm, st.listed != known) {
 				continue
 			}
-			if wait := next.Sub(f.now()); wait > 0 {
-				due = next
+			if wait := p.due.Sub(f.now()); wait > 0 {
 				timer.Reset(wait)
 				continue
 			}
 		case <-timer.C:
 		}
 		timer.Stop()
-		last, due = f.now(), time.Time{}
-		began := time.Now()
+		at, began := f.now(), time.Now()
 		s := st.snapshot()
-		cost = time.Since(began)
+		p.done(at, time.Since(began))
 		f.publish(s)
 	}
 }
 
-// pause is the least time from one snapshot to the next when one costs so much.
-func pause(cost time.Duration, calm bool) time.Duration {
-	if calm {
-		return max(publishEvery, calmShare*cost)
+// pace says when the next snapshot is due.
+type pace struct {
+	calm         time.Duration // as Calm has it
+	last, prompt time.Time     // the last snapshot, and the last that could not wait
+	cost         time.Duration // of the last
+	due          time.Time     // of the next; zero while there is nothing to show
+	urgent       bool          // the next cannot wait
+}
+
+// ask is for a change that should be shown: a calm one can wait, and one with
+// haste must not at all. It says whether the next snapshot is due sooner for it.
+func (p *pace) ask(calm, haste bool) bool {
+	next := p.last.Add(promptShare * p.cost)
+	switch {
+	case haste:
+		next = p.last
+	case calm:
+		next = later(next, p.last.Add(max(p.calm, min(calmShare*p.cost, calmAtMost))))
+	default:
+		next = later(next, p.prompt.Add(publishEvery))
 	}
-	return max(publishEvery, promptShare*cost)
+	p.urgent = p.urgent || !calm
+	if !p.due.IsZero() && !next.Before(p.due) {
+		return false
+	}
+	p.due = next
+	return true
+}
+
+// done notes a snapshot.
+func (p *pace) done(at time.Time, cost time.Duration) {
+	if p.urgent {
+		p.prompt = at
+	}
+	p.last, p.cost, p.due, p.urgent = at, cost, time.Time{}, false
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (f *Feed) put(apply func(*state)) { f.send(change{apply, false}) }
 
-// later is put for what comes all the time.
-func (f *Feed) later(apply func(*state)) { f.send(change{apply, true}) }
+// calmly is put for what comes all the time.
+func (f *Feed) calmly(apply func(*state)) { f.send(change{apply, true}) }
 
 func (f *Feed) send(c change) {
 	select {
@@ -144,7 +184,7 @@ func (f *Feed) Release() { f.put(func(st *state) { st.held = false }) }
 func (f *Feed) Scheduler(u Update) { f.put(func(st *state) { st.scheduler(u) }) }
 
 // GPUs is the inlet for one node's samples.
-func (f *Feed) GPUs(b gpu.Batch) { f.later(func(st *state) { st.batch(b) }) }
+func (f *Feed) GPUs(b gpu.Batch) { f.calmly(func(st *state) { st.batch(b) }) }
 
 // Past is the inlet for what was before: samples of one device, oldest first.
 func (f *Feed) Past(id gpu.UUID, samples []gpu.Sample) {
@@ -152,7 +192,7 @@ func (f *Feed) Past(id gpu.UUID, samples []gpu.Sample) {
 }
 
 // Models is the inlet for model metrics: every model version that answers now.
-func (f *Feed) Models(rows []ModelSample) { f.later(func(st *state) { st.modelSamples(rows) }) }
+func (f *Feed) Models(rows []ModelSample) { f.calmly(func(st *state) { st.modelSamples(rows) }) }
 
 // Training is the inlet for the progress of training jobs.
 func (f *Feed) Training(rows []TrainingSample) { f.put(func(st *state) { st.trainingSamples(rows) }) }
@@ -173,7 +213,7 @@ func (f *Feed) Vault(v secrets.State) {
 // Source is the inlet for the health of a source.
 func (f *Feed) Source(s SourceStatus) {
 	s.Err = f.redact(s.Err)
-	f.later(func(st *state) { st.source(s) })
+	f.calmly(func(st *state) { st.source(s) })
 }
 
 // Forget removes a source that is no longer there, such as the agent of a node that left.

@@ -12,7 +12,7 @@ import (
 	"stoker/secrets"
 )
 
-func TestPublishesAtOnceThenTenASecond(t *testing.T) {
+func TestPublishesAtOnceThenFourASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := NewFeed(Place{}, time.Now)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -42,10 +42,10 @@ func TestPublishesAtOnceThenTenASecond(t *testing.T) {
 			f.Source(SourceStatus{Name: "x", AsOf: began.Add(time.Duration(i+1) * time.Millisecond)})
 		}
 		<-done
-		if snapshots < 10 || snapshots > 11 {
-			t.Errorf("%d snapshots in the next 1.1 seconds", snapshots)
+		if snapshots < 4 || snapshots > 5 {
+			t.Errorf("%d snapshots in the next 1.25 seconds", snapshots)
 		}
-		if d := time.Since(began); d > 1100*time.Millisecond {
+		if d := time.Since(began); d > 1250*time.Millisecond {
 			t.Errorf("the last change took %s", d-time.Second)
 		}
 	})
@@ -161,19 +161,41 @@ func TestReadyNeedsEveryList(t *testing.T) {
 	}
 }
 
-// TestPause: a large fleet is shown less often, the more so what comes all the time.
-func TestPause(t *testing.T) {
+// TestPace: a large fleet is shown less often, the more so what comes all the
+// time; what the scheduler did does not wait for what came before it.
+func TestPace(t *testing.T) {
+	at := start()
 	for _, tc := range []struct {
-		cost         time.Duration
-		prompt, calm time.Duration
+		cost, sinceLast, sincePrompt time.Duration
+		calm, haste                  bool
+		want                         time.Duration // from now; less than 0 is at once
 	}{
-		{0, 100 * time.Millisecond, 100 * time.Millisecond},
-		{time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond},
-		{40 * time.Millisecond, 200 * time.Millisecond, 4 * time.Second},
+		{0, 0, 0, false, false, 100 * time.Millisecond},
+		{0, 0, 70 * time.Millisecond, false, false, 30 * time.Millisecond},
+		{4 * time.Millisecond, 0, time.Second, false, false, 20 * time.Millisecond},
+		{40 * time.Millisecond, 0, 0, false, false, 200 * time.Millisecond},
+		{40 * time.Millisecond, 0, 0, false, true, 0},
+		{0, 0, time.Second, true, false, 250 * time.Millisecond},
+		{2 * time.Millisecond, 100 * time.Millisecond, time.Second, true, false, 300 * time.Millisecond},
+		{40 * time.Millisecond, 0, 0, true, false, time.Second},
+		{time.Second, 0, 0, true, false, 5 * time.Second},
 	} {
-		if p, c := pause(tc.cost, false), pause(tc.cost, true); p != tc.prompt || c != tc.calm {
-			t.Errorf("%v: %v and %v", tc.cost, p, c)
+		p := pace{calm: calmEvery, last: at.Add(-tc.sinceLast), prompt: at.Add(-tc.sincePrompt), cost: tc.cost}
+		if !p.ask(tc.calm, tc.haste) || p.due.Sub(at) != tc.want {
+			t.Errorf("%+v: %v", tc, p.due.Sub(at))
 		}
+	}
+	p := pace{calm: calmEvery, last: at, prompt: at}
+	p.ask(true, false)
+	if !p.ask(false, false) || p.due.Sub(at) != publishEvery {
+		t.Errorf("what cannot wait did not hasten the snapshot: %v", p.due.Sub(at))
+	}
+	if p.ask(false, false) || p.ask(true, false) {
+		t.Error("one that comes later has put it forward")
+	}
+	p.done(at.Add(time.Minute), time.Millisecond)
+	if p.prompt != at.Add(time.Minute) || !p.due.IsZero() {
+		t.Errorf("%+v", p)
 	}
 }
 

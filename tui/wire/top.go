@@ -106,6 +106,10 @@ for that, -d apart: rates and shares are between two readings.`,
 	return cmd
 }
 
+// calmest is the longest that a reading of this machine waits to be shown: the
+// shortest time between two that can be asked for.
+const calmest = 100 * time.Millisecond
+
 // firstReading is how long the first snapshot waits for a driver that is slow.
 const firstReading = 200 * time.Millisecond
 
@@ -124,7 +128,7 @@ func top(ctx context.Context, sys contexts.System, app *cli.App, redactor *secre
 	}
 	place := cluster.Place{Cluster: "local"}
 	interval := time.Duration(o.interval)
-	feed := cluster.NewFeed(place, time.Now, cluster.HistoryStep(interval), cluster.Held())
+	feed := cluster.NewFeed(place, time.Now, cluster.HistoryStep(interval), cluster.Calm(calmest), cluster.Held())
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	defer func() { cancel(); _ = g.Wait() }()
