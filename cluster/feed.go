@@ -53,7 +53,7 @@ type Option func(*Feed)
 func HistoryStep(d time.Duration) Option { return func(f *Feed) { f.step = d } }
 
 // Calm sets the least time between two snapshots that differ in readings only: a
-// quarter of a second unless set.
+// quarter of a second unless set. With 0 readings wait no longer than all else.
 func Calm(d time.Duration) Option { return func(f *Feed) { f.calm = d } }
 
 // Held lets the first snapshot wait for Release: who knows what it should hold
@@ -168,7 +168,7 @@ func later(a, b time.Time) time.Time {
 func (f *Feed) put(apply func(*state)) { f.send(change{apply, false}) }
 
 // calmly is put for what comes all the time.
-func (f *Feed) calmly(apply func(*state)) { f.send(change{apply, true}) }
+func (f *Feed) calmly(apply func(*state)) { f.send(change{apply, f.calm > 0}) }
 
 func (f *Feed) send(c change) {
 	select {
