@@ -49,14 +49,26 @@ func (l *Lines) back(b []byte) {
 }
 
 // scratch is what frames are decoded into. Its lists keep the room that they have
-// grown to, which is more than a frame needs that somebody keeps.
-type scratch struct{ wire frameWire }
+// grown to, which is more than a frame needs that somebody keeps, and its samples
+// the numbers that they point to.
+type scratch struct {
+	wire frameWire
+	lent []numbers // by sample
+}
 
 func (l *Lines) borrow() *scratch {
-	if s, ok := l.scratch.Get().(*scratch); ok {
-		return s
+	s, ok := l.scratch.Get().(*scratch)
+	if !ok {
+		return &scratch{}
 	}
-	return &scratch{}
+	samples := s.wire.Samples[:cap(s.wire.Samples)]
+	for len(s.lent) < len(samples) {
+		s.lent = append(s.lent, numbers{})
+	}
+	for i := range samples {
+		s.lent[i].lendTo(&samples[i])
+	}
+	return s
 }
 
 // giveBack takes s with nothing left in it of the frame before.
@@ -69,23 +81,6 @@ func (l *Lines) giveBack(s *scratch) {
 	}
 	s.wire = frameWire{Samples: samples[:0]}
 	l.scratch.Put(s)
-}
-
-// own copies decoded samples into memory of their own, of just their size.
-func own(samples []gpu.Sample) []gpu.Sample {
-	if len(samples) == 0 {
-		return nil
-	}
-	out := make([]gpu.Sample, len(samples))
-	copy(out, samples)
-	for i := range out {
-		out[i].Processes = nil
-		if n := len(samples[i].Processes); n > 0 {
-			out[i].Processes = make([]gpu.Process, n)
-			copy(out[i].Processes, samples[i].Processes)
-		}
-	}
-	return out
 }
 
 // Decoder reads one stream.

@@ -1,0 +1,106 @@
+package stream
+
+import (
+	"math"
+
+	"stoker/gpu"
+)
+
+// A sample points to its numbers, for each may be unknown. Decoded one by one they
+// would be the most of what a terminal with thousands of GPUs makes in a second,
+// so they are decoded into memory that is used again, and those that are there
+// are copied together.
+
+// numbers is what a sample's pointers may point to while it is decoded.
+type numbers struct {
+	floats [floats]float64
+	counts [counts]uint64
+}
+
+// How many numbers a sample has.
+const (
+	floats = 13
+	counts = 3
+)
+
+// nobody is in counts before something is decoded into them, as NaN, which JSON
+// does not have, is in floats: NVML says so that there is none.
+const nobody = math.MaxUint64
+
+func floatsOf(s *gpu.Sample) [floats]**float64 {
+	return [floats]**float64{
+		&s.UtilPercent, &s.MemoryUtilPercent, &s.PowerWatts, &s.PowerLimitWatts, &s.EnergyJoules, &s.TempCelsius, &s.SMClockMHz,
+		&s.MemClockMHz, &s.FanPercent, &s.EncoderPercent, &s.DecoderPercent, &s.PCIeTxBytesPerSec, &s.PCIeRxBytesPerSec,
+	}
+}
+
+func countsOf(s *gpu.Sample) [counts]**uint64 {
+	return [counts]**uint64{&s.MemoryUsedBytes, &s.ECCCorrected, &s.ECCUncorrected}
+}
+
+// lendTo lets the sample be decoded into n.
+func (n *numbers) lendTo(s *gpu.Sample) {
+	for i, p := range floatsOf(s) {
+		n.floats[i], *p = math.NaN(), &n.floats[i]
+	}
+	for i, p := range countsOf(s) {
+		n.counts[i], *p = nobody, &n.counts[i]
+	}
+}
+
+// own copies decoded samples into memory of their own, of just their size.
+func own(samples []gpu.Sample) []gpu.Sample {
+	if len(samples) == 0 {
+		return nil
+	}
+	out := make([]gpu.Sample, len(samples))
+	copy(out, samples)
+	f, c, n := 0, 0, 0
+	for i := range out {
+		n += len(out[i].Processes)
+		for _, p := range floatsOf(&out[i]) {
+			if *p != nil && math.IsNaN(**p) {
+				*p = nil
+			}
+			f += told(*p)
+		}
+		for _, p := range countsOf(&out[i]) {
+			if *p != nil && **p == nobody {
+				*p = nil
+			}
+			c += told(*p)
+		}
+	}
+	fs, cs, procs := make([]float64, f), make([]uint64, c), make([]gpu.Process, 0, n)
+	for i := range out {
+		for _, p := range floatsOf(&out[i]) {
+			fs = move(p, fs)
+		}
+		for _, p := range countsOf(&out[i]) {
+			cs = move(p, cs)
+		}
+		if out[i].Processes = nil; len(samples[i].Processes) > 0 {
+			from := len(procs)
+			procs = append(procs, samples[i].Processes...)
+			out[i].Processes = procs[from:len(procs):len(procs)]
+		}
+	}
+	return out
+}
+
+func told[N any](p *N) int {
+	if p == nil {
+		return 0
+	}
+	return 1
+}
+
+// move lets a number that is known be in the first place of to, and gives the rest.
+func move[N any](p **N, to []N) []N {
+	if *p == nil {
+		return to
+	}
+	to[0] = **p
+	*p = &to[0]
+	return to[1:]
+}
