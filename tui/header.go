@@ -279,7 +279,7 @@ func countAgents(s *cluster.Snapshot) agentCount {
 		cluster.Place
 		node string
 	}
-	states := map[agent]cluster.SourceState{}
+	states := make(map[agent]cluster.SourceState, len(s.Sources))
 	for i := range s.Sources {
 		src := &s.Sources[i]
 		if name, ok := strings.CutPrefix(src.Name, cluster.OfNode("agent")); ok {

@@ -29,7 +29,7 @@ func newRecorder() *scenscreen.Recorder {
 // gcPercent is how much garbage may gather beside what is in use, in percent of it.
 // Until the first lists are there it is more, as long as all is under a limit.
 const (
-	gcPercent    = 30
+	gcPercent    = 50
 	startPercent = 400
 	startLimit   = 128 << 20 // bytes
 )
@@ -49,7 +49,8 @@ func show(ctx context.Context, cfg tui.Config) error {
 
 // collect lets nearly nothing be collected until the first lists are there: the
 // picture is waited for, and all of it is kept. Afterwards a screen is open all day
-// beside other work on a bastion, and less memory is worth some more collecting.
+// beside other work on a bastion, and less memory is worth some more collecting;
+// what the lists took while they were read is given back at once.
 func collect(feed tui.Feed) {
 	debug.SetGCPercent(startPercent)
 	limit := debug.SetMemoryLimit(startLimit)
@@ -62,6 +63,7 @@ func collect(feed tui.Feed) {
 	}
 	debug.SetMemoryLimit(limit)
 	debug.SetGCPercent(gcPercent)
+	debug.FreeOSMemory()
 }
 
 // screenConfig is what the screens have of a session.
