@@ -22,6 +22,7 @@ type device struct {
 	past        *History
 	events      []GPUEvent
 	visits      []visit
+	tenure      *tenure // never nil: who has it
 	// counted is up to when the accounts have what it used.
 	counted time.Time
 	payer   payer
@@ -33,16 +34,23 @@ type reporter struct {
 	source string
 }
 
+// report is what a reporter told last of which devices there are: once a second,
+// as a rule, it tells the same.
+type report struct {
+	devices []gpu.Device
+	kept    []*device // beside devices, as of rev
+	rev     int       // that of devices
+}
+
 // batch takes one node's samples. Sources are ranked: a better one is not
 // overwritten by a lesser one while it is fresh.
 func (st *state) batch(b gpu.Batch) {
 	st.clock(&b)
 	st.hears(&b)
-	for i := range b.Devices {
+	for i, dev := range st.report(&b) {
 		d := &b.Devices[i]
-		st.reading(&b, d, sampleOf(&b, d.UUID, i))
+		st.reading(&b, dev, d, sampleOf(&b, d.UUID, i))
 	}
-	st.departed(&b)
 	for _, e := range b.Events {
 		st.gpuEvent(NodeID(b.Node), e)
 	}
@@ -72,15 +80,52 @@ func sampleOf(b *gpu.Batch, id gpu.UUID, i int) *gpu.Sample {
 	return &b.Samples[i]
 }
 
-// reading takes what one source says of one device; s is nil for a device that
-// did not answer: its last sample stands, and where that came from.
-func (st *state) reading(b *gpu.Batch, d *gpu.Device, s *gpu.Sample) {
-	dev := st.devices[d.UUID]
+// report notes which devices a source knows, and gives what is kept of each.
+// Those that their own source no longer knows are forgotten: a GPU that was
+// taken out, a MIG instance that was dissolved.
+func (st *state) report(b *gpu.Batch) []*device {
+	if len(b.Devices) == 0 { // a source that begins knows none yet
+		return nil
+	}
+	from := reporter{NodeID(b.Node), b.Source}
+	r := st.reports[from]
+	if r == nil {
+		r = &report{}
+		st.reports[from] = r
+	}
+	if Same(r.devices, b.Devices) && r.rev == st.deviceRev {
+		return r.kept
+	}
+	for _, d := range r.devices {
+		dev := st.devices[d.UUID]
+		gone := !slices.ContainsFunc(b.Devices, func(c gpu.Device) bool { return c.UUID == d.UUID })
+		if gone && dev != nil && dev.node == from.node && dev.source == from.source {
+			delete(st.devices, d.UUID)
+			st.deviceRev++
+		}
+	}
+	r.devices, r.kept = b.Devices, make([]*device, len(b.Devices))
+	for i := range b.Devices {
+		r.kept[i] = st.device(b.Devices[i].UUID)
+	}
+	r.rev = st.deviceRev
+	return r.kept
+}
+
+// device is what is kept of a device, which begins when a source first tells of it.
+func (st *state) device(id gpu.UUID) *device {
+	dev := st.devices[id]
 	if dev == nil {
-		dev = &device{Device: &gpu.Device{}}
-		st.devices[d.UUID] = dev
+		dev = &device{Device: &gpu.Device{}, tenure: st.tenure(id)}
+		st.devices[id] = dev
 		st.deviceRev++
 	}
+	return dev
+}
+
+// reading takes what one source says of one device; s is nil for a device that
+// did not answer: its last sample stands, and where that came from.
+func (st *state) reading(b *gpu.Batch, dev *device, d *gpu.Device, s *gpu.Sample) {
 	better, back := false, false
 	if dev.sample != nil {
 		if rank(b.Source) < rank(dev.source) && b.At.Sub(dev.sample.At) < freshFor(dev.source) {
@@ -149,28 +194,6 @@ func (st *state) complete(node NodeID, was, d *gpu.Device) *gpu.Device {
 		}
 	}
 	return &full
-}
-
-// departed forgets devices that their own source no longer knows: a GPU that
-// was taken out, a MIG instance that was dissolved.
-func (st *state) departed(b *gpu.Batch) {
-	from := reporter{NodeID(b.Node), b.Source}
-	before := st.reported[from]
-	if len(b.Devices) == 0 { // a source that begins knows none yet
-		return
-	}
-	st.reported[from] = b.Devices
-	if slices.EqualFunc(before, b.Devices, func(a, c gpu.Device) bool { return a.UUID == c.UUID }) {
-		return
-	}
-	for _, d := range before {
-		dev := st.devices[d.UUID]
-		gone := !slices.ContainsFunc(b.Devices, func(c gpu.Device) bool { return c.UUID == d.UUID })
-		if gone && dev != nil && dev.node == from.node && dev.source == from.source {
-			delete(st.devices, d.UUID)
-			st.deviceRev++
-		}
-	}
 }
 
 // freshFor is how long a reading of a source is live: ten that were missed. So

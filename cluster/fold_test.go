@@ -300,7 +300,7 @@ func TestNothingIsKeptOfNodesThatWent(t *testing.T) {
 		st.batch(b)
 		st.scheduler(Update{Index: uint64(10*i + 5), GoneAllocs: []AllocID{AllocID(fmt.Sprint("a", i))}, GoneNodes: []NodeID{n}})
 	}
-	if len(st.devices)+len(st.heldBy)+len(st.tenures)+len(st.hit)+len(st.reported)+len(st.clocks) != 0 {
-		t.Errorf("kept: %v %v %v %v %v", st.devices, st.tenures, st.hit, st.reported, st.clocks)
+	if len(st.devices)+len(st.heldBy)+len(st.tenures)+len(st.hit)+len(st.reports)+len(st.clocks) != 0 {
+		t.Errorf("kept: %v %v %v %v %v", st.devices, st.tenures, st.hit, st.reports, st.clocks)
 	}
 }

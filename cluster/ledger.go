@@ -137,7 +137,7 @@ func (st *state) account(dev *device, d *gpu.Device, sameSource bool, now *gpu.S
 		from = dev.counted
 	}
 	dev.counted = now.At
-	stays := st.staysOn(d.UUID)
+	stays := dev.tenure.stays
 	for i := range stays { // the earlier first: it has the device until it ends
 		s := &stays[i]
 		to := now.At

@@ -41,7 +41,7 @@ type state struct {
 	touched   map[NodeID]*Node // nodes whose GPU rows are otherwise out of date
 	devices   map[gpu.UUID]*device
 	deviceRev int // counts devices that came, went or moved
-	reported  map[reporter][]gpu.Device
+	reports   map[reporter]*report
 	models    map[ModelKey]*modelRow
 	training  map[JobID]*trainingRow
 	artifacts []Artifact
@@ -115,7 +115,7 @@ func newState(place Place, now func() time.Time) *state {
 				return cmp.Or(cmp.Compare(a.ID.Namespace, b.ID.Namespace), cmp.Compare(a.ID.Path, b.ID.Path))
 			}),
 		devices:  map[gpu.UUID]*device{},
-		reported: map[reporter][]gpu.Device{},
+		reports:  map[reporter]*report{},
 		models:   map[ModelKey]*modelRow{},
 		training: map[JobID]*trainingRow{},
 		sources:  map[string]SourceStatus{},
@@ -241,7 +241,7 @@ func (st *state) forgetDevices() {
 	}
 	maps.DeleteFunc(st.tenures, func(id gpu.UUID, t *tenure) bool { return t.holder == nil && !known[id] })
 	maps.DeleteFunc(st.hit, func(id gpu.UUID, _ bool) bool { return !known[id] })
-	maps.DeleteFunc(st.reported, func(r reporter, _ []gpu.Device) bool { return away(r.node) })
+	maps.DeleteFunc(st.reports, func(r reporter, _ *report) bool { return away(r.node) })
 	maps.DeleteFunc(st.clocks, func(id NodeID, _ *clock) bool { return away(id) })
 	st.apart = nil
 }
