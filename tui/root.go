@@ -27,8 +27,8 @@ type model struct {
 	cfg       Config
 	env       *screen.Env
 	theme     theme.Theme
-	plain     *strings.Replacer // set when the terminal has only ASCII
-	program   context.Context   // ends when the program does; env.Base with the session
+	plain     func(string) string // set when the terminal has only ASCII
+	program   context.Context     // ends when the program does; env.Base with the session
 	snapshots <-chan *cluster.Snapshot
 	leaveSite func() // ends what the session's screens have under way
 	snap      *cluster.Snapshot
@@ -302,7 +302,7 @@ func (m *model) draw() string {
 	}
 	out := strings.Join(lines, "\n")
 	if m.plain != nil {
-		out = m.plain.Replace(out)
+		out = m.plain(out)
 	}
 	return out
 }

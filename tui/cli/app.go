@@ -100,7 +100,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 denied, 5 partly done, 1
 	flags := root.PersistentFlags()
 	flags.StringVar(&conn.Context, "context", "", "named cluster from the config file or a lab; several with commas between them, or all, are shown together")
 	flags.BoolVar(&conn.ReadOnly, "read-only", false, "refuse every change")
-	flags.BoolVar(&screen.ASCII, "ascii", false, "print and draw nothing but ASCII, unless the cluster's own texts hold more")
+	flags.BoolVar(&screen.ASCII, "ascii", false, "print and draw nothing but ASCII; what else names hold is shown as ?, formats for programs keep it")
 	screen.Flags(root.Flags())
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
 		if screen.ASCII && forPeople(cmd) {

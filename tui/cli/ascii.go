@@ -10,12 +10,12 @@ import (
 	"stoker/tui/theme"
 )
 
-// asciiWriter replaces the signs that stoker itself puts between what it prints.
+// asciiWriter replaces what is not ASCII: stoker's own signs, and what names hold.
 type asciiWriter struct{ w io.Writer }
 
 // Write implements io.Writer.
 func (a asciiWriter) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(a.w, theme.Plain().Replace(string(p))); err != nil {
+	if _, err := io.WriteString(a.w, theme.Plain()(string(p))); err != nil {
 		return 0, err
 	}
 	return len(p), nil

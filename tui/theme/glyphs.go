@@ -1,7 +1,5 @@
 package theme
 
-import "strings"
-
 // Glyphs are the signs beside words. Each is one cell wide.
 type Glyphs struct {
 	OK, Warn, Bad, Unknown, Off, Busy string             // states
@@ -46,8 +44,3 @@ func ASCII() Glyphs {
 	}
 }
 
-// Plain replaces the signs inside numbers and sentences that the ASCII set
-// lacks. It keeps every width.
-func Plain() *strings.Replacer {
-	return strings.NewReplacer("–", "-", "…", "~", "°C", " C", "·", ".", "≥", ">", "≈", "~", "≤", "<", "×", "x", "→", ">", "←", "<", "↑", "^", "↓", "v")
-}
