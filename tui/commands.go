@@ -125,10 +125,22 @@ func (m *model) filterHere(args string) (tea.Cmd, error) {
 
 // table is the active screen as one.
 func (m *model) table() (screen.Tabular, error) {
-	if tab, ok := m.active().Screen.(screen.Tabular); ok {
-		return tab, nil
+	tab, ok := m.active().Screen.(screen.Tabular)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("%s is no table", m.active().name)
+	case m.layered() != nil:
+		return nil, fmt.Errorf("that is for the list of %s; esc goes back to it", m.active().name)
 	}
-	return nil, fmt.Errorf("%s is no table", m.active().name)
+	return tab, nil
+}
+
+// layered is the active screen when something lies over its list, else nil.
+func (m *model) layered() screen.Layered {
+	if l, ok := m.active().Screen.(screen.Layered); ok && l.Covered() {
+		return l
+	}
+	return nil
 }
 
 // columnsOf names columns as the table does: its own names, or those that

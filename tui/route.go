@@ -246,11 +246,12 @@ func (m *model) dispatch(id keys.ID) tea.Cmd {
 	case keys.Raw:
 		return m.raw()
 	case keys.Columns:
-		if tab, ok := m.active().Screen.(screen.Tabular); ok {
-			m.over = newChooser(m.env, tab)
-		} else {
-			m.note(cluster.Info, "there are no columns to choose here")
+		tab, err := m.table()
+		if err != nil {
+			m.note(cluster.Info, "there are no columns to choose here: "+err.Error())
+			return nil
 		}
+		m.over = newChooser(m.env, tab)
 	case keys.CopyName:
 		return m.press("copy")
 	case keys.Export:

@@ -71,10 +71,6 @@ func (m *model) environment(name string) string {
 // export writes the rows that are shown to a file, with all columns when the
 // table shows those that are there unless somebody chose.
 func (m *model) export(path string, over bool) (tea.Cmd, error) {
-	tab, err := m.table()
-	if err != nil {
-		return nil, err
-	}
 	format := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
 	if format == "yml" {
 		format = "yaml"
@@ -82,23 +78,44 @@ func (m *model) export(path string, over bool) (tea.Cmd, error) {
 	if path == "" || !slices.Contains(encode.Formats(), format) {
 		return nil, fmt.Errorf("write the name of a file that ends in .csv, .json or .yaml")
 	}
-	view, rows := tab.Rows()
-	if view == nil {
-		return nil, fmt.Errorf("%s cannot be exported", m.active().name)
+	view, columns, rows, err := m.shownRows()
+	if err != nil {
+		return nil, err
 	}
 	if home, err := os.UserHomeDir(); err == nil && strings.HasPrefix(path, "~/") {
 		path = filepath.Join(home, path[2:])
-	}
-	columns := view.Columns
-	if chosen := chosenColumns(tab, view); chosen != nil {
-		columns, rows = encode.Pick(columns, rows, chosen)
 	}
 	return func() tea.Msg {
 		if err := writeFile(path, format, columns, rows, over); err != nil {
 			return screen.NoteMsg{Level: cluster.Bad, Text: "export: " + err.Error()}
 		}
-		return screen.NoteMsg{Level: cluster.Info, Text: fmt.Sprintf("%s rows are in %s", ui.Int(len(rows)), path)}
+		return screen.NoteMsg{Level: cluster.Info, Text: fmt.Sprintf("wrote %s of %s to %s", ui.Count(len(rows), "row"), view, path)}
 	}, nil
+}
+
+// shownRows are what an export writes: of details that lie over the list the table
+// in which the cursor is. view is the name of the view of line mode.
+func (m *model) shownRows() (view string, columns []facts.Column, rows []facts.Row, err error) {
+	if l := m.layered(); l != nil {
+		v, rows := l.Inner()
+		if v == nil {
+			return "", nil, nil, errors.New("this part of the details cannot be exported: tab goes to another, esc to the list")
+		}
+		return v.Name, v.Columns, rows, nil
+	}
+	tab, err := m.table()
+	if err != nil {
+		return "", nil, nil, err
+	}
+	v, rows := tab.Rows()
+	if v == nil {
+		return "", nil, nil, fmt.Errorf("%s cannot be exported", m.active().name)
+	}
+	columns = v.Columns
+	if chosen := chosenColumns(tab, v); chosen != nil {
+		columns, rows = encode.Pick(columns, rows, chosen)
+	}
+	return v.Name, columns, rows, nil
 }
 
 // chosenColumns are those that somebody chose, as columns of the view; nil when

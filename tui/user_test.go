@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -259,7 +260,7 @@ func TestExport(t *testing.T) {
 	r := newRig(t, fixture.Lab())
 	r.press("3", "/", `"util < 5 && held"`, "enter")
 	r.press("X", `"`+dir+`/idle.csv"`, "enter")
-	r.sees("2 rows are in " + dir + "/idle.csv")
+	r.sees("wrote 2 rows of gpus to " + dir + "/idle.csv")
 	read := func(name string) string {
 		t.Helper()
 		raw, err := os.ReadFile(filepath.Join(dir, name))
@@ -297,6 +298,48 @@ func TestExport(t *testing.T) {
 	}
 	r.press("1", ":", `"export x.csv"`, "enter")
 	r.sees("fleet is no table")
+}
+
+// TestExportOfDetails: what lies over a list is exported, and never the list under it.
+func TestExportOfDetails(t *testing.T) {
+	dir := t.TempDir()
+	r := newRig(t, fixture.Lab())
+	for i, c := range []struct {
+		keys []string
+		says string
+		head string // of the file; none: nothing is written
+	}{
+		{[]string{"2", "enter"}, "wrote 8 rows of gpus", "node,index,"},
+		{[]string{"2", "enter", "tab"}, "rows of allocs", "job,"},
+		{[]string{"3", "enter"}, "wrote 1 row of gpus", "node,index,"},
+		{[]string{"4", "/", "l", "l", "m", "enter", "enter"}, "rows of allocs", "job,"},
+		{[]string{"4", "/", "l", "l", "m", "enter", "enter", "tab"}, "this part of the details cannot be exported", ""},
+	} {
+		path := fmt.Sprintf("%s/%d.json", dir, i)
+		r.press("1", "esc")
+		r.press(c.keys...)
+		r.press("X", `"`+path+`"`, "enter")
+		r.sees(c.says)
+		raw, err := os.ReadFile(path)
+		if c.head == "" {
+			if err == nil {
+				t.Errorf("%v: %s", c.keys, raw)
+			}
+			r.press("esc")
+			continue
+		}
+		var rows []map[string]any
+		if err := json.Unmarshal(raw, &rows); err != nil || len(rows) == 0 {
+			t.Fatalf("%v: %v %s", c.keys, err, raw)
+		}
+		for _, name := range strings.Split(strings.TrimSuffix(c.head, ","), ",") {
+			if _, ok := rows[0][name]; !ok {
+				t.Errorf("%v: no %s in %v", c.keys, name, rows[0])
+			}
+		}
+	}
+	r.press("2", "enter", ":", `"sort node"`, "enter")
+	r.sees("that is for the list of nodes; esc goes back to it")
 }
 
 func TestMouse(t *testing.T) {

@@ -172,6 +172,9 @@ func (l List[R, K]) Same(same func(old, now *R) bool) List[R, K] {
 // Covered says that something lies over the list.
 func (l *List[R, K]) Covered() bool { return l.covered != nil && l.covered() }
 
+// Inner implements Layered: of what lies over it a list knows nothing.
+func (l *List[R, K]) Inner() (view *facts.View, rows []facts.Row) { return nil, nil }
+
 // SetFilter implements Filterer.
 func (l *List[R, K]) SetFilter(text string) error {
 	if l.facts == nil {
@@ -245,7 +248,7 @@ func (l *List[R, K]) Chosen() (view *facts.View, rows []facts.Row) {
 		return nil, nil
 	}
 	chosen, _ := l.Marked()
-	if one := l.Selected(); len(chosen) == 0 && one != nil {
+	if one := l.Selected(); one != nil && (len(chosen) == 0 || l.Covered()) {
 		chosen = []*R{one}
 	}
 	for _, r := range chosen {

@@ -51,6 +51,15 @@ type Part interface {
 	Clear() bool
 }
 
+// Layered is a screen on which something may lie over the list, such as details:
+// all that is typed about a table is not about the list then.
+type Layered interface {
+	Covered() bool
+	// Inner are the rows of what lies over the list: of a table there the one in
+	// which the cursor is. Without a view nothing there is made of facts.
+	Inner() (view *facts.View, rows []facts.Row)
+}
+
 // TableColumn is one column of a Tabular.
 type TableColumn struct {
 	Name, Title string

@@ -43,4 +43,3 @@ func ASCII() Glyphs {
 		Spark: [8]string{"_", "_", ".", "-", "-", "=", "+", "#"},
 	}
 }
-

@@ -150,6 +150,14 @@ func (m *Model) Focus() (screen.Subject, bool) {
 	return screen.Subject{}, false
 }
 
+// Inner implements screen.Layered: the details are of one GPU.
+func (m *Model) Inner() (*facts.View, []facts.Row) {
+	if m.detail == nil || m.Snap.GPU(m.detail.id) == nil {
+		return nil, nil
+	}
+	return m.Lists(), []facts.Row{facts.GPURow(m.Snap.GPU(m.detail.id))}
+}
+
 // Keep implements screen.Keeper.
 func (m *Model) Keep() (restore func()) {
 	back, d, jumped := m.List.Keep(), m.detail, m.jumped

@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/tui/keys"
 	"stoker/tui/screen"
 	"stoker/tui/screen/parts"
@@ -115,6 +116,23 @@ type pane interface {
 }
 
 func (d *detail) panes() []pane { return []pane{d.allocs, d.tasks, d.events, d.evals} }
+
+// inner are the rows of the table that has the cursor. Of what befell tasks there
+// is no view.
+func (d *detail) inner() (view *facts.View, rows []facts.Row) {
+	switch d.focus {
+	case 0:
+		view, _ = facts.Find("allocs")
+		d.allocs.Each(func(a *alloc) { rows = append(rows, facts.AllocRow(d.snap, a.Alloc)) })
+	case 2:
+		view, _ = facts.Find("events")
+		d.events.Each(func(e *cluster.Event) { rows = append(rows, facts.EventRow(e)) })
+	case 3:
+		view, _ = facts.Find("evaluations")
+		d.evals.Each(func(e *cluster.Evaluation) { rows = append(rows, facts.EvaluationRow(d.snap, e)) })
+	}
+	return view, rows
+}
 
 func paneNames() []string {
 	return []string{"allocations", "history", "events", "evaluations"}

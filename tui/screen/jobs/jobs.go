@@ -343,6 +343,14 @@ func (m *Model) Focus() (screen.Subject, bool) {
 	return screen.JobOf(m.Snap, m.detail.id)
 }
 
+// Inner implements screen.Layered: the table of the details in which the cursor is.
+func (m *Model) Inner() (*facts.View, []facts.Row) {
+	if m.detail == nil || m.reason != nil || m.logs != nil {
+		return nil, nil
+	}
+	return m.detail.inner()
+}
+
 // Keep implements screen.Keeper. A log does not stay.
 func (m *Model) Keep() (restore func()) {
 	back, d, why, jumped := m.List.Keep(), m.detail, m.reason, m.jumped

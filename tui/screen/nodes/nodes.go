@@ -136,6 +136,21 @@ func (m *Model) FocusRow() (*facts.View, facts.Row) {
 	return m.List.FocusRow()
 }
 
+// Inner implements screen.Layered: the GPUs of the node, or its allocations.
+func (m *Model) Inner() (view *facts.View, rows []facts.Row) {
+	if m.detail == nil {
+		return nil, nil
+	}
+	if m.detail.second {
+		view, _ = facts.Find("allocs")
+		m.detail.allocs.Each(func(a *cluster.Alloc) { rows = append(rows, facts.AllocRow(m.Snap, a)) })
+		return view, rows
+	}
+	view, _ = facts.Find("gpus")
+	m.detail.gpus.Each(func(g *cluster.GPU) { rows = append(rows, facts.GPURow(g)) })
+	return view, rows
+}
+
 // Keep implements screen.Keeper.
 func (m *Model) Keep() (restore func()) {
 	back, d, jumped := m.List.Keep(), m.detail, m.jumped

@@ -186,6 +186,14 @@ func (m *Model[R, K]) Focus() (screen.Subject, bool) {
 	return screen.Subject{}, false
 }
 
+// Inner implements screen.Layered: the sheet is of one row.
+func (m *Model[R, K]) Inner() (*facts.View, []facts.Row) {
+	if m.sheet == nil || m.sheet.row() == nil {
+		return nil, nil
+	}
+	return m.Lists(), []facts.Row{m.kind.Row(m.Snap, m.sheet.row())}
+}
+
 // Keep implements screen.Keeper.
 func (m *Model[R, K]) Keep() (restore func()) {
 	back, sheet, jumped := m.List.Keep(), m.sheet, m.jumped
