@@ -265,10 +265,12 @@ func tokenProblem(source string, ends, now time.Time) (Problem, bool) {
 }
 
 // sourceProblems are sources that do not answer, but for those of nodes that are
-// not there: the node's own line says it.
+// not there, and of a Nomad that is not: the line of the node or of Nomad says it.
 func sourceProblems(s *Snapshot) []Problem {
 	var out []Problem
 	var gone map[string]bool
+	nomad := s.Source("nomad")
+	alone := nomad != nil && nomad.State == SourceRetrying // nothing else that Nomad tells has a line
 	for i := range s.Sources {
 		src := &s.Sources[i]
 		if !src.Expires.IsZero() {
@@ -285,9 +287,14 @@ func sourceProblems(s *Snapshot) []Problem {
 			gone = nodesGone(s)
 		}
 		group, node, _ := strings.Cut(src.Name, " ")
-		if !gone[node] {
-			out = append(out, Problem{Kind: SourceLost, Level: Warn, Subject: src.Name, Cause: group, Text: src.Err, Since: src.Since, Source: src.Name})
+		if gone[node] || alone && OfNomad(src.Name) {
+			continue
 		}
+		p := Problem{Kind: SourceLost, Level: Warn, Subject: src.Name, Cause: group, Text: src.Err, Since: src.Since, Source: src.Name}
+		if src == nomad && alone {
+			p.Level = Bad // all of the cluster stands still
+		}
+		out = append(out, p)
 	}
 	return out
 }

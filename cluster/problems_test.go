@@ -45,6 +45,28 @@ func TestWhatEndsSoon(t *testing.T) {
 	}
 }
 
+// TestALostNomadIsSaidOnce: all that asks it is late with it, and one line says why.
+func TestALostNomadIsSaidOnce(t *testing.T) {
+	w := readWorld(t)
+	w.update(Update{Nodes: []Node{node("n1", "gpu-a", 2)}})
+	for _, name := range []string{"nomad", "nomad/nodes", "pools", "namespaces", "variables", "registry", "devices gpu-a", "agent gpu-a", "vault"} {
+		w.do(func(f *Feed) { f.Source(SourceStatus{Name: name, State: SourceRetrying, Err: "connection refused"}) })
+	}
+	said := func() (out []string) {
+		for _, p := range w.feed.Latest().Problems {
+			out = append(out, p.Source+" "+[]string{"info", "warn", "bad"}[p.Level])
+		}
+		return out
+	}
+	if d := cmp.Diff([]string{"nomad bad", "agent gpu-a warn", "vault warn"}, said()); d != "" {
+		t.Error(d)
+	}
+	w.do(func(f *Feed) { f.Source(SourceStatus{Name: "nomad", State: SourceLive}) })
+	if d := cmp.Diff([]string{"agent gpu-a warn", "devices gpu-a warn", "namespaces warn", "nomad/nodes warn", "pools warn", "registry warn", "variables warn", "vault warn"}, said()); d != "" {
+		t.Error(d)
+	}
+}
+
 // TestALostNodeIsSaidOnce: its agent's silence needs no line of its own.
 func TestALostNodeIsSaidOnce(t *testing.T) {
 	w := readWorld(t)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"stoker/gpu"
@@ -41,6 +42,13 @@ func OfNode(from string) string {
 		return "devices "
 	}
 	return from + " "
+}
+
+// OfNomad says that a source asks the Nomad that tells of jobs too: while that does
+// not answer, neither does the source, and there is no more to say of it.
+func OfNomad(source string) bool {
+	return slices.Contains([]string{"nomad/nodes", "pools", "namespaces", "variables", "registry", "devices"}, source) ||
+		strings.HasPrefix(source, OfNode("nomad"))
 }
 
 // Event is one line for the events screen.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"stoker/cluster"
 	"stoker/tui/keys"
@@ -174,7 +175,7 @@ func (m *model) retry(src *cluster.SourceStatus) string {
 		return "denied"
 	}
 	if left := src.Retry.Sub(m.env.Now()); left > 0 {
-		return "retry in " + ui.Dur(left)
+		return "retry in " + ui.Dur(max(left, time.Second))
 	}
 	return "retrying"
 }
@@ -242,6 +243,8 @@ func (m *model) agentsSeg() ui.Seg {
 		s = badge(th, name, st, glyph, ui.Int(polled.Live)+"/"+ui.Int(polled.All))
 	case !any && screen.Source(m.snap, "prometheus").OK():
 		s = badge(th, "prometheus", th.OK, th.G.OK, "live")
+	case !any && !m.snap.Ready: // whether there are any, Nomad tells
+		s = badge(th, "agents", th.Muted, th.G.Off, th.G.None)
 	case !any:
 		s = badge(th, "agents", th.Muted, th.G.Off, "none")
 	case live == all:
@@ -318,7 +321,7 @@ func (m *model) otherSegs() []ui.Seg {
 	for i := range m.snap.Sources {
 		src := &m.snap.Sources[i]
 		group := screen.GroupOf(src.Name)
-		if seen[group] || slices.Contains(ofNomad(), group) && screen.Source(m.snap.Of(src.Place), "nomad").Lost() {
+		if seen[group] || cluster.OfNomad(src.Name) && screen.Source(m.snap.Of(src.Place), "nomad").Lost() {
 			continue
 		}
 		if h := screen.Source(m.snap.Of(src.Place), group); h.Lost() {
@@ -330,9 +333,6 @@ func (m *model) otherSegs() []ui.Seg {
 	}
 	return out
 }
-
-// ofNomad are the sources that go with Nomad.
-func ofNomad() []string { return []string{"pools", "namespaces", "variables", "registry"} }
 
 // tabsFrom is the height from which the footer lists the screens.
 const tabsFrom = 20

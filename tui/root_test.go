@@ -188,7 +188,7 @@ func TestHeaderNamesTheSourceOfGPUs(t *testing.T) {
 		"prometheus ● live":     {"dcgm": cluster.SourceOff, "prometheus": live},
 		"prometheus ▲ retrying": {"dcgm": cluster.SourceOff, "prometheus": late},
 	} {
-		s := &cluster.Snapshot{}
+		s := &cluster.Snapshot{Ready: true}
 		for name, state := range sources {
 			s.Sources = append(s.Sources, cluster.SourceStatus{Name: name, State: state})
 		}
