@@ -26,7 +26,7 @@ func TestFoldedProblemsLeadToTheirRows(t *testing.T) {
 // which is also a command.
 func TestSources(t *testing.T) {
 	r := newRig(t, fixture.Lost())
-	for range 4 { // the last problem
+	for range 2 { // below the GPU and the node that are lost
 		r.press("down")
 	}
 	r.press("enter")
