@@ -82,7 +82,7 @@ func Trouble(src *cluster.SourceStatus, now time.Time) string {
 	b.WriteString(ui.Clean(src.Name))
 	switch {
 	case src.Err != "":
-		b.WriteString(": " + ui.Clean(src.Err))
+		b.WriteString(": " + ui.Clean(strings.TrimPrefix(src.Err, GroupOf(src.Name)+": "))) // whose error it is stands there
 	case src.State == cluster.SourceStarting:
 		b.WriteString(": no answer yet")
 	default:

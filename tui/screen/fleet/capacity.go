@@ -58,9 +58,13 @@ func first(e *screen.Env, s *cluster.Snapshot, w int) string {
 	}
 	head := th.Title.Render("GPUs " + ui.Int(f.GPUs))
 	n := tell(s)
+	old := screen.Old(s, "jobs") != nil // who holds what is history then
 	count := func(n int, word string) string {
-		if !f.Claims {
+		switch {
+		case !f.Claims:
 			return ui.None + " " + th.Muted.Render(word)
+		case old:
+			return th.Faint.Render(ui.Int(n) + " " + word)
 		}
 		return ui.Int(n) + " " + th.Muted.Render(word)
 	}
@@ -112,7 +116,10 @@ func second(e *screen.Env, s *cluster.Snapshot, w int) string {
 	if s.Known&cluster.SetEvaluations == 0 {
 		pending = label("pending", ui.None)
 	}
-	if f.PendingJobs > 0 {
+	switch {
+	case f.PendingJobs > 0 && screen.Old(s, "jobs") != nil:
+		pending = th.Faint.Render("pending " + ui.Count(f.Pending, "GPU") + " in " + ui.Count(f.PendingJobs, "job"))
+	case f.PendingJobs > 0:
 		pending = th.Muted.Render("pending ") + th.Warn.Render(ui.Count(f.Pending, "GPU")) + th.Muted.Render(" in "+ui.Count(f.PendingJobs, "job"))
 	}
 	segs := []ui.Seg{

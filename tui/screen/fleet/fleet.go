@@ -117,6 +117,7 @@ func (m *Model) resize() {
 // SetSnapshot implements screen.Screen.
 func (m *Model) SetSnapshot(s *cluster.Snapshot) {
 	m.snap = s
+	m.problems.SetOld(oldProblems(s))
 	m.problems.SetRows(merge(s.Problems))
 	m.fill()
 	if !m.chosen {

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -264,6 +265,32 @@ func TestAnExpressionKeepsGPUs(t *testing.T) {
 		}
 		if text, _ := m.Filter(); text != "index == 0 && held" {
 			t.Errorf("%q took the place of the filter", text)
+		}
+	}
+}
+
+// TestWhatNomadToldIsFaintWhenItIsLost: nothing that stands still looks as if it were live.
+func TestWhatNomadToldIsFaintWhenItIsLost(t *testing.T) {
+	e := fixture.Env(t)
+	faint, _, _ := strings.Cut(e.Theme.Faint.Render("|"), "|")
+	for name, s := range map[string]*cluster.Snapshot{"live": fixture.Lab(), "lost": fixture.Lost()} {
+		m := New(e)
+		m.SetSize(120, 35)
+		m.SetSnapshot(s)
+		found := 0
+		for _, line := range strings.Split(m.View(), "\n") {
+			for _, told := range []string{"job train/finetune-7b", "15 held", "pending 4 GPUs"} {
+				if !strings.Contains(ui.Plain(line), told) {
+					continue
+				}
+				found++
+				if is := strings.Contains(line, faint+told) || strings.Contains(line, faint+"  ▲  "+told); is != (name == "lost") {
+					t.Errorf("%s: faint %t: %q", name, is, line)
+				}
+			}
+		}
+		if found != 3 {
+			t.Errorf("%s: %d lines tell of jobs", name, found)
 		}
 	}
 }

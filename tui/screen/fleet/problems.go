@@ -65,6 +65,24 @@ func merge(in []cluster.Problem) []problem {
 	return fold(out)
 }
 
+// oldProblems tells the lines about jobs and nodes of which nothing new is heard:
+// whether they are still so nobody knows. It is nil while all is heard of.
+func oldProblems(s *cluster.Snapshot) func(*problem) bool {
+	jobs, nodes := screen.Old(s, "jobs"), screen.Old(s, "nodes")
+	if jobs == nil && nodes == nil {
+		return nil
+	}
+	return func(p *problem) bool {
+		switch p.Kind {
+		case cluster.JobWaits, cluster.RolloutFailed, cluster.AllocsFailed:
+			return jobs != nil && jobs(p.Place)
+		case cluster.NodeLost:
+			return nodes != nil && nodes(p.Place)
+		}
+		return false
+	}
+}
+
 func nodeOf(subject string) string {
 	node, _, _ := strings.Cut(subject, "/")
 	return node
