@@ -16,7 +16,7 @@ import (
 
 // finding is one line of the doctor's report.
 type finding struct {
-	state  string // ok, warn, fail
+	state  string // ok, warn, fail; off is a source that is not asked
 	what   string
 	text   string
 	advice string
@@ -47,7 +47,7 @@ func (a *App) doctor(ctx context.Context, conn ConnectOptions) error {
 	if noNomad != nil { // Vault is looked at all the same
 		a.report(finding{what: "nomad"}, noNomad)
 		snap, _ := s.Wait(ctx, settleFor, answered)
-		_ = a.sources(snap)
+		_ = a.sources(snap, func(name string) bool { return !strings.HasPrefix(name, "nomad") && !cluster.OfNomad(name) })
 		return noNomad
 	}
 	snap, _ := s.Wait(ctx, settleFor+time.Second, func(s *cluster.Snapshot) bool {
@@ -58,7 +58,7 @@ func (a *App) doctor(ctx context.Context, conn ConnectOptions) error {
 
 // examine reports on the sources and on what the snapshot shows.
 func (a *App) examine(s *cluster.Snapshot) error {
-	bad := a.sources(s)
+	bad := a.sources(s, func(string) bool { return true })
 	for _, p := range s.Problems {
 		if p.Source == "" {
 			a.report(finding{state: "warn", what: p.Subject, text: p.Text}, nil)
@@ -77,16 +77,20 @@ func (a *App) examine(s *cluster.Snapshot) error {
 	return bad
 }
 
-// sources reports on each source of facts.
-func (a *App) sources(s *cluster.Snapshot) error {
+// sources reports on each source of facts that is asked for by name.
+func (a *App) sources(s *cluster.Snapshot, of func(name string) bool) error {
 	bad := 0
 	for _, src := range s.Sources {
+		if !of(src.Name) {
+			continue
+		}
 		f := finding{what: "source " + src.Name, text: string(src.State)}
 		switch src.State {
 		case cluster.SourceLive:
 		case cluster.SourceOff:
-			f.state = "warn"
+			f.state, f.text = "off", "not configured, or none there"
 			if src.Name == "agents" {
+				f.state, f.text = "warn", "off"
 				f.advice = "no trusted agent is registered: stoker submit agent runs it on every node"
 				if s.Known&cluster.SetServices == 0 {
 					f.advice = "services may not be read, so whether agents are registered is not known: the token wants read-job"
