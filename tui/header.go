@@ -79,10 +79,15 @@ func or(s, other string) string {
 	return s
 }
 
-// badge is a name with a state: glyph, word and colour.
+// badge is a name with a state: glyph, word and colour. Where there is no room for
+// all words, that of what is well goes first.
 func badge(th *theme.Theme, name string, st theme.Style, glyph, word string) ui.Seg {
 	head := th.Muted.Render(name) + " " + st.Render(glyph)
-	return ui.Seg{Text: head + " " + st.Render(word), Short: head, Drop: 4}
+	drop := 4
+	if glyph == th.G.Bad || glyph == th.G.Warn {
+		drop = 3
+	}
+	return ui.Seg{Text: head + " " + st.Render(word), Short: head, Drop: drop}
 }
 
 // several names the clusters that are shown together, and their region where

@@ -37,13 +37,16 @@ func Ratio(v *float64, decimals int) string {
 // Celsius is "83 °C".
 func Celsius(v *float64) string { return Num(v, 0, "°C") }
 
-// Watts is "312 W", or "4.1 kW" from a thousand on.
+// Watts is "312 W", or "4.1 kW" from a thousand on, and "112 kW" where decimals say nothing.
 func Watts(v *float64) string {
 	if v == nil {
 		return None
 	}
 	if *v >= 1000 {
 		k := *v / 1000
+		if k >= 99.95 {
+			return Num(&k, 0, "kW")
+		}
 		return Num(&k, 1, "kW")
 	}
 	return Num(v, 0, "W")

@@ -44,7 +44,7 @@ func number(name string, v float64) string {
 	case unit("_percent"):
 		return fmt.Sprintf("%.0f %%", v)
 	case unit("_watts"):
-		return fmt.Sprintf("%.0f W", v)
+		return Watts(&v)
 	case unit("_celsius"):
 		return fmt.Sprintf("%.0f °C", v)
 	case unit("_mhz"):

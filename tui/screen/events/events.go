@@ -126,7 +126,7 @@ func columns(e *screen.Env) []ui.Column[cluster.Event] {
 		{Name: "clock", Title: "TIME", Min: 8, Drop: 2, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ev.At.In(e.Now().Location()).Format("15:04:05")) }},
 		{Name: "kind", Title: "KIND", Min: 10, Drop: 1, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ev.Kind) }, By: func(r *E) ui.Key { return ui.ByText(r.Kind) }},
 		{Name: "subject", Title: "SUBJECT", Min: 14, Max: 32, Ahead: true, Cell: func(ev *E) ui.Cell { return ui.Txt(ev.Subject) }, By: func(r *E) ui.Key { return ui.ByText(r.Subject) }},
-		{Name: "text", Title: "WHAT HAPPENED", Min: 28, Max: 110, Ahead: true, Cell: func(ev *E) ui.Cell {
+		{Name: "text", Title: "WHAT HAPPENED", Min: 20, Max: 110, Ahead: true, Cell: func(ev *E) ui.Cell {
 			_, st := screen.Mark(th, ev.Level)
 			if ev.Level == cluster.Info {
 				st = th.Text

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -261,5 +262,38 @@ func TestChangesArePaced(t *testing.T) {
 	m.dense.settle()
 	if n := changed(paced, cells()); n > m.dense.page()*8 { // within the hysteresis
 		t.Errorf("%d cells do not say what is so", n)
+	}
+}
+
+// TestFirstReadingsShowAtOnce: a cell does not go on saying that nobody tells what a
+// GPU does once somebody does, however many there are.
+func TestFirstReadingsShowAtOnce(t *testing.T) {
+	known := fixture.Big(300)
+	unknown := *known
+	unknown.GPUs = slices.Clone(known.GPUs)
+	for i := range unknown.GPUs {
+		unknown.GPUs[i].Sample = nil
+	}
+	look := func(s *cluster.Snapshot) *Model {
+		m := newMap(t, fixture.Env(t), s, 120, 35)
+		press(m, keys.Pane, keys.ZoomIn, keys.ZoomOut, keys.ZoomIn)
+		return m
+	}
+	silents := func(m *Model) (n int) {
+		m.View()
+		for _, l := range m.dense.looks {
+			if l.condition == silent {
+				n++
+			}
+		}
+		return n
+	}
+	m, want := look(&unknown), silents(look(known))
+	if n := silents(m); n < want+2*cellsASecond {
+		t.Fatalf("%d cells say nothing, %d when all is known", n, want)
+	}
+	m.SetSnapshot(known)
+	if n := silents(m); n != want {
+		t.Errorf("%d cells still say that nobody tells", n-want)
 	}
 }

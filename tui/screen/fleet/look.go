@@ -180,9 +180,12 @@ func (l look) shade() theme.Shade {
 }
 
 // apart says how much two looks differ: 0 not at all, up to calm by what they
-// work or are, and urgent where something went wrong or was put right.
+// work or are, and urgent where something went wrong or was put right. A cell that
+// says that nobody tells what it does must not say so once somebody does.
 func apart(a, b look) int {
 	switch {
+	case (a.condition == silent) != (b.condition == silent):
+		return urgent
 	case a.condition != b.condition && max(a.condition, b.condition) >= idle, a.old != b.old:
 		return urgent
 	case a.condition != b.condition || (a.level < 0) != (b.level < 0):

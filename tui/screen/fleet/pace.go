@@ -94,6 +94,7 @@ func (p *pace) settle(now time.Time, cells []mark, want func(cell int, last look
 			next[i].look, next[i].waits = was.look, since
 		}
 	}
+	p.left = max(p.left, -cellsASecond) // many that changed at once do not hold up the others for long
 	slices.SortStableFunc(wishes, func(a, b wish) int { return cmp.Compare(b.by, a.by) })
 	may := min(max(int(p.left), 0), len(wishes))
 	p.left -= float64(may)

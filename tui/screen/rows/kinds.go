@@ -291,7 +291,7 @@ func NewNamespaces(e *screen.Env) screen.Screen {
 				{Name: "gpus", Min: 5},
 				{Name: "gpus_idle", Min: 4, Drop: 2},
 				{Name: "util_percent", Min: 5},
-				{Name: "power_watts", Min: 7, Drop: 3},
+				{Name: "power_watts", Min: 8, Drop: 3},
 				{Name: "quota", Min: 6, Max: 20, Drop: 5},
 				{Name: "pool", Min: 8, Max: 20, Drop: 4},
 				{Name: "description", Min: 12, Max: 80, Drop: 1},

@@ -363,7 +363,7 @@ func columns(e *screen.Env) []ui.Column[cluster.Usage] {
 			}
 			return ui.In(th.Heat[ui.HeatLevel(*u.UtilPercent, -1)], ui.Percent(u.UtilPercent))
 		}, By: func(r *U) ui.Key { return ui.ByKnown(r.UtilPercent) }, Desc: true},
-		{Name: "power_watts", Title: "POWER", Min: 7, Align: ui.Right, Cell: func(u *U) ui.Cell { return ui.Txt(ui.Watts(u.PowerWatts)) }, By: func(r *U) ui.Key { return ui.ByKnown(r.PowerWatts) }, Desc: true},
+		{Name: "power_watts", Title: "POWER", Min: 8, Align: ui.Right, Cell: func(u *U) ui.Cell { return ui.Txt(ui.Watts(u.PowerWatts)) }, By: func(r *U) ui.Key { return ui.ByKnown(r.PowerWatts) }, Desc: true},
 		{Name: "energy_joules", Title: "ENERGY", Min: 11, Align: ui.Right, Cell: func(u *U) ui.Cell { return ui.Txt(energy(&u.Account)) }, By: func(r *U) ui.Key { return ui.ByKnown(r.Account.Joules()) }, Desc: true},
 		{Name: "held_gpu_seconds", Title: "GPU HOURS", Min: 9, Align: ui.Right, Drop: 2, Cell: func(u *U) ui.Cell { return ui.Txt(ui.GPUHours(held(u))) }, By: func(r *U) ui.Key { return ui.ByKnown(held(r)) }, Desc: true},
 		{Name: "efficiency_ratio", Title: "EFFICIENCY", Min: 10, Align: ui.Right, Drop: 1, Cell: func(u *U) ui.Cell { return ui.Txt(ui.Ratio(u.Account.Efficiency(), 0)) }, By: func(r *U) ui.Key { return ui.ByKnown(r.Account.Efficiency()) }, Desc: true},
