@@ -514,3 +514,17 @@ func BenchmarkKeyAndView(b *testing.B) {
 		_ = r.View()
 	}
 }
+
+// TestHeaderKeepsTheWordOfWhatIsIll: where there is no room for all, what is well
+// loses its word first.
+func TestHeaderKeepsTheWordOfWhatIsIll(t *testing.T) {
+	s := *fixture.Lab()
+	sealed := *s.Vault
+	sealed.Sealed = true
+	s.Vault = &sealed
+	r := newRig(t, &s, func(c *Config) { c.Context = "production-europe" })
+	r.send(tea.WindowSizeMsg{Width: 80, Height: 24})
+	if got := fixture.Picture(r.header()[0]); !strings.Contains(got, "vault ✖ sealed") || !strings.Contains(got, "nomad ●  ") {
+		t.Errorf("%q", got)
+	}
+}
