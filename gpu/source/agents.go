@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"stoker/gpu"
@@ -87,11 +88,19 @@ func newClient(dial func(context.Context, string, string) (net.Conn, error), set
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext
 	}
+	lent := &sync.Pool{}
+	idling := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return idle(conn, lent), nil
+	}
 	return &http.Client{
 		// A redirect would carry the token to an address that nobody vouched for.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		// Nodes are reached through dial, never through a proxy from the environment.
-		Transport: &streams{dial: dial, dialTLS: dialTLS(dial, settings)},
+		Transport: &streams{dial: idling, dialTLS: dialTLS(idling, settings)},
 	}
 }
 

@@ -26,7 +26,7 @@ var (
 
 // buffer is what stays with an idle Decoder. A terminal may hold a thousand
 // streams; what a line needs beside is borrowed while it is read.
-const buffer = 2 << 10
+const buffer = 1 << 10
 
 // Lines lends what a line needs while it is read and decoded to any number of
 // Decoders. The zero Lines is ready to use.
@@ -39,7 +39,7 @@ func (l *Lines) lend() []byte {
 	if b, ok := l.pool.Get().(*[]byte); ok {
 		return (*b)[:0]
 	}
-	return make([]byte, 0, 4*buffer)
+	return make([]byte, 0, 8*buffer)
 }
 
 func (l *Lines) back(b []byte) {
