@@ -9,9 +9,10 @@ import (
 
 // layout is which GPU rows there are and in which order: by node and index.
 type layout struct {
-	rows    []GPU     // what nodes tell of them
-	devices []*device // beside rows: what samples tell; nil where none came
-	tenures []*tenure // beside rows: who has them
+	rows    []GPU         // those of the last snapshot, if there was one
+	devices []*device     // beside rows: what samples tell; nil where none came
+	tenures []*tenure     // beside rows: who has them
+	told    []*gpu.Health // beside rows: what the scheduler was told; nil where it was told nothing bad
 	at      map[gpu.UUID]int
 	nodes   map[NodeID]span
 	shared  bool // some device is offered by more than one node
@@ -24,14 +25,19 @@ func (st *state) joinGPUs(s *Snapshot) {
 	if of := [2]int{st.nodeRev, st.deviceRev}; j.layout.at == nil || j.layoutOf != of {
 		j.layout, j.layoutOf = st.arrangeGPUs(s.Nodes), of
 	} else {
+		j.layout.rows = slices.Clone(j.layout.rows)
 		j.layout.renew(st.touched)
 	}
 	clear(st.touched)
 	l := &j.layout
 	clocks, claims := st.clocksApart(), s.Claims()
-	s.GPUs, s.gpus, s.nodeGPUs = slices.Clone(l.rows), l.at, l.nodes
+	s.GPUs, s.gpus, s.nodeGPUs = l.rows, l.at, l.nodes
 	for i := range s.GPUs {
 		row := &s.GPUs[i]
+		row.Split, row.Health = false, gpu.Health{}
+		if told := l.told[i]; told != nil {
+			row.Health = *told
+		}
 		if d := l.devices[i]; d != nil {
 			d.fill(row)
 			if len(clocks) > 0 {
@@ -93,7 +99,7 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 			} else {
 				row.Device = &gpu.Device{UUID: d.UUID, Index: j, Model: d.Model, PCI: d.PCI}
 			}
-			row.offered(d)
+			row.Known = true
 			l.rows = append(l.rows, row)
 		}
 		for _, d := range extra[n.ID] {
@@ -106,10 +112,13 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 		})
 		l.nodes[n.ID] = span{from, len(l.rows)}
 	}
-	l.devices, l.tenures = make([]*device, len(l.rows)), make([]*tenure, len(l.rows))
+	l.devices, l.tenures, l.told = make([]*device, len(l.rows)), make([]*tenure, len(l.rows)), make([]*gpu.Health, len(l.rows))
 	for i := range l.rows {
 		id := l.rows[i].UUID
 		l.at[id], l.devices[i], l.tenures[i] = i, st.devices[id], st.tenure(id)
+	}
+	for i := range nodes {
+		l.listen(&nodes[i])
 	}
 	return l
 }
@@ -119,22 +128,24 @@ func (l *layout) renew(nodes map[NodeID]*Node) {
 	for id, n := range nodes {
 		rows := within(l.rows, l.nodes[id])
 		for i := range rows {
-			row := &rows[i]
-			row.NodeUp, row.NodeOpen = n.Status == NodeReady, n.Open()
-			for j := range n.Devices {
-				if d := &n.Devices[j]; row.Known && d.UUID == row.UUID {
-					row.offered(d)
-				}
-			}
+			rows[i].NodeUp, rows[i].NodeOpen = n.Status == NodeReady, n.Open()
 		}
+		l.listen(n)
 	}
 }
 
-// offered takes what a node says of a device that it offers.
-func (g *GPU) offered(d *NodeDevice) {
-	g.Known, g.Schedulable, g.Health = true, d.Healthy, gpu.Health{}
-	if !d.Healthy {
-		g.Health = gpu.Health{Verdict: gpu.VerdictFailed, Reason: d.HealthText}
+// listen takes what a node tells the scheduler of the devices that it offers.
+func (l *layout) listen(n *Node) {
+	for i := range n.Devices {
+		d := &n.Devices[i]
+		at, ok := l.at[d.UUID]
+		if !ok || l.rows[at].Node != n.ID || !l.rows[at].Known {
+			continue
+		}
+		l.rows[at].Schedulable, l.told[at] = d.Healthy, nil
+		if !d.Healthy {
+			l.told[at] = &gpu.Health{Verdict: gpu.VerdictFailed, Reason: d.HealthText}
+		}
 	}
 }
 
