@@ -5,7 +5,7 @@
 // it hands plain values to one inlet of the Feed. One goroutine folds them,
 // does all joins (GPU to allocation, allocation to job, service to model) and
 // publishes an immutable, numbered Snapshot: the first change at once, then at
-// most ten a second. Screens, line mode and scenario assertions all read the
+// most ten a second, of readings alone four. Screens, line mode and scenario assertions all read the
 // same Snapshot, so a fact is computed once, here.
 //
 // What happened to a GPU is kept with the allocations that were on it then, by

@@ -52,8 +52,8 @@ func listWithin[J, R any](ctx context.Context, most time.Duration, c *Client, pa
 // listJobs emits everything that lives in namespaces, each list as it comes,
 // from several goroutines.
 //
-// The first time, what the first screen needs comes first: jobs by name, then
-// allocations, then the rest. Early leaves the story of tasks out of these, which
+// The first time, what the first screen needs comes first: jobs by name beside the
+// nodes, then allocations, then the rest. Early leaves the story of tasks out of these, which
 // is more than half of the answer on a large fleet; tasks brings it later.
 func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) error {
 	early := c.early && !c.listed.Load()
@@ -69,10 +69,12 @@ func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) error 
 			return c.allocs(ctx, !early)
 		},
 		func(ctx context.Context) (cluster.Update, error) {
+			c.turns.nodes.wait(ctx)
 			rows, idx, err := list(ctx, c, "/v1/deployments", nil, func(r *deploymentJSON) cluster.Deployment { return r.row(c.place) })
 			return cluster.Update{Lists: cluster.SetDeployments, Index: idx, Deployments: rows}, err
 		},
 		func(ctx context.Context) (cluster.Update, error) {
+			c.turns.nodes.wait(ctx)
 			rows, idx, err := list(ctx, c, "/v1/evaluations", nil, func(r *evalJSON) cluster.Evaluation { return r.row(c.place) })
 			return cluster.Update{Lists: cluster.SetEvaluations, Index: idx, Evaluations: rows}, err
 		},

@@ -65,6 +65,7 @@ func (c *Client) spaces(ctx context.Context, since uint64) ([]string, uint64, er
 func (c *Client) watch(ctx context.Context, w watched, emit func(cluster.Update), status func(cluster.SourceStatus)) error {
 	say := c.sayer(w.source, status)
 	wait, since := c.wait.firstRetry, uint64(0)
+	c.turns.nodes.wait(ctx)
 	for {
 		u, err := w.list(ctx, since)
 		if ctx.Err() != nil {
