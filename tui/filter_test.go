@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -119,10 +120,18 @@ func TestAnExpressionThatDoesNotCompileKeepsTheFilter(t *testing.T) {
 	for range "util < 5 &&" {
 		r.press("backspace")
 	}
-	r.press(`"util < 5 && node"`, "enter")
-	r.sees("gpu-a is neither yes nor no: it wants to be compared")
-	if got, _ := r.filter(); got != "util < 5" {
-		t.Errorf("%q", got)
+	for typed, want := range map[string]string{
+		"util < 5 && node":                    `node is text: write node == "text"`,
+		"util < 5 && (pages_pending ?? node)": "gpu-a is neither yes nor no: it wants to be compared",
+	} {
+		r.press(strconv.Quote(typed), "enter")
+		r.sees(want)
+		if got, _ := r.filter(); got != "util < 5" {
+			t.Errorf("%q", got)
+		}
+		for range typed {
+			r.press("backspace")
+		}
 	}
 	r.press("esc", ":", `"gpus util_percnt < 5"`, "enter")
 	r.sees("no field util_percnt: did you mean util_percent?")

@@ -44,8 +44,8 @@ func sizes() map[string]int {
 	return map[string]int{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 }
 
-// compile makes the program of an expression. Its error is a *FilterError.
-func (f *Filter) compile(input string, v *View) error {
+// compile makes the program of an expression.
+func (f *Filter) compile(input string, v *View) *FilterError {
 	env, sizes := types.Map{}, sizes()
 	for name := range sizes {
 		env[name] = types.Int
@@ -54,8 +54,13 @@ func (f *Filter) compile(input string, v *View) error {
 	for name := range fields {
 		env[name] = types.Any // it may be unknown
 	}
-	if _, err := expr.Compile(input, expr.Env(env), expr.AsBool()); err != nil {
+	plain, err := expr.Compile(input, expr.Env(env), expr.AsBool(), expr.Optimize(false))
+	if err != nil {
 		return v.filterError(input, err)
+	}
+	if bad := v.misfit(input, plain.Node()); bad != nil {
+		bad.meant = true
+		return bad
 	}
 	logic := &threeValued{fields: fields}
 	program, err := expr.Compile(input, expr.Env(env), expr.AsBool(), expr.Patch(logic),
@@ -235,6 +240,8 @@ type FilterError struct {
 	Err    error
 	At     int      // where in the input, in characters; -1 when nobody knows
 	Fields []string // what could have been named
+
+	meant bool // it is an expression, whatever is in it
 }
 
 func (e *FilterError) Error() string { return fmt.Sprintf("filter %q: %v", e.Input, e.Err) }
@@ -253,7 +260,7 @@ func (v *View) filterError(input string, err error) *FilterError {
 		return out
 	}
 	out.At = at.From
-	out.Err = errors.New(at.Message)
+	out.Err = errors.New(inWords(at.Message))
 	runes := []rune(input)
 	rest := string(runes[min(max(at.From, 0), len(runes)):])
 	before := strings.TrimRight(string(runes[:min(max(at.From, 0), len(runes))]), " ")

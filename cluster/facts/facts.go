@@ -37,6 +37,7 @@ type Column struct {
 	Name  string // snake_case, with the unit
 	Title string
 	Wide  bool // for people only when they ask for more
+	Type  Type
 }
 
 // Row holds one value for each column; nil is unknown.

@@ -53,7 +53,8 @@ type Cells func(column int) any
 //
 // It is an expression when it holds an operator and compiles to a yes or no. One
 // that does not compile is words, unless an operator is in it that no word
-// holds, such as "<" or "&&": that is a *FilterError.
+// holds, such as "<" or "&&": that is a *FilterError, and so is a field compared
+// with what it can never be.
 func CompileFilter(input string, v *View) (*Filter, error) {
 	f := &Filter{input: input, fields: v.columnNames(), cols: len(v.Columns)}
 	sure, maybe := v.operators(input)
@@ -62,7 +63,7 @@ func CompileFilter(input string, v *View) (*Filter, error) {
 		if err == nil {
 			return f, nil
 		}
-		if sure {
+		if sure || err.meant {
 			return nil, err
 		}
 	}
@@ -97,6 +98,9 @@ func (v *View) term(text string) (term, *FilterError) {
 		return w, &FilterError{Err: fmt.Errorf("no field %s%s", name, v.meant(name))}
 	}
 	w.column, w.text = column, strings.ToLower(value)
+	if err := v.admits(name, column, w.text); err != nil {
+		return w, &FilterError{Err: err}
+	}
 	return w, nil
 }
 

@@ -108,6 +108,8 @@ func TestFilter(t *testing.T) {
 		{"gpus", "uuid", `not (held_by contains "chat")`, []string{"GPU-2"}},
 		{"gpus", "uuid", `as_of < date("2030-01-01T00:00:00Z")`, []string{"GPU-1", "GPU-2"}},
 		{"jobs", "job", "model != kind", []string{"chat"}},
+		{"nodes", "node", "util < temp", []string{"gpu-a"}},
+		{"gpus", "uuid", "index in 1..3 and index % 2 == 1 and util in [0, 1.5]", []string{"GPU-2"}},
 		// It can be asked for.
 		{"gpus", "uuid", "util_percent == nil", []string{"GPU-3"}},
 		{"gpus", "uuid", "nil != util_percent", []string{"GPU-1", "GPU-2"}},
@@ -166,6 +168,29 @@ func TestFilterErrors(t *testing.T) {
 		{`"ä" == nodee`, "no field nodee: did you mean node?", 7},
 		{"known(util) > 5", "no field known", 0},
 		{"util + 5 > 'x' + ", "something is missing at the end", 17},
+		// A field and what it can never be.
+		{`held == "yes"`, "held is yes or no: write held or not held", 0},
+		{`idle && "yes" != held`, "held is yes or no: write held or not held", 17},
+		{`util == "high"`, "util is a number: write util < 5", 0},
+		{`index in ["0", "1"]`, "index is a number: write index < 5", 0},
+		{`(mem + "1") > 5`, "mem is a number: write mem < 5", 1},
+		{`ä == "x" || util == "high"`, "no field ä", 0},
+		{`node == "ä" || util == "high"`, "util is a number: write util < 5", 15},
+		{"node == 5", `node is text: write node == "text"`, 0},
+		{"util < 1000 && node", `node is text: write node == "text"`, 15},
+		{"not node", `node is text: write node == "text"`, 4},
+		{"(node)", `node is text: write node == "text"`, 1},
+		{"(util)", "util is a number: write util < 5", 1},
+		{`throttle in "heat"`, `throttle is text: write throttle in ["text", "other"]`, 0},
+		{`"heat" in throttle`, `throttle is text: write throttle contains "text"`, 10},
+		{"util % 2 == 0", "util may have a fraction: % takes whole numbers", 0},
+		{"len(util) > 1", "util is a number: write util < 5", 4},
+		{`as_of > "2026-01-01"`, `as_of is a time: write as_of > now() - duration("10m")`, 0},
+		{"node == util", "node is text and util is a number: they do not compare", 0},
+		{`util < 5 && "x" > 5`, "> does not take text and a number", 16},
+		{"held=yes", "held is yes or no: write held=true or held=false", 0},
+		{"gpu-a !util=high", "util is a number: write util=5, or util < 5", 6},
+		{"as_of=noon", `as_of is a time: write as_of > now() - duration("10m")`, 0},
 	} {
 		_, err := CompileFilter(c.input, v)
 		var bad *FilterError
@@ -187,10 +212,9 @@ func TestMistake(t *testing.T) {
 	v, _ := Find("gpus")
 	s := filled(t)
 	for input, want := range map[string]string{
-		"util < 1000 && node":     "gpu-a is neither yes nor no: it wants to be compared",
-		"not node":                "gpu-a is neither yes nor no: it wants to be compared",
-		"(node)":                  "it is neither yes nor no",
-		"node > 5":                "invalid operation: string > int",
+		"(util ?? node) > 5":      "invalid operation: string > int",
+		"held ? node : idle":      "it is neither yes nor no",
+		"not (util ?? node)":      "40 is neither yes nor no: it wants to be compared",
 		`node matches "("`:        "error parsing regexp: missing closing ): `(`",
 		"len(held_by) > 1":        "",
 		"util < 5 && held":        "",

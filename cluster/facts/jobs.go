@@ -13,12 +13,12 @@ func jobsView() View {
 		Columns: columns(
 			Column{Name: "namespace", Title: "NAMESPACE"}, Column{Name: "job", Title: "JOB"}, Column{Name: "type", Title: "TYPE"},
 			Column{Name: "kind", Title: "KIND"}, Column{Name: "model", Title: "MODEL"}, Column{Name: "model_version", Title: "VERSION"},
-			Column{Name: "status", Title: "STATUS"}, Column{Name: "state"}, Column{Name: "desired", Title: "WANT"},
-			Column{Name: "running", Title: "RUN"}, Column{Name: "starting", Title: "START"},
-			Column{Name: "failed", Title: "FAILED"}, Column{Name: "gpus_held", Title: "GPUS"},
-			Column{Name: "waiting", Title: "WAITING"}, Column{Name: "waiting_since"}, Column{Name: "gpus_wanted"},
-			Column{Name: "deployment", Title: "DEPLOYMENT", Wide: true}, Column{Name: "priority", Title: "PRIO", Wide: true},
-			Column{Name: "job_version", Title: "REV", Wide: true}, Column{Name: "submitted", Title: "SUBMITTED"},
+			Column{Name: "status", Title: "STATUS"}, Column{Name: "state"}, Column{Name: "desired", Title: "WANT", Type: Int},
+			Column{Name: "running", Title: "RUN", Type: Int}, Column{Name: "starting", Title: "START", Type: Int},
+			Column{Name: "failed", Title: "FAILED", Type: Int}, Column{Name: "gpus_held", Title: "GPUS", Type: Int},
+			Column{Name: "waiting", Title: "WAITING", Type: Bool}, Column{Name: "waiting_since", Type: Time}, Column{Name: "gpus_wanted", Type: Int},
+			Column{Name: "deployment", Title: "DEPLOYMENT", Wide: true}, Column{Name: "priority", Title: "PRIO", Wide: true, Type: Int},
+			Column{Name: "job_version", Title: "REV", Wide: true, Type: Int}, Column{Name: "submitted", Title: "SUBMITTED", Type: Time},
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Jobs {
@@ -56,10 +56,10 @@ func allocsView() View {
 		Columns: columns(
 			Column{Name: "namespace", Title: "NAMESPACE", Wide: true}, Column{Name: "alloc", Title: "ALLOC"}, Column{Name: "id"},
 			Column{Name: "job"}, Column{Name: "group"}, Column{Name: "node", Title: "NODE"},
-			Column{Name: "desired", Title: "DESIRED"}, Column{Name: "status", Title: "STATUS"}, Column{Name: "healthy", Title: "HEALTHY"},
-			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpu_uuids"}, Column{Name: "restarts", Title: "RESTARTS"},
-			Column{Name: "job_version", Title: "REV", Wide: true}, Column{Name: "created", Title: "CREATED"},
-			Column{Name: "modified", Title: "CHANGED", Wide: true}, Column{Name: "last_event", Title: "LAST EVENT"},
+			Column{Name: "desired", Title: "DESIRED"}, Column{Name: "status", Title: "STATUS"}, Column{Name: "healthy", Title: "HEALTHY", Type: Bool},
+			Column{Name: "gpus", Title: "GPUS", Type: Int}, Column{Name: "gpu_uuids"}, Column{Name: "restarts", Title: "RESTARTS", Type: Int},
+			Column{Name: "job_version", Title: "REV", Wide: true, Type: Int}, Column{Name: "created", Title: "CREATED", Type: Time},
+			Column{Name: "modified", Title: "CHANGED", Wide: true, Type: Time}, Column{Name: "last_event", Title: "LAST EVENT"},
 		),
 		// What tasks went through is listed last.
 		Pending: func(s *cluster.Snapshot) bool {
@@ -103,16 +103,16 @@ func modelsView() View {
 		Columns: columns(
 			Column{Name: "namespace", Title: "NAMESPACE", Wide: true}, Column{Name: "job", Title: "JOB"},
 			Column{Name: "model", Title: "MODEL"}, Column{Name: "version", Title: "VERSION"},
-			Column{Name: "replicas_ready", Title: "UP"}, Column{Name: "replicas_desired", Title: "WANT"},
-			Column{Name: "requests_per_second", Title: "REQ/S"},
-			Column{Name: "error_ratio", Title: "ERR %"}, Column{Name: "rejected_ratio", Title: "4XX %", Wide: true},
-			Column{Name: "latency_p50_seconds", Title: "P50"}, Column{Name: "latency_p50_bound"}, Column{Name: "latency_p95_seconds", Title: "P95"}, Column{Name: "latency_p95_bound"},
-			Column{Name: "latency_p99_seconds", Title: "P99"}, Column{Name: "latency_p99_bound"},
-			Column{Name: "in_flight", Title: "IN FLIGHT", Wide: true}, Column{Name: "requests_total", Title: "SERVED", Wide: true},
-			Column{Name: "queue", Title: "QUEUE", Wide: true}, Column{Name: "ttft_p95_seconds", Title: "TTFT P95", Wide: true}, Column{Name: "ttft_p95_bound"},
-			Column{Name: "tokens_per_second", Title: "TOK/S", Wide: true}, Column{Name: "kv_cache_ratio", Title: "KV", Wide: true},
-			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpu_util_percent", Title: "GPU UTIL"},
-			Column{Name: "accuracy", Title: "ACCURACY", Wide: true}, Column{Name: "window_seconds"},
+			Column{Name: "replicas_ready", Title: "UP", Type: Int}, Column{Name: "replicas_desired", Title: "WANT", Type: Int},
+			Column{Name: "requests_per_second", Title: "REQ/S", Type: Float},
+			Column{Name: "error_ratio", Title: "ERR %", Type: Float}, Column{Name: "rejected_ratio", Title: "4XX %", Wide: true, Type: Float},
+			Column{Name: "latency_p50_seconds", Title: "P50", Type: Float}, Column{Name: "latency_p50_bound"}, Column{Name: "latency_p95_seconds", Title: "P95", Type: Float}, Column{Name: "latency_p95_bound"},
+			Column{Name: "latency_p99_seconds", Title: "P99", Type: Float}, Column{Name: "latency_p99_bound"},
+			Column{Name: "in_flight", Title: "IN FLIGHT", Wide: true, Type: Float}, Column{Name: "requests_total", Title: "SERVED", Wide: true, Type: Float},
+			Column{Name: "queue", Title: "QUEUE", Wide: true, Type: Float}, Column{Name: "ttft_p95_seconds", Title: "TTFT P95", Wide: true, Type: Float}, Column{Name: "ttft_p95_bound"},
+			Column{Name: "tokens_per_second", Title: "TOK/S", Wide: true, Type: Float}, Column{Name: "kv_cache_ratio", Title: "KV", Wide: true, Type: Float},
+			Column{Name: "gpus", Title: "GPUS", Type: Int}, Column{Name: "gpu_util_percent", Title: "GPU UTIL", Type: Float},
+			Column{Name: "accuracy", Title: "ACCURACY", Wide: true, Type: Float}, Column{Name: "window_seconds", Type: Float},
 		),
 		// A rate takes two scrapes.
 		Pending: func(s *cluster.Snapshot) bool {
@@ -162,12 +162,12 @@ func trainingView() View {
 		Columns: columns(
 			Column{Name: "namespace", Title: "NAMESPACE", Wide: true}, Column{Name: "job", Title: "JOB"}, Column{Name: "model", Title: "MODEL"},
 			Column{Name: "version", Title: "VERSION"}, Column{Name: "status", Title: "STATUS"},
-			Column{Name: "step", Title: "STEP"}, Column{Name: "planned_steps", Title: "OF"},
-			Column{Name: "epoch", Title: "EPOCH", Wide: true},
-			Column{Name: "loss", Title: "LOSS"}, Column{Name: "accuracy", Title: "ACCURACY"},
-			Column{Name: "learning_rate", Title: "RATE", Wide: true},
-			Column{Name: "samples_per_second", Title: "SAMPLES/S"},
-			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpu_util_percent", Title: "GPU UTIL"},
+			Column{Name: "step", Title: "STEP", Type: Float}, Column{Name: "planned_steps", Title: "OF", Type: Float},
+			Column{Name: "epoch", Title: "EPOCH", Wide: true, Type: Float},
+			Column{Name: "loss", Title: "LOSS", Type: Float}, Column{Name: "accuracy", Title: "ACCURACY", Type: Float},
+			Column{Name: "learning_rate", Title: "RATE", Wide: true, Type: Float},
+			Column{Name: "samples_per_second", Title: "SAMPLES/S", Type: Float},
+			Column{Name: "gpus", Title: "GPUS", Type: Int}, Column{Name: "gpu_util_percent", Title: "GPU UTIL", Type: Float},
 		),
 		Pending: func(s *cluster.Snapshot) bool {
 			return slices.ContainsFunc(s.Training, func(t cluster.Training) bool { return t.Status == "running" && t.SamplesPerSec == nil })
@@ -196,11 +196,11 @@ func keysView() View {
 	return View{
 		Name: "keys", Aliases: []string{"key"}, Help: "Vault Transit keys and what they still open", Needs: []string{"vault", "registry"}, Anyway: true,
 		Columns: columns(
-			Column{Name: "key", Title: "KEY"}, Column{Name: "type", Title: "TYPE"}, Column{Name: "derived", Title: "DERIVED"},
-			Column{Name: "latest_version", Title: "VERSION"}, Column{Name: "min_decryption_version", Title: "OPENS FROM"},
-			Column{Name: "latest_created", Title: "ROTATED"},
-			Column{Name: "exportable", Title: "EXPORTABLE"}, Column{Name: "deletion_allowed", Title: "DELETABLE", Wide: true},
-			Column{Name: "artifacts", Title: "ARTIFACTS"}, Column{Name: "artifacts_stale", Title: "STALE"},
+			Column{Name: "key", Title: "KEY"}, Column{Name: "type", Title: "TYPE"}, Column{Name: "derived", Title: "DERIVED", Type: Bool},
+			Column{Name: "latest_version", Title: "VERSION", Type: Int}, Column{Name: "min_decryption_version", Title: "OPENS FROM", Type: Int},
+			Column{Name: "latest_created", Title: "ROTATED", Type: Time},
+			Column{Name: "exportable", Title: "EXPORTABLE", Type: Bool}, Column{Name: "deletion_allowed", Title: "DELETABLE", Wide: true, Type: Bool},
+			Column{Name: "artifacts", Title: "ARTIFACTS", Type: Int}, Column{Name: "artifacts_stale", Title: "STALE", Type: Int},
 			Column{Name: "used_by", Title: "USED BY"},
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
@@ -241,7 +241,7 @@ func eventsView() View {
 	return View{
 		Name: "events", Aliases: []string{"event"}, Help: "what happened to allocations in 24 h, and all since this command started", Needs: []string{"nomad", "agents", "agent"},
 		Columns: columns(
-			Column{Name: "time", Title: "AGE"}, Column{Name: "level", Title: "LEVEL"},
+			Column{Name: "time", Title: "AGE", Type: Time}, Column{Name: "level", Title: "LEVEL"},
 			Column{Name: "kind", Title: "KIND"}, Column{Name: "subject", Title: "SUBJECT"}, Column{Name: "text", Title: "WHAT"},
 			Column{Name: "gpu_uuid", Title: "GPU", Wide: true}, Column{Name: "hit", Title: "WHO WAS ON IT"}, Column{Name: "alloc_ids"}, Column{Name: "jobs"},
 		),
@@ -285,8 +285,8 @@ func sourcesView() View {
 	return View{
 		Name: "sources", Aliases: []string{"source"}, Help: "where facts come from, and whether it answers", Needs: []string{"nomad", "agents", "agent", "dcgm", "prometheus", "vault", "metrics", "registry"}, Anyway: true,
 		Columns: columns(
-			Column{Name: "name", Title: "SOURCE"}, Column{Name: "state", Title: "STATE"}, Column{Name: "since", Title: "SINCE"},
-			Column{Name: "last", Title: "LAST"}, Column{Name: "retry_at"}, Column{Name: "error", Title: "ERROR"}, Column{Name: "expires_at"},
+			Column{Name: "name", Title: "SOURCE"}, Column{Name: "state", Title: "STATE"}, Column{Name: "since", Title: "SINCE", Type: Time},
+			Column{Name: "last", Title: "LAST", Type: Time}, Column{Name: "retry_at", Type: Time}, Column{Name: "error", Title: "ERROR"}, Column{Name: "expires_at", Type: Time},
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Sources {

@@ -14,10 +14,10 @@ func deploymentsView() View {
 		Name: "deployments", Aliases: []string{"deployment"}, Help: "deployments: how the roll-out of each version goes", Needs: []string{"nomad"},
 		Columns: columns(
 			Column{Name: "namespace", Title: "NAMESPACE"}, Column{Name: "job", Title: "JOB"}, Column{Name: "id", Title: "ID"},
-			Column{Name: "job_version", Title: "REV"}, Column{Name: "status", Title: "STATUS"},
-			Column{Name: "desired", Title: "WANT"}, Column{Name: "placed", Title: "PLACED"}, Column{Name: "healthy", Title: "HEALTHY"},
-			Column{Name: "unhealthy", Title: "UNHEALTHY"}, Column{Name: "canaries", Title: "CANARIES"}, Column{Name: "promoted", Title: "PROMOTED"},
-			Column{Name: "groups", Title: "GROUPS", Wide: true}, Column{Name: "created", Title: "CREATED", Wide: true},
+			Column{Name: "job_version", Title: "REV", Type: Int}, Column{Name: "status", Title: "STATUS"},
+			Column{Name: "desired", Title: "WANT", Type: Int}, Column{Name: "placed", Title: "PLACED", Type: Int}, Column{Name: "healthy", Title: "HEALTHY", Type: Int},
+			Column{Name: "unhealthy", Title: "UNHEALTHY", Type: Int}, Column{Name: "canaries", Title: "CANARIES", Type: Int}, Column{Name: "promoted", Title: "PROMOTED", Type: Bool},
+			Column{Name: "groups", Title: "GROUPS", Wide: true}, Column{Name: "created", Title: "CREATED", Wide: true, Type: Time},
 			Column{Name: "status_text", Title: "WHAT NOMAD SAYS"},
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
@@ -45,9 +45,9 @@ func evaluationsView() View {
 		Name: "evaluations", Aliases: []string{"evaluation", "evals", "eval"}, Help: "evaluations: what the scheduler decided, and what it could not place", Needs: []string{"nomad"},
 		Columns: columns(
 			Column{Name: "namespace", Title: "NAMESPACE"}, Column{Name: "job", Title: "JOB"}, Column{Name: "id", Title: "ID"},
-			Column{Name: "type", Title: "TYPE", Wide: true}, Column{Name: "priority", Title: "PRIO", Wide: true},
+			Column{Name: "type", Title: "TYPE", Wide: true}, Column{Name: "priority", Title: "PRIO", Wide: true, Type: Int},
 			Column{Name: "status", Title: "STATUS"}, Column{Name: "triggered_by", Title: "TRIGGERED BY"},
-			Column{Name: "unplaced", Title: "UNPLACED"}, Column{Name: "created", Title: "CREATED"},
+			Column{Name: "unplaced", Title: "UNPLACED", Type: Int}, Column{Name: "created", Title: "CREATED", Type: Time},
 			Column{Name: "failures", Title: "WHY"}, Column{Name: "status_text", Title: "WHAT NOMAD SAYS", Wide: true},
 			Column{Name: "deployment_id", Title: "DEPLOYMENT", Wide: true}, Column{Name: "node", Title: "NODE", Wide: true},
 			Column{Name: "previous_id"}, Column{Name: "next_id"}, Column{Name: "blocked_id"},
@@ -101,7 +101,7 @@ func servicesView() View {
 		Name: "services", Aliases: []string{"service"}, Help: "services: where each instance listens", Needs: []string{"nomad"},
 		Columns: columns(
 			Column{Name: "namespace", Title: "NAMESPACE"}, Column{Name: "service", Title: "SERVICE"}, Column{Name: "job", Title: "JOB"},
-			Column{Name: "address", Title: "ADDRESS"}, Column{Name: "port", Title: "PORT"}, Column{Name: "node", Title: "NODE"},
+			Column{Name: "address", Title: "ADDRESS"}, Column{Name: "port", Title: "PORT", Type: Int}, Column{Name: "node", Title: "NODE"},
 			Column{Name: "alloc", Title: "ALLOC"}, Column{Name: "tags", Title: "TAGS"},
 			Column{Name: "alloc_id", Title: "ALLOC ID", Wide: true}, Column{Name: "id", Title: "ID", Wide: true},
 		),
@@ -128,9 +128,9 @@ func poolsView() View {
 	return View{
 		Name: "pools", Aliases: []string{"pool", "node-pools", "node_pools"}, Help: "node pools: their nodes, GPUs and jobs", Needs: []string{"pools", "nomad"},
 		Columns: columns(
-			Column{Name: "pool", Title: "POOL"}, Column{Name: "nodes", Title: "NODES"}, Column{Name: "nodes_open", Title: "OPEN"},
-			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpus_held", Title: "HELD"}, Column{Name: "gpus_free", Title: "FREE"}, Column{Name: "gpus_failed", Title: "FAILED"},
-			Column{Name: "jobs", Title: "JOBS"}, Column{Name: "jobs_waiting", Title: "WAITING"},
+			Column{Name: "pool", Title: "POOL"}, Column{Name: "nodes", Title: "NODES", Type: Int}, Column{Name: "nodes_open", Title: "OPEN", Type: Int},
+			Column{Name: "gpus", Title: "GPUS", Type: Int}, Column{Name: "gpus_held", Title: "HELD", Type: Int}, Column{Name: "gpus_free", Title: "FREE", Type: Int}, Column{Name: "gpus_failed", Title: "FAILED", Type: Int},
+			Column{Name: "jobs", Title: "JOBS", Type: Int}, Column{Name: "jobs_waiting", Title: "WAITING", Type: Int},
 			Column{Name: "scheduler", Title: "SCHEDULER", Wide: true}, Column{Name: "description", Title: "DESCRIPTION"}, Column{Name: "meta", Title: "META", Wide: true},
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
@@ -173,7 +173,7 @@ func namespacesView() View {
 		Pending: uncounted,
 		Name:    "namespaces", Aliases: []string{"namespace"}, Help: "namespaces: their jobs, and what these use of their GPUs", Needs: append(gpuSources(), "namespaces"),
 		Columns: columns(append(append([]Column{{Name: "namespace", Title: "NAMESPACE"}}, usageColumns()...),
-			Column{Name: "jobs", Title: "JOBS"}, Column{Name: "jobs_waiting", Title: "WAITING"}, Column{Name: "allocs_running", Title: "RUN"},
+			Column{Name: "jobs", Title: "JOBS", Type: Int}, Column{Name: "jobs_waiting", Title: "WAITING", Type: Int}, Column{Name: "allocs_running", Title: "RUN", Type: Int},
 			Column{Name: "quota", Title: "QUOTA", Wide: true}, Column{Name: "pool", Title: "POOL", Wide: true},
 			Column{Name: "description", Title: "DESCRIPTION", Wide: true}, Column{Name: "meta", Title: "META", Wide: true},
 		)...),
@@ -218,7 +218,7 @@ func variablesView() View {
 		Name: "variables", Aliases: []string{"variable", "vars", "var"}, Help: "Nomad variables by name; what they hold is never read", Needs: []string{"variables"},
 		Columns: columns(
 			Column{Name: "namespace", Title: "NAMESPACE"}, Column{Name: "path", Title: "PATH"},
-			Column{Name: "modified", Title: "CHANGED"}, Column{Name: "created", Title: "CREATED"}, Column{Name: "locked", Title: "LOCKED"},
+			Column{Name: "modified", Title: "CHANGED", Type: Time}, Column{Name: "created", Title: "CREATED", Type: Time}, Column{Name: "locked", Title: "LOCKED", Type: Bool},
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Variables {

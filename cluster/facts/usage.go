@@ -16,20 +16,20 @@ func gpuSources() []string {
 // usageColumns are those that a job and a namespace share.
 func usageColumns() []Column {
 	return []Column{
-		{Name: "gpus", Title: "GPUS"},
-		{Name: "gpus_reporting"},
-		{Name: "gpus_idle", Title: "IDLE"},
-		{Name: "idle_since", Title: "IDLE FOR", Wide: true},
-		{Name: "util_percent", Title: "UTIL"},
-		{Name: "power_watts", Title: "POWER"},
-		{Name: "gpus_with_power"},
-		{Name: "since", Title: "WATCHED"},
-		{Name: "energy_joules", Title: "ENERGY"},
+		{Name: "gpus", Title: "GPUS", Type: Int},
+		{Name: "gpus_reporting", Type: Int},
+		{Name: "gpus_idle", Title: "IDLE", Type: Int},
+		{Name: "idle_since", Title: "IDLE FOR", Wide: true, Type: Time},
+		{Name: "util_percent", Title: "UTIL", Type: Float},
+		{Name: "power_watts", Title: "POWER", Type: Float},
+		{Name: "gpus_with_power", Type: Int},
+		{Name: "since", Title: "WATCHED", Type: Time},
+		{Name: "energy_joules", Title: "ENERGY", Type: Float},
 		{Name: "energy_basis", Title: "COUNTED BY", Wide: true},
-		{Name: "energy_complete", Title: "ALL OF IT", Wide: true},
-		{Name: "held_gpu_seconds", Title: "GPU HOURS"},
-		{Name: "busy_gpu_seconds", Title: "OF WORK"},
-		{Name: "efficiency_ratio", Title: "EFFICIENCY"},
+		{Name: "energy_complete", Title: "ALL OF IT", Wide: true, Type: Bool},
+		{Name: "held_gpu_seconds", Title: "GPU HOURS", Type: Float},
+		{Name: "busy_gpu_seconds", Title: "OF WORK", Type: Float},
+		{Name: "efficiency_ratio", Title: "EFFICIENCY", Type: Float},
 	}
 }
 
@@ -83,10 +83,10 @@ func idleView() View {
 	return View{
 		Name: "idle", Help: "GPUs held without work, and worked on without being held", Needs: gpuSources(),
 		Columns: columns(
-			Column{Name: "state", Title: "STATE"}, Column{Name: "since", Title: "SEEN FOR"},
-			Column{Name: "node", Title: "NODE"}, Column{Name: "index", Title: "GPU"}, Column{Name: "uuid", Title: "UUID", Wide: true},
-			Column{Name: "model", Title: "MODEL"}, Column{Name: "util_percent", Title: "UTIL", Wide: true},
-			Column{Name: "power_watts", Title: "POWER"}, Column{Name: "memory_used_bytes", Title: "MEM USED"},
+			Column{Name: "state", Title: "STATE"}, Column{Name: "since", Title: "SEEN FOR", Type: Time},
+			Column{Name: "node", Title: "NODE"}, Column{Name: "index", Title: "GPU", Type: Int}, Column{Name: "uuid", Title: "UUID", Wide: true},
+			Column{Name: "model", Title: "MODEL"}, Column{Name: "util_percent", Title: "UTIL", Wide: true, Type: Float},
+			Column{Name: "power_watts", Title: "POWER", Type: Float}, Column{Name: "memory_used_bytes", Title: "MEM USED", Type: Int},
 			Column{Name: "held_by", Title: "HELD BY"}, Column{Name: "held_by_alloc"}, Column{Name: "held_by_job"},
 			Column{Name: "users", Title: "USERS"}, Column{Name: "processes", Title: "PROCESSES"},
 		),
@@ -120,9 +120,9 @@ func historyView() View {
 	return View{
 		Name: "history", Help: "the last ten minutes of each GPU, a point every five seconds", Needs: gpuSources(),
 		Columns: columns(
-			Column{Name: "node", Title: "NODE"}, Column{Name: "index", Title: "GPU"}, Column{Name: "uuid", Title: "UUID", Wide: true},
-			Column{Name: "time", Title: "AGE"}, Column{Name: "util_percent", Title: "UTIL"}, Column{Name: "memory_percent", Title: "MEM"},
-			Column{Name: "power_percent", Title: "POWER"}, Column{Name: "temperature_celsius", Title: "TEMP"},
+			Column{Name: "node", Title: "NODE"}, Column{Name: "index", Title: "GPU", Type: Int}, Column{Name: "uuid", Title: "UUID", Wide: true},
+			Column{Name: "time", Title: "AGE", Type: Time}, Column{Name: "util_percent", Title: "UTIL", Type: Float}, Column{Name: "memory_percent", Title: "MEM", Type: Float},
+			Column{Name: "power_percent", Title: "POWER", Type: Float}, Column{Name: "temperature_celsius", Title: "TEMP", Type: Float},
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.GPUs {

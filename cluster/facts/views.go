@@ -43,7 +43,7 @@ func placeColumns() []Column {
 }
 
 func sourceColumns() []Column {
-	return []Column{{Name: "source", Title: "SOURCE", Wide: true}, {Name: "as_of", Title: "AGE", Wide: true}}
+	return []Column{{Name: "source", Title: "SOURCE", Wide: true}, {Name: "as_of", Title: "AGE", Wide: true, Type: Time}}
 }
 
 func columns(middle ...Column) []Column {
@@ -100,17 +100,17 @@ func nodesView() View {
 		Columns: columns(
 			Column{Name: "node", Title: "NODE"}, Column{Name: "id", Title: "ID", Wide: true},
 			Column{Name: "pool", Title: "POOL"}, Column{Name: "status", Title: "STATUS"}, Column{Name: "state"},
-			Column{Name: "eligible", Title: "ELIGIBLE"}, Column{Name: "draining", Title: "DRAINING", Wide: true},
+			Column{Name: "eligible", Title: "ELIGIBLE", Type: Bool}, Column{Name: "draining", Title: "DRAINING", Wide: true, Type: Bool},
 			Column{Name: "gpu_model", Title: "GPU MODEL"},
-			Column{Name: "gpus", Title: "GPUS"}, Column{Name: "gpus_held", Title: "HELD"},
-			Column{Name: "gpus_free", Title: "FREE"}, Column{Name: "gpus_failed", Title: "FAILED"},
-			Column{Name: "util_percent", Title: "UTIL"},
-			Column{Name: "power_watts", Title: "POWER"},
-			Column{Name: "temperature_max_celsius", Title: "MAX TEMP", Wide: true},
-			Column{Name: "allocs", Title: "ALLOCS"},
-			Column{Name: "cpu_mhz", Title: "CPU MHZ", Wide: true}, Column{Name: "memory_mib", Title: "MEM MIB", Wide: true},
+			Column{Name: "gpus", Title: "GPUS", Type: Int}, Column{Name: "gpus_held", Title: "HELD", Type: Int},
+			Column{Name: "gpus_free", Title: "FREE", Type: Int}, Column{Name: "gpus_failed", Title: "FAILED", Type: Int},
+			Column{Name: "util_percent", Title: "UTIL", Type: Float},
+			Column{Name: "power_watts", Title: "POWER", Type: Float},
+			Column{Name: "temperature_max_celsius", Title: "MAX TEMP", Wide: true, Type: Float},
+			Column{Name: "allocs", Title: "ALLOCS", Type: Int},
+			Column{Name: "cpu_mhz", Title: "CPU MHZ", Wide: true, Type: Int}, Column{Name: "memory_mib", Title: "MEM MIB", Wide: true, Type: Int},
 			Column{Name: "address", Title: "ADDRESS", Wide: true}, Column{Name: "version", Title: "NOMAD", Wide: true},
-			Column{Name: "clock_ahead_seconds"},
+			Column{Name: "clock_ahead_seconds", Type: Float},
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {
 			for i := range s.Nodes {

@@ -48,7 +48,7 @@ func TestShape(t *testing.T) {
 						t.Errorf("%s: the row is not of this place: %v", name, r[:2])
 					}
 					for i, value := range r {
-						plainValue(t, name, v.Columns[i].Name, value)
+						plainValue(t, name, &v.Columns[i], value)
 					}
 				}
 			}
@@ -57,19 +57,32 @@ func TestShape(t *testing.T) {
 }
 
 // plainValue holds that line mode and expressions know what to do with a value.
-func plainValue(t *testing.T, snapshot, column string, value any) {
+func plainValue(t *testing.T, snapshot string, column *Column, value any) {
 	t.Helper()
+	is := column.Type
 	switch v := value.(type) {
-	case nil, bool, int, uint64, float64, string:
+	case nil:
+	case bool:
+		is = Bool
+	case int, uint64:
+		is = Int
+	case float64:
+		is = Float
+	case string:
+		is = Text
 	case time.Time:
+		is = Time
 		if v.IsZero() {
-			t.Errorf("%s: %s: a time that never was is unknown, not the year 1", snapshot, column)
+			t.Errorf("%s: %s: a time that never was is unknown, not the year 1", snapshot, column.Name)
 		}
 	default:
-		t.Errorf("%s: %s holds a %T", snapshot, column, value)
+		t.Errorf("%s: %s holds a %T", snapshot, column.Name, value)
+	}
+	if is != column.Type {
+		t.Errorf("%s: %s holds a %T and is said to be %s", snapshot, column.Name, value, column.Type)
 	}
 	if _, err := json.Marshal(value); err != nil {
-		t.Errorf("%s: %s: %v", snapshot, column, err)
+		t.Errorf("%s: %s: %v", snapshot, column.Name, err)
 	}
 }
 
