@@ -69,7 +69,7 @@ func (f *Fleet) count(g *GPU) {
 		f.Failed++
 	case g.Free():
 		f.Free++
-	case g.State() == "closed":
+	case g.Standing() == "closed":
 		f.Closed++
 	}
 	if g.Idle() {

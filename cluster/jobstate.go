@@ -14,10 +14,13 @@ const (
 	JobStopped
 )
 
-// String is the word.
-func (s JobState) String() string {
-	return [...]string{"failed", "degraded", "waiting", "starting", "running", "complete", "stopped"}[s]
+// JobStates are the words of JobState, by its values.
+func JobStates() []string {
+	return []string{"failed", "degraded", "waiting", "starting", "running", "complete", "stopped"}
 }
+
+// String is the word.
+func (s JobState) String() string { return JobStates()[s] }
 
 // JobState says how a job does.
 func (s *Snapshot) JobState(j *Job) JobState {

@@ -225,7 +225,7 @@ func TestFailed(t *testing.T) {
 	}{
 		"healthy":           {"", ok, ok, "free"},
 		"not judged":        {"", gpu.Health{}, gpu.Health{}, "free"},
-		"degraded":          {"", worn, worn, "free"},
+		"degraded":          {"", worn, worn, "degraded"},
 		"by its sample":     {"", bad, bad, "failed"},
 		"by the scheduler":  {"lost", ok, gpu.Health{Verdict: gpu.VerdictFailed, Reason: "lost"}, "failed"},
 		"by both":           {"lost", bad, bad, "failed"},

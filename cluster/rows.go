@@ -66,6 +66,11 @@ func (n *Node) Meta(key string) (value string, known bool) {
 	return n.Detail.Meta[key], true
 }
 
+// NodeStates are the words of Node.State.
+func NodeStates() []string {
+	return []string{"down", "disconnected", "draining", "ineligible", "starting", "ready", "unknown"}
+}
+
 // State is the one word for a node: how it is or, where that is well, what keeps
 // work away from it.
 func (n *Node) State() string {

@@ -114,11 +114,26 @@ type GPU struct {
 	behind time.Duration // by how much its node's clock is behind ours, as far as is known
 }
 
-// State is the one word for a GPU: down (its node is), failed, split (into MIG
-// instances), rogue, idle, held, free, closed (nobody holds it, and nobody can
-// be given it) or unknown, while it is not known who holds what. On a machine
-// alone it is in use or free, by what runs on it.
+// GPUStates are the words of GPU.State, what is wrong first.
+func GPUStates() []string {
+	return []string{"failed", "down", "degraded", "watch", "rogue", "idle", "closed", "held", "split", "in use", "free", "unknown"}
+}
+
+// State is the one word for a GPU: a verdict that is not good, degraded or watch,
+// before its Standing, unless that is worse.
 func (g *GPU) State() string {
+	v := g.Health.Verdict
+	if g.NodeUp && !g.Failed() && (v == gpu.VerdictDegraded || v == gpu.VerdictWatch) {
+		return string(v)
+	}
+	return g.Standing()
+}
+
+// Standing is what the scheduler does with a GPU: down (its node is), failed,
+// split (into MIG instances), rogue, idle, held, free, closed (nobody holds it,
+// and nobody can be given it) or unknown, while it is not known who holds what.
+// On a machine alone it is in use or free, by what runs on it.
+func (g *GPU) Standing() string {
 	switch {
 	case !g.NodeUp:
 		return "down"

@@ -20,6 +20,11 @@ const (
 	SourceOff      SourceState = "off"      // not configured
 )
 
+// SourceStates are the states of a source.
+func SourceStates() []SourceState {
+	return []SourceState{SourceStarting, SourceLive, SourceRetrying, SourceDenied, SourceOff}
+}
+
 // SourceStatus is the health of one source, published beside its data.
 type SourceStatus struct {
 	Place

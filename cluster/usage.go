@@ -146,7 +146,10 @@ func (s *Snapshot) Waste() []Waste {
 	return out
 }
 
-func (w *Waste) rank() int { return slices.Index([]string{"rogue", "idle", "unheld", "quiet"}, w.What) }
+// WasteStates are the words of Waste.What, the surest first.
+func WasteStates() []string { return []string{"rogue", "idle", "unheld", "quiet"} }
+
+func (w *Waste) rank() int { return slices.Index(WasteStates(), w.What) }
 
 // Sure says that it is so for long enough.
 func (w *Waste) Sure() bool { return w.What == "idle" || w.What == "rogue" }

@@ -203,6 +203,11 @@ const (
 	VerdictFailed   Verdict = "failed"   // must not be given work
 )
 
+// Verdicts are all verdicts, from the zero value and the best to the worst.
+func Verdicts() []Verdict {
+	return []Verdict{VerdictUnknown, VerdictOK, VerdictWatch, VerdictDegraded, VerdictFailed}
+}
+
 // Health is a verdict with the reason in words; Since is when the verdict began.
 type Health struct {
 	Verdict Verdict   `json:"verdict"`

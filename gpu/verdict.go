@@ -242,5 +242,5 @@ func slowdown(s Sample) string {
 
 // rank orders verdicts from best to worst, with unknown before all.
 func rank(v Verdict) int {
-	return slices.Index([]Verdict{VerdictUnknown, VerdictOK, VerdictWatch, VerdictDegraded, VerdictFailed}, v)
+	return slices.Index(Verdicts(), v)
 }

@@ -38,6 +38,7 @@ type Column struct {
 	Title string
 	Wide  bool // for people only when they ask for more
 	Type  Type
+	Words []string // of a text that is one of a few: all that there are
 }
 
 // Row holds one value for each column; nil is unknown.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
@@ -72,7 +73,7 @@ func CompileFilter(input string, v *View) (*Filter, error) {
 		at += strings.Index(input[at:], text)
 		w, err := v.term(text)
 		if err != nil {
-			err.Input, err.At, err.Fields = input, len([]rune(input[:at])), v.columnNames()
+			err.Input, err.At, err.Fields = input, err.At+utf8.RuneCountInString(input[:at]), v.columnNames()
 			return nil, err
 		}
 		f.terms = append(f.terms, w)
@@ -84,6 +85,7 @@ func CompileFilter(input string, v *View) (*Filter, error) {
 // term reads one word: text, !text, name=text or !name=text.
 func (v *View) term(text string) (term, *FilterError) {
 	w := term{column: -1}
+	whole := utf8.RuneCountInString(text)
 	text, w.not = trimNot(text)
 	w.text = strings.ToLower(text)
 	name, value, assigned := strings.Cut(text, "=")
@@ -99,7 +101,7 @@ func (v *View) term(text string) (term, *FilterError) {
 	}
 	w.column, w.text = column, strings.ToLower(value)
 	if err := v.admits(name, column, w.text); err != nil {
-		return w, &FilterError{Err: err}
+		return w, &FilterError{Err: err, At: whole - utf8.RuneCountInString(value)}
 	}
 	return w, nil
 }

@@ -89,7 +89,9 @@ func TestFilter(t *testing.T) {
 		{"gpus", "uuid", "!nil", []string{"GPU-1", "GPU-2", "GPU-3"}},
 		// Expressions.
 		{"gpus", "uuid", "util_percent < 5", []string{"GPU-2"}},
-		{"gpus", "uuid", "util_percent/2 <= 20 and state == 'held'", []string{"GPU-1", "GPU-2"}},
+		{"gpus", "uuid", "util_percent/2 <= 20 and state == 'held'", []string{"GPU-2"}},
+		{"gpus", "uuid", `state in ["watch", "degraded"]`, []string{"GPU-1"}},
+		{"gpus", "uuid", "state=watch", []string{"GPU-1"}},
 		{"nodes", "node", `node == "gpu-b"`, []string{"gpu-b"}},
 		{"nodes", "node", `node matches "^gpu-[a]$"`, []string{"gpu-a"}},
 		{"nodes", "node", "gpus == 2", []string{"gpu-a"}},
@@ -188,9 +190,15 @@ func TestFilterErrors(t *testing.T) {
 		{`as_of > "2026-01-01"`, `as_of is a time: write as_of > now() - duration("10m")`, 0},
 		{"node == util", "node is text and util is a number: they do not compare", 0},
 		{`util < 5 && "x" > 5`, "> does not take text and a number", 16},
-		{"held=yes", "held is yes or no: write held=true or held=false", 0},
-		{"gpu-a !util=high", "util is a number: write util=5, or util < 5", 6},
-		{"as_of=noon", `as_of is a time: write as_of > now() - duration("10m")`, 0},
+		{"held=yes", "held is yes or no: write held=true or held=false", 5},
+		{"gpu-a !util=high", "util is a number: write util=5, or util < 5", 12},
+		{"as_of=noon", `as_of is a time: write as_of > now() - duration("10m")`, 6},
+		// A word that a field never holds.
+		{`held && state == "degradd"`, `state is never "degradd": did you mean "degraded"?`, 17},
+		{`"ä" == node || "Held" != state`, `state is never "Held": did you mean "held"?`, 15},
+		{`health not in ["ok", "bad"]`, `health is never "bad": it is one of ok, watch, degraded, failed`, 21},
+		{"gpu-a !state=degradd", `state is never "degradd": did you mean "degraded"?`, 13},
+		{"state == 5", `state is text: write state == "failed"`, 0},
 	} {
 		_, err := CompileFilter(c.input, v)
 		var bad *FilterError

@@ -13,7 +13,7 @@ func jobsView() View {
 		Columns: columns(
 			Column{Name: "namespace", Title: "NAMESPACE"}, Column{Name: "job", Title: "JOB"}, Column{Name: "type", Title: "TYPE"},
 			Column{Name: "kind", Title: "KIND"}, Column{Name: "model", Title: "MODEL"}, Column{Name: "model_version", Title: "VERSION"},
-			Column{Name: "status", Title: "STATUS"}, Column{Name: "state"}, Column{Name: "desired", Title: "WANT", Type: Int},
+			Column{Name: "status", Title: "STATUS"}, Column{Name: "state", Words: cluster.JobStates()}, Column{Name: "desired", Title: "WANT", Type: Int},
 			Column{Name: "running", Title: "RUN", Type: Int}, Column{Name: "starting", Title: "START", Type: Int},
 			Column{Name: "failed", Title: "FAILED", Type: Int}, Column{Name: "gpus_held", Title: "GPUS", Type: Int},
 			Column{Name: "waiting", Title: "WAITING", Type: Bool}, Column{Name: "waiting_since", Type: Time}, Column{Name: "gpus_wanted", Type: Int},
@@ -241,7 +241,7 @@ func eventsView() View {
 	return View{
 		Name: "events", Aliases: []string{"event"}, Help: "what happened to allocations in 24 h, and all since this command started", Needs: []string{"nomad", "agents", "agent"},
 		Columns: columns(
-			Column{Name: "time", Title: "AGE", Type: Time}, Column{Name: "level", Title: "LEVEL"},
+			Column{Name: "time", Title: "AGE", Type: Time}, Column{Name: "level", Title: "LEVEL", Words: levels()},
 			Column{Name: "kind", Title: "KIND"}, Column{Name: "subject", Title: "SUBJECT"}, Column{Name: "text", Title: "WHAT"},
 			Column{Name: "gpu_uuid", Title: "GPU", Wide: true}, Column{Name: "hit", Title: "WHO WAS ON IT"}, Column{Name: "alloc_ids"}, Column{Name: "jobs"},
 		),
@@ -267,25 +267,18 @@ func EventRow(e *cluster.Event) Row {
 			jobs = append(jobs, t.Job.String())
 		}
 	}
-	return line(e.Place, e.Kind, e.At, e.At, levelName(e.Level), e.Kind, e.Subject, e.Text,
+	return line(e.Place, e.Kind, e.At, e.At, levels()[e.Level], e.Kind, e.Subject, e.Text,
 		word(string(e.GPU)), word(cluster.Tenants(e.On)), list(allocs), list(jobs))
 }
 
-func levelName(l cluster.Level) string {
-	switch l {
-	case cluster.Bad:
-		return "bad"
-	case cluster.Warn:
-		return "warn"
-	}
-	return "info"
-}
+// levels are the words of levels, by their values.
+func levels() []string { return []string{"info", "warn", "bad"} }
 
 func sourcesView() View {
 	return View{
 		Name: "sources", Aliases: []string{"source"}, Help: "where facts come from, and whether it answers", Needs: []string{"nomad", "agents", "agent", "dcgm", "prometheus", "vault", "metrics", "registry"}, Anyway: true,
 		Columns: columns(
-			Column{Name: "name", Title: "SOURCE"}, Column{Name: "state", Title: "STATE"}, Column{Name: "since", Title: "SINCE", Type: Time},
+			Column{Name: "name", Title: "SOURCE"}, Column{Name: "state", Title: "STATE", Words: words(cluster.SourceStates())}, Column{Name: "since", Title: "SINCE", Type: Time},
 			Column{Name: "last", Title: "LAST", Type: Time}, Column{Name: "retry_at", Type: Time}, Column{Name: "error", Title: "ERROR"}, Column{Name: "expires_at", Type: Time},
 		),
 		Rows: func(s *cluster.Snapshot) (out []Row) {

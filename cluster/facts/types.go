@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/expr-lang/expr"
@@ -52,7 +53,7 @@ func (v *View) misfit(input string, tree ast.Node) *FilterError {
 	}
 	_, err := expr.Compile(input, expr.Env(env), expr.AsBool())
 	if err == nil {
-		return nil
+		return v.never(input, tree, fields)
 	}
 	bad := v.filterError(input, err)
 	var at *file.Error
@@ -94,6 +95,9 @@ func (v *View) fit(name string, column int, in ast.Node) string {
 	case Time:
 		example = name + ` > now() - duration("10m")`
 	case Text:
+		if words := v.Columns[column].Words; len(words) > 0 {
+			example = fmt.Sprintf("%s == %q", name, words[0])
+		}
 		if b, ok := in.(*ast.BinaryNode); ok && b.Operator == "in" {
 			example = name + ` contains "text"`
 			if _, left := b.Left.(*ast.IdentifierNode); left {
@@ -177,8 +181,70 @@ func (v *View) admits(name string, column int, word string) error {
 	case Time: // a word holds no space
 		return errors.New(v.fit(name, column, nil))
 	case Text:
+		return v.isNever(name, column, word)
 	}
 	return nil
+}
+
+// isNever says that a column, of which all words are known, does not hold one.
+func (v *View) isNever(name string, column int, word string) error {
+	words := v.Columns[column].Words
+	if len(words) == 0 || slices.Contains(words, word) {
+		return nil
+	}
+	if near := nearest(word, words); near != "" {
+		return fmt.Errorf("%s is never %q: did you mean %q?", name, word, near)
+	}
+	return fmt.Errorf("%s is never %q: it is one of %s", name, word, strings.Join(words, ", "))
+}
+
+// never says what of an expression compares a field with a word that it never holds.
+func (v *View) never(input string, tree ast.Node, fields map[string]int) *FilterError {
+	e := equals{}
+	ast.Walk(&tree, &e)
+	for _, c := range e.found {
+		if column, ok := fields[c.name]; ok {
+			if err := v.isNever(c.name, column, c.word.Value); err != nil {
+				return &FilterError{Input: input, Err: err, At: c.word.Location().From, Fields: v.columnNames()}
+			}
+		}
+	}
+	return nil
+}
+
+// equals finds the words that names are compared with.
+type equals struct {
+	found []equal
+}
+
+type equal struct {
+	name string
+	word *ast.StringNode
+}
+
+// Visit is called for each node.
+func (e *equals) Visit(n *ast.Node) {
+	b, ok := (*n).(*ast.BinaryNode)
+	if !ok || !slices.Contains([]string{"==", "!=", "in"}, b.Operator) {
+		return
+	}
+	left, right := b.Left, b.Right
+	if _, ok := right.(*ast.IdentifierNode); ok {
+		left, right = right, left
+	}
+	name, ok := left.(*ast.IdentifierNode)
+	if !ok {
+		return
+	}
+	values := []ast.Node{right}
+	if list, ok := right.(*ast.ArrayNode); ok {
+		values = list.Nodes
+	}
+	for _, value := range values {
+		if word, ok := value.(*ast.StringNode); ok {
+			e.found = append(e.found, equal{name.Value, word})
+		}
+	}
 }
 
 var mismatched = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched types? (\S+)(?: and (\S+))?\)$`)

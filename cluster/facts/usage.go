@@ -83,7 +83,7 @@ func idleView() View {
 	return View{
 		Name: "idle", Help: "GPUs held without work, and worked on without being held", Needs: gpuSources(),
 		Columns: columns(
-			Column{Name: "state", Title: "STATE"}, Column{Name: "since", Title: "SEEN FOR", Type: Time},
+			Column{Name: "state", Title: "STATE", Words: cluster.WasteStates()}, Column{Name: "since", Title: "SEEN FOR", Type: Time},
 			Column{Name: "node", Title: "NODE"}, Column{Name: "index", Title: "GPU", Type: Int}, Column{Name: "uuid", Title: "UUID", Wide: true},
 			Column{Name: "model", Title: "MODEL"}, Column{Name: "util_percent", Title: "UTIL", Wide: true, Type: Float},
 			Column{Name: "power_watts", Title: "POWER", Type: Float}, Column{Name: "memory_used_bytes", Title: "MEM USED", Type: Int},

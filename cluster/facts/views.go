@@ -34,6 +34,15 @@ func word(s string) any {
 	return s
 }
 
+// words are the texts of which a column holds one.
+func words[S ~string](all []S) []string {
+	out := make([]string, len(all))
+	for i, s := range all {
+		out[i] = string(s)
+	}
+	return out
+}
+
 // list joins words, unknown when there are none.
 func list(words []string) any { return word(strings.Join(words, ",")) }
 
@@ -99,7 +108,7 @@ func nodesView() View {
 		Name: "nodes", Aliases: []string{"node"}, Help: "machines: state, GPUs, load", Needs: gpuSources(),
 		Columns: columns(
 			Column{Name: "node", Title: "NODE"}, Column{Name: "id", Title: "ID", Wide: true},
-			Column{Name: "pool", Title: "POOL"}, Column{Name: "status", Title: "STATUS"}, Column{Name: "state"},
+			Column{Name: "pool", Title: "POOL"}, Column{Name: "status", Title: "STATUS"}, Column{Name: "state", Words: cluster.NodeStates()},
 			Column{Name: "eligible", Title: "ELIGIBLE", Type: Bool}, Column{Name: "draining", Title: "DRAINING", Wide: true, Type: Bool},
 			Column{Name: "gpu_model", Title: "GPU MODEL"},
 			Column{Name: "gpus", Title: "GPUS", Type: Int}, Column{Name: "gpus_held", Title: "HELD", Type: Int},

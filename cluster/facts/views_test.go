@@ -78,6 +78,9 @@ func plainValue(t *testing.T, snapshot string, column *Column, value any) {
 	default:
 		t.Errorf("%s: %s holds a %T", snapshot, column.Name, value)
 	}
+	if text, ok := value.(string); ok && column.Words != nil && !slices.Contains(column.Words, text) {
+		t.Errorf("%s: %s is %q and is said to be one of %q", snapshot, column.Name, text, column.Words)
+	}
 	if is != column.Type {
 		t.Errorf("%s: %s holds a %T and is said to be %s", snapshot, column.Name, value, column.Type)
 	}
@@ -160,7 +163,7 @@ func TestValues(t *testing.T) {
 	}{
 		{"nodes", "node", "gpu-a", map[string]any{"gpus": 2, "gpus_held": 2, "gpus_free": 0, "util_percent": 20.0, "power_watts": 1000.0, "temperature_max_celsius": 61.0, "gpu_model": "H100", "allocs": 2}},
 		{"nodes", "node", "gpu-b", map[string]any{"state": "ready", "gpus": 1, "gpus_held": 0, "gpus_free": 1, "util_percent": nil, "power_watts": nil, "temperature_max_celsius": nil}},
-		{"gpus", "uuid", "GPU-1", map[string]any{"state": "held", "held_by": "default/chat.g[0]", "held_by_job": "default/chat", "held_by_alloc": "a1-1111", "throttle": "sw_power_cap", "source": "agent", "processes": 1}},
+		{"gpus", "uuid", "GPU-1", map[string]any{"state": "watch", "held": true, "held_by": "default/chat.g[0]", "held_by_job": "default/chat", "held_by_alloc": "a1-1111", "throttle": "sw_power_cap", "source": "agent", "processes": 1}},
 		{"gpus", "uuid", "GPU-1", map[string]any{
 			"nvlinks": 2, "nvlinks_up": 1, "nvlink_errors": uint64(8), "nvlink_tx_bytes_per_second": 2e9, "throttle_times": "hw_thermal_slowdown=0.000,sw_power_cap=12.500",
 			"pcie_generation": 5, "pcie_width_max": 16, "mig": false, "tensor_percent": 40.0, "temperature_margin_celsius": 26.0, "rows_remapped_correctable": uint64(1),

@@ -144,7 +144,7 @@ func readings(after time.Duration) gpu.Batch {
 		b.Samples = append(b.Samples, gpu.Sample{
 			UUID: u, At: at, UtilPercent: p(40.0 - 40*float64(i)), MemoryUsedBytes: p(uint64(60 << 30)), PowerWatts: p(500.0), PowerLimitWatts: p(700.0),
 			TempCelsius: p(60.0 + float64(i)), SMClockMHz: p(1980.0), MemClockMHz: p(2619.0), EnergyJoules: p(1e9 + 500*after.Seconds()), Throttle: []string{"sw_power_cap"},
-			ECCCorrected: p(uint64(0)), ECCUncorrected: p(uint64(0)), Health: gpu.Health{Verdict: gpu.VerdictWatch, Reason: "row remap pending"},
+			ECCCorrected: p(uint64(0)), ECCUncorrected: p(uint64(0)), Health: []gpu.Health{{Verdict: gpu.VerdictWatch, Reason: "row remap pending"}, {Verdict: gpu.VerdictOK}}[i],
 			MemoryUtilPercent: p(30.0), PState: p(0), FanPercent: p(40.0), EncoderPercent: p(0.0), DecoderPercent: p(0.0),
 			PCIeTxBytesPerSec: p(1e9), PCIeRxBytesPerSec: p(2e9), RowRemapPending: p(true), RowRemapFailure: p(false), Detail: detail(),
 			Processes: []gpu.Process{{

@@ -44,7 +44,7 @@ func GPUState(th *theme.Theme, g *cluster.GPU) ui.Cell {
 	switch st := g.State(); st {
 	case "failed", "down":
 		return ui.In(th.Bad, th.G.Bad+" "+st)
-	case "rogue", "idle":
+	case "degraded", "watch", "rogue", "idle":
 		return ui.In(th.Warn, th.G.Warn+" "+st)
 	case "unknown":
 		return ui.In(th.Unknown, th.G.Unknown+" "+st)

@@ -69,9 +69,9 @@ func wordsFor(p *problem, lines, things, gpus int) (subject, text, filter string
 		return devices, p.Cause, `state == "failed"`
 	case cluster.GPUWorn:
 		if p.Later {
-			return devices, p.Cause, `health == "watch" && state != "down"`
+			return devices, p.Cause, `state == "watch"`
 		}
-		return devices, p.Cause, `health == "degraded" && state != "down"`
+		return devices, p.Cause, `state == "degraded"`
 	case cluster.GPURogue:
 		return devices, "busy, but the scheduler gave them to nobody", `state == "rogue"`
 	case cluster.GPUIdle:

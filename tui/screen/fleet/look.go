@@ -44,7 +44,7 @@ func factOf(g *cluster.GPU, now time.Time) fact {
 }
 
 func conditionOf(g *cluster.GPU) condition {
-	st := g.State()
+	st := g.Standing()
 	switch {
 	case st == "down":
 		return down

@@ -75,7 +75,7 @@ func (r *nodeRow) add(gpus []cluster.GPU) {
 		if worn(g) {
 			r.degraded++
 		}
-		switch g.State() {
+		switch g.Standing() {
 		case "failed":
 			r.failed++
 		case "idle":

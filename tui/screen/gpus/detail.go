@@ -48,7 +48,7 @@ func (d *detail) draw() {
 
 func (d *detail) identity(g *cluster.GPU) []string {
 	th, now := d.Env.Theme, d.Env.Now()
-	st := state(th, g)
+	st := screen.GPUState(th, g)
 	from := "no reading yet"
 	if g.Sample != nil {
 		from = "read by " + g.Source + ", " + ui.Ago(g.AsOf(), now)

@@ -33,8 +33,8 @@ func (c column) model(drop int) ui.Column[row] {
 
 func (c column) state() ui.Column[row] {
 	return ui.Column[row]{
-		Name: "state", Title: "STATE", Min: 10, Cell: func(g *row) ui.Cell { return state(c.e.Theme, g) },
-		By: func(r *row) ui.Key { return ui.ByText(word(r)) },
+		Name: "state", Title: "STATE", Min: 10, Cell: func(g *row) ui.Cell { return screen.GPUState(c.e.Theme, g) },
+		By: func(r *row) ui.Key { return ui.ByText(r.State()) },
 	}
 }
 
@@ -121,31 +121,6 @@ func cause(th *theme.Theme, g *row) ui.Cell {
 		return ui.In(th.Bad, text)
 	}
 	return ui.In(th.Warn, text)
-}
-
-// word is the one word for a GPU. A verdict that is not good stands before what
-// the scheduler does with the GPU, or what uses it.
-func word(g *row) string {
-	v := g.Health.Verdict
-	if g.NodeUp && !g.Failed() && (v == gpu.VerdictDegraded || v == gpu.VerdictWatch) {
-		return string(v)
-	}
-	return g.State()
-}
-
-// state is a GPU's word with its glyph and style.
-func state(th *theme.Theme, g *row) ui.Cell {
-	switch w := word(g); w {
-	case "degraded", "watch":
-		return ui.In(th.Warn, th.G.Warn+" "+w)
-	case "unknown":
-		return ui.In(th.Unknown, th.G.Unknown+" "+w)
-	case "in use":
-		return ui.In(th.OK, th.G.OK+" "+w)
-	case "free":
-		return ui.In(th.Muted, th.G.Off+" "+w)
-	}
-	return screen.GPUState(th, g)
 }
 
 func heldBy(th *theme.Theme, g *row) ui.Cell {
@@ -275,7 +250,7 @@ func reading(e *screen.Env, g *row) ui.Cell {
 func summary(th *theme.Theme, f *cluster.Fleet, tallies []tally, w int) string {
 	segs := []ui.Seg{{Text: th.Title.Render(ui.Count(f.GPUs, "GPU"))}}
 	for _, t := range tallies {
-		c := state(th, t.first)
+		c := screen.GPUState(th, t.first)
 		glyph, _, _ := strings.Cut(c.Text, " ")
 		segs = append(segs, ui.Seg{Text: c.Style.Render(fmt.Sprintf("%s %s %s", glyph, ui.Int(t.n), t.word))})
 	}
@@ -302,14 +277,14 @@ type tally struct {
 func count(gpus []row) []tally {
 	var out []tally
 	for i := range gpus {
-		w := word(&gpus[i])
+		w := gpus[i].State()
 		at := slices.IndexFunc(out, func(t tally) bool { return t.word == w })
 		if at < 0 {
 			at, out = len(out), append(out, tally{word: w, first: &gpus[i]})
 		}
 		out[at].n++
 	}
-	loud := []string{"failed", "down", "degraded", "watch", "rogue", "idle", "closed", "held", "split", "in use", "free", "unknown"}
+	loud := cluster.GPUStates()
 	slices.SortFunc(out, func(a, b tally) int {
 		return cmp.Compare(slices.Index(loud, a.word), slices.Index(loud, b.word))
 	})

@@ -181,7 +181,7 @@ func gpuColumns(e *screen.Env) []ui.Column[cluster.GPU] {
 	cols := []ui.Column[G]{
 		{Title: "GPU", Min: 3, Align: ui.Right, Cell: func(g *G) ui.Cell { return ui.Txt(fmt.Sprint(g.Index)) }},
 		{Title: "MODEL", Min: 9, Max: 14, Drop: 4, Cell: func(g *G) ui.Cell { return ui.Txt(screen.ShortModel(g.Model)) }},
-		{Title: "STATE", Min: 9, Cell: func(g *G) ui.Cell { return screen.GPUState(th, g) }},
+		{Title: "STATE", Min: 10, Cell: func(g *G) ui.Cell { return screen.GPUState(th, g) }},
 		{Title: "UTIL", Min: 5, Align: ui.Right, Cell: func(g *G) ui.Cell { return ui.Txt(ui.Percent(g.Util())) }},
 		{Title: "10 MIN", Min: 12, Drop: 3, Cell: func(g *G) ui.Cell { return parts.Trend(th, g, 12) }},
 		{Title: "MEMORY", Min: 9, Align: ui.Right, Drop: 2, Cell: func(g *G) ui.Cell { return ui.Txt(parts.MemoryUsed(g)) }},

@@ -22,7 +22,7 @@ func NewGPUs(e *screen.Env) *GPUs {
 	cols := []ui.Column[G]{
 		{Title: "GPU", Min: 9, Max: 24, Cell: func(g *G) ui.Cell { return ui.Txt(Name(g)) }},
 		{Title: "MODEL", Min: 9, Max: 14, Drop: 5, Cell: func(g *G) ui.Cell { return ui.In(th.Muted, screen.ShortModel(g.Model)) }},
-		{Title: "STATE", Min: 9, Cell: func(g *G) ui.Cell { return screen.GPUState(th, g) }},
+		{Title: "STATE", Min: 10, Cell: func(g *G) ui.Cell { return screen.GPUState(th, g) }},
 		{Title: "UTIL", Min: 14, Cell: func(g *G) ui.Cell { return Meter(th, g.Util(), 8) }},
 		{Title: "10 MIN", Min: 12, Drop: 3, Cell: func(g *G) ui.Cell { return Trend(th, g, 12) }},
 		{Title: "MEMORY", Min: 9, Align: ui.Right, Cell: func(g *G) ui.Cell { return ui.Txt(MemoryUsed(g)) }},

@@ -92,7 +92,7 @@ func (f *form) free() string {
 	var models []string
 	for i := range f.snap.GPUs {
 		g := &f.snap.GPUs[i]
-		if g.State() != "free" {
+		if g.Standing() != "free" {
 			continue
 		}
 		m := screen.ShortModel(g.Model)
