@@ -67,6 +67,7 @@ type Record struct {
 	xids        []Event      // the latest of each number still held against it
 	slowedSince [2]time.Time // by the driver, by the hardware
 	betterSince time.Time
+	toldBetter  bool        // the reason says so
 	failures    []time.Time // the latest beginnings of a failure
 	energy      *float64
 	lost        bool
@@ -96,19 +97,56 @@ func (r Rules) Judge(before Record, e Evidence) Record {
 	switch {
 	case rank(seen.Verdict) > rank(held.Verdict):
 		seen.Since = e.Sample.At
-		after.Health, after.betterSince = seen, time.Time{}
+		after.Health = seen
+		after.turn(time.Time{})
 		if seen.Verdict == VerdictFailed {
 			after.failures = r.recent(append(slices.Clone(before.failures), seen.Since), seen.Since)
 		}
 	case seen.Verdict == held.Verdict:
-		after.Health.Reason, after.betterSince = seen.Reason, time.Time{}
+		after.Health.Reason = seen.Reason
+		after.turn(time.Time{})
 	case before.betterSince.IsZero():
-		after.betterSince = e.Sample.At
+		after.turn(e.Sample.At)
 	case e.Sample.At.Sub(before.betterSince) >= r.quiet(before, e.Sample.At):
 		seen.Since = before.betterSince
-		after.Health, after.betterSince = seen, time.Time{}
+		after.Health = seen
+		after.turn(time.Time{})
+	case !before.toldBetter && e.Sample.At.Sub(before.betterSince) >= r.Quiet/3:
+		after.Health.Reason, after.toldBetter = r.better(before, seen.Verdict, e.Sample.At), true
 	}
 	return after
+}
+
+// turn notes since when the device looks better than its verdict; zero: it does not.
+func (rec *Record) turn(better time.Time) { rec.betterSince, rec.toldBetter = better, false }
+
+// better is the reason of a verdict that is no longer what is seen, but is not
+// taken back yet. Who has mended the device must not read what to do about it. It
+// is said once, and not at the first good reading: a scheduler is told of each
+// change.
+func (r Rules) better(rec Record, seen Verdict, now time.Time) string {
+	cause, _, _ := strings.Cut(rec.Health.Reason, "; ")
+	looks := "well"
+	if seen != VerdictOK {
+		looks = "no worse than " + string(seen)
+	}
+	quiet := r.quiet(rec, now)
+	text := fmt.Sprintf("%s; looks %s since %s UTC, believed after %s of that", cause, looks, rec.betterSince.UTC().Format("15:04"), span(quiet))
+	if quiet > r.Quiet {
+		text += fmt.Sprintf(": it failed %d times within %s", len(r.recent(rec.failures, now)), span(r.FlapWindow))
+	}
+	return text
+}
+
+// span is a time that passes, without the parts that are 0: "10m".
+func span(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 // heldXids adds the new Xids and drops those that have lapsed, or that a

@@ -113,15 +113,84 @@ func TestJudge(t *testing.T) {
 func TestSinceIsWhenTheVerdictBegan(t *testing.T) {
 	rules, at := gpu.DefaultRules(), start()
 	rec := rules.Judge(gpu.Record{}, gpu.Evidence{Sample: gpu.Sample{At: at}, Silent: "lost", Lost: true})
-	for range 3 { // failed at 0, better from 10 s on, ok at 40 s
-		at = at.Add(10 * time.Second)
+	for _, reason := range []string{"lost", "lost; looks well since 12:00 UTC, believed after 30s of that", "lost; looks well since 12:00 UTC, believed after 30s of that"} {
+		at = at.Add(10 * time.Second) // failed at 0, better from 10 s on, ok at 40 s
 		rec = rules.Judge(rec, gpu.Evidence{Sample: gpu.Sample{At: at}})
-		if want := (gpu.Health{Verdict: gpu.VerdictFailed, Reason: "lost", Since: start()}); rec.Health != want {
+		if want := (gpu.Health{Verdict: gpu.VerdictFailed, Reason: reason, Since: start()}); rec.Health != want {
 			t.Fatalf("health %+v, want %+v", rec.Health, want)
 		}
 	}
 	rec = rules.Judge(rec, gpu.Evidence{Sample: gpu.Sample{At: at.Add(10 * time.Second)}})
 	if want := (gpu.Health{Verdict: gpu.VerdictOK, Since: start().Add(10 * time.Second)}); rec.Health != want {
 		t.Errorf("health %+v, want %+v", rec.Health, want)
+	}
+}
+
+// TestReasonOfWhatLooksWell: from a third of the quiet time on, and once, the reason
+// says that what was wrong seems over, and no longer what to do about it.
+func TestReasonOfWhatLooksWell(t *testing.T) {
+	const s, m = time.Second, time.Minute
+	ecc := func(n uint64) gpu.Evidence { return gpu.Evidence{Sample: gpu.Sample{ECCUncorrected: &n}} }
+	ok, lost, bus := gpu.Evidence{}, gpu.Evidence{Silent: "lost", Lost: true}, gpu.Evidence{Events: []gpu.Event{xid(79, start())}}
+	const (
+		broken = "Xid 79: GPU has fallen off the bus; drain and restart the node; check seating, power and the PCI Express log"
+		many   = "many uncorrectable memory errors; drain the GPU and reset it"
+		few    = "uncorrectable memory errors; reset the GPU when it is free"
+	)
+	type reading struct {
+		after time.Duration
+		e     gpu.Evidence
+		want  string
+	}
+	for name, readings := range map[string][]reading{
+		"a reset": {
+			{0, bus, broken},
+			{s, lost, broken},
+			{2 * m, ok, broken},
+			{2*m + 9*s, ok, broken},
+			{2*m + 10*s, ok, "Xid 79: GPU has fallen off the bus; looks well since 12:02 UTC, believed after 30s of that"},
+			{2*m + 29*s, ok, "Xid 79: GPU has fallen off the bus; looks well since 12:02 UTC, believed after 30s of that"},
+			{2*m + 30*s, ok, ""},
+		},
+		"a relapse": {
+			{0, lost, "lost"},
+			{s, ok, "lost"},
+			{11 * s, ok, "lost; looks well since 12:00 UTC, believed after 30s of that"},
+			{12 * s, lost, "lost"},
+			{m, ok, "lost"},
+			{m + 9*s, ok, "lost"},
+			{m + 10*s, ok, "lost; looks well since 12:01 UTC, believed after 30s of that"},
+		},
+		"every other reading": {{0, lost, "lost"}, {9 * s, ok, "lost"}, {18 * s, lost, "lost"}, {27 * s, ok, "lost"}, {36 * s, lost, "lost"}},
+		"not quite well": {
+			{0, ecc(8), many},
+			{s, ecc(1), many},
+			{11 * s, ecc(1), "many uncorrectable memory errors; looks no worse than degraded since 12:00 UTC, believed after 30s of that"},
+			{12 * s, ok, "many uncorrectable memory errors; looks no worse than degraded since 12:00 UTC, believed after 30s of that"},
+			{31 * s, ecc(1), few},
+		},
+		"who flaps, to the end": {
+			{0, lost, "lost"},
+			{s, ok, "lost"},
+			{31 * s, ok, ""},
+			{m, lost, "lost"},
+			{61 * s, ok, "lost"},
+			{91 * s, ok, ""},
+			{2 * m, lost, "lost"},
+			{121 * s, ok, "lost"},
+			{131 * s, ok, "lost; looks well since 12:02 UTC, believed after 10m of that: it failed 3 times within 1h"},
+			{12 * m, ok, "lost; looks well since 12:02 UTC, believed after 10m of that: it failed 3 times within 1h"},
+			{12*m + s, ok, ""},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var rec gpu.Record
+			for i, r := range readings {
+				r.e.Sample.At = start().Add(r.after)
+				if rec = gpu.DefaultRules().Judge(rec, r.e); rec.Health.Reason != r.want {
+					t.Errorf("step %d:\n%s, want\n%s", i, rec.Health.Reason, r.want)
+				}
+			}
+		})
 	}
 }
