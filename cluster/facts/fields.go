@@ -171,6 +171,42 @@ func (v *View) Identity(r Row) string {
 	return strings.Join(parts, "/")
 }
 
+// Key are the columns that together make a row of the view itself, as those that
+// people call it by come before its ID; nil where rows tell what happened, and so
+// are never gone.
+func (v *View) Key() []int {
+	var names []string
+	switch v.Name {
+	case "events", "history":
+		return nil
+	case "nodes":
+		names = []string{"node", "id"}
+	case "gpus", "idle":
+		names = []string{"node", "index", "uuid"}
+	case "processes":
+		names = []string{"node", "index", "uuid", "pid"}
+	case "jobs", "usage":
+		names = []string{"namespace", "job"}
+	case "models", "training":
+		names = []string{"namespace", "job", "model", "version"}
+	case "allocs":
+		names = []string{"namespace", "alloc", "id"}
+	case "deployments", "evaluations":
+		names = []string{"namespace", "job", "id"}
+	case "services":
+		names = []string{"namespace", "service", "address", "port", "node", "id"}
+	case "variables":
+		names = []string{"namespace", "path"}
+	default: // keys, sources, pools, namespaces
+		names = []string{v.Columns[headColumns].Name}
+	}
+	out := []int{v.column("cluster"), v.column("region")}
+	for _, name := range names {
+		out = append(out, v.column(name))
+	}
+	return out
+}
+
 // Text is what a row holds in a column, empty when that is unknown.
 func (v *View) Text(r Row, column int) string {
 	if r[column] == nil {

@@ -309,3 +309,25 @@ func TestMemoryOfAProcessIsUnknown(t *testing.T) {
 		}
 	}
 }
+
+// TestKey: no two rows of a view have the same key.
+func TestKey(t *testing.T) {
+	s := filled(t)
+	for _, v := range Views() {
+		key := v.Key()
+		if key == nil && v.Name != "events" && v.Name != "history" {
+			t.Errorf("%s have no key", v.Name)
+		}
+		seen := map[string]bool{}
+		for _, r := range v.Rows(s) {
+			name := ""
+			for _, i := range key { // a column that is not there is -1
+				name += v.Text(r, i) + "\x00"
+			}
+			if key != nil && seen[name] {
+				t.Errorf("%s: two rows are %q", v.Name, name)
+			}
+			seen[name] = true
+		}
+	}
+}

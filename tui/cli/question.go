@@ -37,11 +37,12 @@ func (o *RowOptions) Check() error {
 
 // question is what is to be printed, understood.
 type question struct {
-	view    *facts.View
-	filter  *facts.Filter
-	order   []facts.Order
-	columns []int // chosen ones; nil: all, or what a table shows
-	format  string
+	view     *facts.View
+	filter   *facts.Filter
+	filtered bool // it may leave out rows
+	order    []facts.Order
+	columns  []int // chosen ones; nil: all, or what a table shows
+	format   string
 }
 
 func (o *RowOptions) question() (*question, error) {
@@ -52,7 +53,7 @@ func (o *RowOptions) question() (*question, error) {
 	if !slices.Contains(formats, o.Format) {
 		return nil, usage("unknown output format %q", o.Format).hint("one of " + strings.Join(formats, ", "))
 	}
-	q := &question{view: v, format: o.Format}
+	q := &question{view: v, format: o.Format, filtered: strings.TrimSpace(o.Filter) != ""}
 	var err error
 	if q.filter, err = facts.CompileFilter(o.Filter, v); err != nil {
 		return nil, err
@@ -116,6 +117,50 @@ func (q *question) writeChanged(w io.Writer, rows []facts.Row, head bool, now ti
 		return encode.CSV(w, columns, some, head)
 	}
 	return encode.Write(w, q.format, columns, some)
+}
+
+// writeGone tells which rows went, of those that were printed: people what they
+// were called, and programs how they read last. CSV has no room for it.
+func (q *question) writeGone(w io.Writer, rows []facts.Row, s *cluster.Snapshot) error {
+	if len(rows) == 0 || q.format == "csv" {
+		return nil
+	}
+	if !q.forPeople() {
+		columns, some := encode.Pick(q.view.Columns, rows, q.index())
+		columns = append(columns, facts.Column{Name: "gone", Type: facts.Bool})
+		for i := range some {
+			some[i] = append(some[i], true)
+		}
+		if q.format == "json" {
+			return encode.Line(w, columns, some)
+		}
+		return encode.Write(w, q.format, columns, some)
+	}
+	key, index := q.view.Key(), q.index()
+	shown := slices.DeleteFunc(slices.Clone(key), func(i int) bool { return !slices.Contains(index, i) })
+	if len(shown) == 0 {
+		shown = key
+	}
+	var there map[string]bool // whatever the filter keeps
+	if q.filtered {
+		there = named(key, q.view.Rows(s))
+	}
+	var b strings.Builder
+	for _, r := range rows {
+		b.WriteString("-")
+		for _, i := range shown {
+			if r[i] != nil {
+				b.WriteString(" " + ui.Clean(ui.Value(q.view.Columns[i].Name, r[i], time.Time{})))
+			}
+		}
+		if there[nameOf(key, r)] {
+			b.WriteString(" no longer matches the filter\n")
+		} else {
+			b.WriteString(" gone\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // reading is how a row reads in the format: the text that is shown, with times as

@@ -18,19 +18,21 @@ import (
 	"stoker/cluster/facts"
 )
 
-func TestChanged(t *testing.T) {
+func TestPrinted(t *testing.T) {
 	columns := []facts.Column{{Name: "name", Title: "NAME"}, {Name: "n", Title: "N"}, {Name: "as_of", Title: "AGE"}}
-	read, seen := (&question{view: &facts.View{Columns: columns}, format: "table"}).reading(), map[string]bool{}
+	w := printed{read: (&question{view: &facts.View{Columns: columns}, format: "table"}).reading(), key: []int{0}}
 	later := noon().Add(time.Minute)
-	for i, step := range []struct{ rows, want []facts.Row }{
-		{[]facts.Row{{"a", 1, noon()}, {"b", nil, noon()}}, []facts.Row{{"a", 1, noon()}, {"b", nil, noon()}}},
-		{[]facts.Row{{"a", 1, later}, {"b", nil, later}}, nil}, // only the age
-		{[]facts.Row{{"a", 2, later}, {"b", nil, later}}, []facts.Row{{"a", 2, later}}},
-		{[]facts.Row{{"a", 2, later}}, nil}, // b went: not told
-		{[]facts.Row{{"a", 2, later}, {"b", 0, later}}, []facts.Row{{"b", 0, later}}},
-		{[]facts.Row{{"a", 1, later}, {"b", 0, later}}, []facts.Row{{"a", 1, later}}}, // as it was before is a change too
+	for i, step := range []struct{ rows, news, gone []facts.Row }{
+		{[]facts.Row{{"a", 1, noon()}, {"b", nil, noon()}}, []facts.Row{{"a", 1, noon()}, {"b", nil, noon()}}, nil},
+		{[]facts.Row{{"a", 1, later}, {"b", nil, later}}, nil, nil}, // only the age
+		{[]facts.Row{{"a", 2, later}, {"b", nil, later}}, []facts.Row{{"a", 2, later}}, nil},
+		{[]facts.Row{{"a", 2, later}}, nil, []facts.Row{{"b", nil, later}}},
+		{[]facts.Row{{"a", 2, later}}, nil, nil}, // that is told once
+		{[]facts.Row{{"a", 2, later}, {"b", 0, later}}, []facts.Row{{"b", 0, later}}, nil},
+		{[]facts.Row{{"a", 1, later}, {"b", 0, later}}, []facts.Row{{"a", 1, later}}, nil}, // as it was before is a change too
 	} {
-		if diff := cmp.Diff(step.want, changed(step.rows, seen, read)); diff != "" {
+		news, gone := w.next(step.rows)
+		if diff := cmp.Diff([2][]facts.Row{step.news, step.gone}, [2][]facts.Row{news, gone}); diff != "" {
 			t.Errorf("step %d (-want +got):\n%s", i+1, diff)
 		}
 	}
@@ -121,6 +123,9 @@ func TestWatch(t *testing.T) {
 	same := func(f *cluster.Feed) { // another event about the node, which says nothing new
 		f.Scheduler(cluster.Update{Index: 3, Nodes: []cluster.Node{watchedNode("gpu-b", cluster.NodeDown, 3)}})
 	}
+	goes := func(f *cluster.Feed) {
+		f.Scheduler(cluster.Update{Index: 4, GoneNodes: []cluster.NodeID{"gpu-b"}})
+	}
 	names := map[string]func(string) []string{
 		"csv": func(s string) (out []string) {
 			rows, err := csv.NewReader(strings.NewReader(s)).ReadAll()
@@ -134,11 +139,17 @@ func TestWatch(t *testing.T) {
 		},
 		"json": func(s string) (out []string) {
 			for line := range strings.Lines(s) { // each answer is one line
-				var rows []struct{ Node, Status string }
+				var rows []struct {
+					Node, Status string
+					Gone         bool
+				}
 				if err := json.Unmarshal([]byte(line), &rows); err != nil {
 					t.Fatalf("%v in %q", err, line)
 				}
 				for _, r := range rows {
+					if r.Gone {
+						r.Status += " gone"
+					}
 					out = append(out, r.Node+" "+r.Status)
 				}
 			}
@@ -146,19 +157,23 @@ func TestWatch(t *testing.T) {
 		},
 		"table": func(s string) (out []string) {
 			for line := range strings.Lines(s) {
-				out = append(out, strings.Join(strings.Fields(line)[:2], " "))
+				words := strings.Fields(line)
+				if words[0] != "-" {
+					words = words[:2]
+				}
+				out = append(out, strings.Join(words, " "))
 			}
 			return out
 		},
 	}
 	for format, want := range map[string][][]string{
-		"csv":   {{"node status", "gpu-a ready", "gpu-b ready"}, {"gpu-b down"}, nil},
-		"json":  {{"gpu-a ready", "gpu-b ready"}, {"gpu-b down"}, nil},
-		"table": {{"NODE POOL", "gpu-a ready", "gpu-b ready"}, {"gpu-b down"}, nil},
+		"csv":   {{"node status", "gpu-a ready", "gpu-b ready"}, {"gpu-b down"}, nil, nil},
+		"json":  {{"gpu-a ready", "gpu-b ready"}, {"gpu-b down"}, nil, {"gpu-b down gone"}},
+		"table": {{"NODE POOL", "gpu-a ready", "gpu-b ready"}, {"gpu-b down"}, nil, {"- gpu-b gone"}},
 	} {
 		t.Run(format, func(t *testing.T) {
 			var got [][]string
-			for _, text := range watched(t, format, "", goesDown, same) {
+			for _, text := range watched(t, format, "", goesDown, same, goes) {
 				got = append(got, names[format](text))
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -174,6 +189,15 @@ func TestWatchFilters(t *testing.T) {
 	})
 	if strings.Contains(said[0], "gpu-b") || said[1] != "" {
 		t.Errorf("rows that the filter drops were printed: %q", said)
+	}
+	goes := func(f *cluster.Feed) {
+		f.Scheduler(cluster.Update{Index: 3, GoneNodes: []cluster.NodeID{"gpu-b", "gpu-a"}})
+	}
+	said = watched(t, "table", "status=ready", func(f *cluster.Feed) {
+		f.Scheduler(cluster.Update{Index: 2, Nodes: []cluster.Node{watchedNode("gpu-b", cluster.NodeDown, 2)}})
+	}, goes)
+	if said[1] != "- gpu-b no longer matches the filter\n" || said[2] != "- gpu-a gone\n" {
+		t.Errorf("what the filter drops: %q", said[1:])
 	}
 }
 
