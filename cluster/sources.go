@@ -38,6 +38,8 @@ type SourceStatus struct {
 	// Expires is when the right to read it ends; zero where it does not, or
 	// where nobody told.
 	Expires time.Time
+	// Token is where the token for it is taken from, zero where none is used.
+	Token TokenOrigin
 }
 
 // OfNode begins the names of the sources that tell of one node each; before the
@@ -54,6 +56,12 @@ func OfNode(from string) string {
 func OfNomad(source string) bool {
 	return slices.Contains([]string{"nomad/nodes", "pools", "namespaces", "variables", "registry", "devices"}, source) ||
 		strings.HasPrefix(source, OfNode("nomad"))
+}
+
+// TokenOrigin is where a token is taken from.
+type TokenOrigin struct {
+	File     string // path, read again from time to time; empty: a variable
+	Variable string // of stoker's own environment, as it was at its start
 }
 
 // Event is one line for the events screen.

@@ -400,6 +400,23 @@ func truth(s string) bool { return s == "1" || strings.EqualFold(s, "true") }
 // Token is Nomad's token source: empty means anonymous.
 func (n Nomad) Token(context.Context) (secrets.Secret, error) { return token(n.token, n.TokenFile) }
 
+// TokenOrigin is where Token takes it from: the path of a file, or the name of a variable.
+func (n Nomad) TokenOrigin() (file, variable string) {
+	return origin(n.token, n.TokenFile, "NOMAD_TOKEN")
+}
+
+// TokenOrigin is where Token takes it from: the path of a file, or the name of a variable.
+func (v Vault) TokenOrigin() (file, variable string) {
+	return origin(v.token, v.TokenFile, "VAULT_TOKEN")
+}
+
+func origin(value secrets.Secret, path, name string) (file, variable string) {
+	if !value.Empty() {
+		return "", name
+	}
+	return path, ""
+}
+
 // Token is Vault's token source.
 func (v Vault) Token(context.Context) (secrets.Secret, error) { return token(v.token, v.TokenFile) }
 

@@ -279,6 +279,21 @@ func TestOfficialVariables(t *testing.T) {
 	}
 }
 
+// TestTokenOrigin: what is told of where a token is from is where it is read.
+func TestTokenOrigin(t *testing.T) {
+	m := newMachine(t, official()...)
+	m.config("contexts: { red: { nomad: { address: 'https://red:4646', token_file: /run/nomad }, vault: { address: 'https://red:8200' } } }")
+	for name, want := range map[string][4]string{"": {"", "NOMAD_TOKEN", "", "VAULT_TOKEN"}, "red": {"/run/nomad", "", m.sys().Home + "/.vault-token", ""}} {
+		c := m.resolve(name)
+		var got [4]string
+		got[0], got[1] = c.Nomad.TokenOrigin()
+		got[2], got[3] = c.Vault.TokenOrigin()
+		if got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestAddressesAreURLs(t *testing.T) {
 	for _, tt := range []struct{ env, config, want string }{
 		{"NOMAD_ADDR=garbage", "", `NOMAD_ADDR: no URL like https://host:port: "garbage"`},

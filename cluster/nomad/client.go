@@ -31,6 +31,8 @@ type Config struct {
 	TLS       TLS
 	// Token is asked for at first use and again after a refusal; nil is anonymous.
 	Token func(ctx context.Context) (secrets.Secret, error)
+	// TokenOrigin is where Token takes it from, as the source of a token that ends says.
+	TokenOrigin cluster.TokenOrigin
 	// Dial makes all connections; nil dials directly.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -47,6 +49,7 @@ type Client struct {
 	transport *http.Transport
 	place     cluster.Place
 	namespace string
+	origin    cluster.TokenOrigin
 	address   string
 	now       func() time.Time
 	wait      timings
@@ -112,7 +115,7 @@ func Open(place cluster.Place, cfg Config, now func() time.Time) (*Client, error
 		ns = api.AllNamespacesNamespace
 	}
 	return &Client{
-		api: c, transport: transport, place: place, namespace: ns, address: cfg.Address, now: now, wait: defaultTimings(),
+		api: c, transport: transport, place: place, namespace: ns, address: cfg.Address, origin: cfg.TokenOrigin, now: now, wait: defaultTimings(),
 		turns: newTurns(), auth: auth, learned: make(chan struct{}), renewed: make(chan struct{}, 1),
 	}, nil
 }

@@ -152,7 +152,7 @@ func (c *Client) self(ctx context.Context) (st cluster.SourceStatus, kind string
 		return st, management, nil // everybody may do all
 	}
 	if err == nil && self.ExpirationTime != nil {
-		st.State, st.AsOf, st.Expires = cluster.SourceLive, c.now(), *self.ExpirationTime
+		st.State, st.AsOf, st.Expires, st.Token = cluster.SourceLive, c.now(), *self.ExpirationTime, c.origin
 	}
 	return st, self.Type, err
 }

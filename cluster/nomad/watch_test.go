@@ -92,10 +92,12 @@ func TestOldServerKnowsNoPools(t *testing.T) {
 func TestTokenThatEnds(t *testing.T) {
 	srv := newServer(t)
 	srv.on("GET /v1/acl/token/self", status(http.StatusOK, `{"ExpirationTime":"2026-03-01T10:00:00Z"}`))
-	r := start(t, open(t, srv.URL))
+	c := open(t, srv.URL)
+	c.origin = cluster.TokenOrigin{File: "/run/token"}
+	r := start(t, c)
 	s := r.until("its end", func(s *cluster.Snapshot) bool { return s.Source("nomad/token") != nil })
-	if got := s.Source("nomad/token").Expires; got.Hour() != 10 {
-		t.Errorf("ends %v", got)
+	if got := s.Source("nomad/token"); got.Expires.Hour() != 10 || got.Token.File != "/run/token" {
+		t.Errorf("%+v", got)
 	}
 }
 

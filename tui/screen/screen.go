@@ -125,7 +125,8 @@ type Target struct {
 	Pool       string
 	Namespace  string
 	Variable   cluster.VariableID
-	Of         cluster.Place // of a key, a pool, a namespace and a variable; zero is any
+	Source     string        // by its name
+	Of         cluster.Place // of a key, a pool, a namespace, a variable and a source; zero is any
 	// Filter narrows the rows, as if it had been typed.
 	Filter string
 	// Within narrows the screen to what belongs to what is named above first.

@@ -152,9 +152,13 @@ func OpenNomad(place cluster.Place, c contexts.Context, redactor *secrets.Redact
 		n.Region = ""
 	}
 	return nomad.Open(place, nomad.Config{
-		Address: n.Address, Region: n.Region, Namespace: n.Namespace, Token: redactor.Watch(n.Token),
+		Address: n.Address, Region: n.Region, Namespace: n.Namespace, Token: redactor.Watch(n.Token), TokenOrigin: origin(n.TokenOrigin()),
 		TLS: nomad.TLS{CACert: n.CACert, CAPath: n.CAPath, ClientCert: n.ClientCert, ClientKey: n.ClientKey, ServerName: n.TLSServerName, SkipVerify: n.SkipVerify},
 	}, time.Now)
+}
+
+func origin(file, variable string) cluster.TokenOrigin {
+	return cluster.TokenOrigin{File: file, Variable: variable}
 }
 
 // OpenVault makes the client of a context; nil where no Vault is configured.
@@ -268,7 +272,9 @@ func startSources(ctx context.Context, g *errgroup.Group, gpus *gpuSources, vc *
 	g.Go(func() error {
 		return vc.Run(ctx, func(s secrets.State) {
 			feed.Vault(s)
-			feed.Source(vaultStatus(s))
+			st := vaultStatus(s)
+			st.Token = origin(gpus.context.Vault.TokenOrigin())
+			feed.Source(st)
 		})
 	})
 }

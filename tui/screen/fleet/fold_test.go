@@ -68,4 +68,8 @@ func TestEachKindLeadsSomewhere(t *testing.T) {
 			t.Errorf("%s leads to %s, want %s", tc.p.Kind, got, tc.want)
 		}
 	}
+	ends := problem{Problem: cluster.Problem{Kind: cluster.TokenEnds, Source: "nomad", Place: cluster.Place{Cluster: "eu"}}}
+	if _, got := ends.where(); got != (screen.Target{Source: "nomad", Of: ends.Place, Details: true}) {
+		t.Errorf("a token that ends leads to %+v", got)
+	}
 }

@@ -164,6 +164,8 @@ func (p *problem) where() (screen.Name, screen.Target) {
 		return screen.Keys, screen.Target{Key: p.Key, Of: p.Place, Details: true}
 	case p.Kind == cluster.VaultSealed:
 		return screen.Keys, screen.Target{}
+	case p.Kind == cluster.TokenEnds:
+		return screen.Sources, screen.Target{Source: p.Source, Of: p.Place, Details: true}
 	}
 	return screen.Sources, screen.Target{Filter: p.Source}
 }
@@ -174,6 +176,8 @@ func (p *problem) hint() string {
 	switch {
 	case t.Why:
 		return "why"
+	case p.Kind == cluster.TokenEnds && p.many == 0:
+		return "renew"
 	case name == screen.Deployments:
 		return "rollout" // there is no room for more
 	}

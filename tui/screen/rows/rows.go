@@ -36,6 +36,8 @@ type Kind[R any, K comparable] struct {
 	Status func(*R) string
 	// More is what the sheet tells beside the view; nil: nothing.
 	More func(*cluster.Snapshot, *R) []Part
+	// Way is where enter leads to instead of the sheet; nil, also its answer: to that.
+	Way func(*cluster.Snapshot, *R) tea.Cmd
 	// Find is the row that a jump means; false: it means none.
 	Find func(*cluster.Snapshot, screen.Target) (K, bool)
 	// Within says which rows belong to a target, where About alone does not; nil: it does.
@@ -126,12 +128,23 @@ func (m *Model[R, K]) Update(msg tea.Msg) tea.Cmd {
 	switch {
 	case !ok || r == nil:
 	case k == keys.Open:
-		m.show(m.kind.Key(r))
+		return m.enter(r)
 	case m.changes(k):
 		return m.AskAll(func(r *R) action.Request { return m.kind.Change(k, r) })
 	default:
 		return m.do(k, r)
 	}
+	return nil
+}
+
+// enter goes where a row leads, or shows its sheet.
+func (m *Model[R, K]) enter(r *R) tea.Cmd {
+	if m.kind.Way != nil {
+		if cmd := m.kind.Way(m.Snap, r); cmd != nil {
+			return cmd
+		}
+	}
+	m.show(m.kind.Key(r))
 	return nil
 }
 

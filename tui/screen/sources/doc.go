@@ -1,3 +1,3 @@
 // Package sources is the screen of where facts come from: which source answers,
-// since when, and what one that does not said last.
+// since when, what one that does not said last, and what to do about a token that ends.
 package sources

@@ -2,7 +2,6 @@ package sources
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -10,8 +9,8 @@ import (
 
 	"stoker/cluster"
 	"stoker/cluster/facts"
-	"stoker/tui/keys"
 	"stoker/tui/screen"
+	"stoker/tui/screen/rows"
 	"stoker/tui/theme"
 	"stoker/tui/ui"
 )
@@ -22,75 +21,74 @@ type id struct {
 	name  string
 }
 
-// Model is the screen of sources.
-type Model struct {
-	screen.List[cluster.SourceStatus, id]
-}
+// New makes the screen. Enter leads to what a source tells of or, where that is
+// the whole cluster, to all that is known of the source.
+func New(e *screen.Env) screen.Screen { return newModel(e) }
 
-// New makes the screen.
-func New(e *screen.Env) *Model {
-	return &Model{List: screen.NewList(e, "sources",
-		func(s *cluster.Snapshot) string { return summary(e.Theme, s) },
-		func(src *cluster.SourceStatus) id { return id{src.Place, src.Name} }, columns(e)).
-		Facts("sources", func(_ *cluster.Snapshot, src *cluster.SourceStatus) facts.Row { return facts.SourceRow(src) })}
-}
+type model = rows.Model[cluster.SourceStatus, id]
 
-// SetSnapshot implements screen.Screen: what does not answer comes first.
-func (m *Model) SetSnapshot(s *cluster.Snapshot) {
-	rows := slices.Clone(s.Sources)
-	slices.SortStableFunc(rows, func(a, b cluster.SourceStatus) int {
-		return cmp.Compare(rank(b.State), rank(a.State))
+func newModel(e *screen.Env) *model {
+	type R = cluster.SourceStatus
+	return rows.New(e, rows.Kind[R, id]{
+		Things: "sources", View: "sources", List: list,
+		Key:   func(src *R) id { return id{src.Place, src.Name} },
+		Row:   func(_ *cluster.Snapshot, src *R) facts.Row { return facts.SourceRow(src) },
+		About: about, Way: way, Columns: columns, State: func(th *theme.Theme, src *R) ui.Cell { return state(th, src.State) },
+		Name:   func(src *R) string { return src.Name },
+		Status: func(src *R) string { return string(src.State) },
+		More:   renewal, Find: find,
 	})
-	m.Fill(s, rows)
 }
 
-// Update implements screen.Screen.
-func (m *Model) Update(msg tea.Msg) tea.Cmd {
-	k, ok := m.Keys(msg)
-	src := m.Selected()
-	if !ok || src == nil || k != keys.Open {
+// list are the sources, what does not answer first.
+func list(s *cluster.Snapshot) []cluster.SourceStatus {
+	if s == nil {
 		return nil
 	}
-	return m.open(src)
+	all := slices.Clone(s.Sources)
+	slices.SortStableFunc(all, func(a, b cluster.SourceStatus) int {
+		return cmp.Compare(rank(b.State), rank(a.State))
+	})
+	return all
 }
 
-// open goes to what the source tells of.
-func (m *Model) open(src *cluster.SourceStatus) tea.Cmd {
-	group := screen.GroupOf(src.Name)
-	if group == "vault" {
-		return screen.Open(screen.Keys, screen.Target{})
-	}
+// about is a source, with the node that it tells of.
+func about(s *cluster.Snapshot, src *cluster.SourceStatus) screen.Subject {
+	of := screen.Subject{Kind: "source", Label: src.Name, Target: screen.Target{Source: src.Name, Of: src.Place}}
 	if _, name, one := strings.Cut(src.Name, " "); one {
-		for i := range m.Snap.Nodes {
-			if n := &m.Snap.Nodes[i]; n.Name == name && n.Place == src.Place {
-				return screen.Open(screen.Nodes, screen.Target{Node: n.ID, Details: true})
+		for i := range s.Nodes {
+			if n := &s.Nodes[i]; n.Name == name && n.Place == src.Place {
+				of.Node = n.ID
 			}
 		}
 	}
-	return nil
+	return of
 }
 
-// Actions implements screen.Screen.
-func (m *Model) Actions() []keys.ID {
-	if src := m.Selected(); src != nil && m.open(src) != nil {
-		return []keys.ID{keys.Open}
+// way leads to what a source tells of; nil: there is no one thing.
+func way(s *cluster.Snapshot, src *cluster.SourceStatus) tea.Cmd {
+	if screen.GroupOf(src.Name) == "vault" {
+		return screen.Open(screen.Keys, screen.Target{})
+	}
+	if of := about(s, src); of.Node != "" {
+		return screen.Open(screen.Nodes, screen.Target{Node: of.Node, Details: true})
 	}
 	return nil
 }
 
-func summary(th *theme.Theme, s *cluster.Snapshot) string {
-	count := map[cluster.SourceState]int{}
-	for i := range s.Sources {
-		count[s.Sources[i].State]++
+// find is the source that a jump means: where it has one, that of its token.
+func find(s *cluster.Snapshot, t screen.Target) (id, bool) {
+	if t.Source == "" {
+		return id{}, false
 	}
-	parts := []string{th.Title.Render(ui.Count(len(s.Sources), "source"))}
-	for _, st := range []cluster.SourceState{cluster.SourceLive, cluster.SourceStarting, cluster.SourceDenied, cluster.SourceRetrying} {
-		if n := count[st]; n > 0 {
-			c := state(th, st)
-			parts = append(parts, c.Style.Render(fmt.Sprintf("%s %s", strings.Fields(c.Text)[0], ui.Int(n)+" "+string(st))))
+	for _, name := range []string{t.Source + "/token", t.Source} {
+		for i := range s.Sources {
+			if src := &s.Sources[i]; src.Name == name && (t.Of == cluster.Place{} || t.Of == src.Place) {
+				return id{src.Place, src.Name}, true
+			}
 		}
 	}
-	return strings.Join(parts, "   ")
+	return id{}, false
 }
 
 // state is a source's state as glyph, word and style.
