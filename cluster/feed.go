@@ -24,6 +24,10 @@ const (
 	calmAtMost  = time.Second
 )
 
+// awaited are the lists for which somebody waits until they are there first: they
+// are shown at once.
+const awaited = SetNodes | SetJobs | SetAllocs
+
 // change is what an inlet brings.
 type change struct {
 	apply func(*state)
@@ -103,8 +107,7 @@ func (f *Feed) Run(ctx context.Context) error {
 			if st.held || c.calm && !p.due.IsZero() {
 				continue
 			}
-			// For a list that is there for the first time somebody waits.
-			if !p.ask(c.calm, st.listed != known) {
+			if !p.ask(c.calm, (st.listed&^known)&awaited != 0) {
 				continue
 			}
 			if wait := p.due.Sub(f.now()); wait > 0 {

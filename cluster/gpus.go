@@ -84,10 +84,13 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 			extra[d.node] = append(extra[d.node], d)
 		}
 	}
-	l := layout{at: make(map[gpu.UUID]int, len(owner)), nodes: make(map[NodeID]span, len(nodes)), shared: shared}
+	l := layout{
+		rows: make([]GPU, 0, max(len(owner), len(st.devices))),
+		at:   make(map[gpu.UUID]int, len(owner)), nodes: make(map[NodeID]span, len(nodes)), shared: shared,
+	}
 	for i := range nodes {
 		n := &nodes[i]
-		from := len(l.rows)
+		from, made := len(l.rows), make([]gpu.Device, 0, len(n.Devices))
 		for j := range n.Devices {
 			d := &n.Devices[j]
 			if owner[d.UUID] != n {
@@ -97,7 +100,8 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 			if sampled := st.devices[d.UUID]; sampled != nil {
 				row.Device = sampled.Device
 			} else {
-				row.Device = &gpu.Device{UUID: d.UUID, Index: j, Model: d.Model, PCI: d.PCI}
+				made = append(made, gpu.Device{UUID: d.UUID, Index: j, Model: d.Model, PCI: d.PCI})
+				row.Device = &made[len(made)-1]
 			}
 			row.Known = true
 			l.rows = append(l.rows, row)
@@ -158,7 +162,11 @@ func gpuRow(place Place, n *Node) GPU {
 // same devices: they belong to the one that is up, or came last. shared says
 // that there are such.
 func owners(nodes []Node) (out map[gpu.UUID]*Node, shared bool) {
-	out = map[gpu.UUID]*Node{}
+	count := 0
+	for i := range nodes {
+		count += len(nodes[i].Devices)
+	}
+	out = make(map[gpu.UUID]*Node, count)
 	for i := range nodes {
 		n := &nodes[i]
 		for _, d := range n.Devices {

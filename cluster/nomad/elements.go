@@ -2,27 +2,85 @@ package nomad
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/goccy/go-json"
+	"golang.org/x/sync/errgroup"
 )
 
 // rowsOf decodes a JSON array one element after the other and turns each into a
 // row: of a list of ten thousand neither the text nor the decoded whole is ever
-// in memory, which would be many times what is kept of it.
+// in memory, which would be many times what is kept of it. What was read is
+// decoded while more is read; row is called from several goroutines.
 func rowsOf[J, R any](body io.Reader, row func(*J) R) ([]R, error) {
-	out := []R{}
-	err := elements(bufio.NewReaderSize(body, 64<<10), func(text []byte) error {
-		var one J
-		if err := json.Unmarshal(text, &one); err != nil {
+	var done []*[]R // of each stretch, in the order of the list
+	free := make(chan []byte, decoders+1)
+	var decoding errgroup.Group
+	decoding.SetLimit(decoders)
+	var s stretch
+	decode := func() {
+		these, rows := s, new([]R)
+		s, done = stretch{}, append(done, rows)
+		decoding.Go(func() (err error) {
+			*rows, err = decodeStretch(&these, row)
+			free <- these.text[:0]
 			return err
+		})
+	}
+	err := elements(bufio.NewReaderSize(body, 64<<10), func(text []byte) error {
+		if s.text == nil {
+			select {
+			case s.text = <-free:
+			default:
+			}
 		}
-		out = append(out, row(&one))
+		s.text, s.ends = append(s.text, text...), append(s.ends, len(s.text)+len(text))
+		if len(s.text) >= stretchBytes {
+			decode()
+		}
 		return nil
 	})
+	decode()
+	undecoded := decoding.Wait()
+	err = cmp.Or(err, undecoded)
+	n := 0
+	for _, rows := range done {
+		n += len(*rows)
+	}
+	out := make([]R, 0, n)
+	for _, rows := range done {
+		out = append(out, *rows...)
+	}
 	return out, err
+}
+
+const (
+	// decoders are how many stretches are decoded at the same time.
+	decoders = 2
+	// stretchBytes is how much text is worth handing over.
+	stretchBytes = 32 << 10
+)
+
+// stretch is some elements of a list that follow one another.
+type stretch struct {
+	text []byte
+	ends []int // of each element in text
+}
+
+func decodeStretch[J, R any](s *stretch, row func(*J) R) ([]R, error) {
+	out := make([]R, 0, len(s.ends))
+	from := 0
+	for _, end := range s.ends {
+		var one J
+		if err := json.Unmarshal(s.text[from:end], &one); err != nil {
+			return out, err
+		}
+		out, from = append(out, row(&one)), end
+	}
+	return out, nil
 }
 
 // elements hands on the text of each element of a JSON array, which is valid

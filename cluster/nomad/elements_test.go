@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -42,6 +44,24 @@ func TestElementsThatAreNone(t *testing.T) {
 		if err == nil || want != nil && !errors.Is(err, want) {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+// TestRowsOfALongList: it is decoded by several, and comes in its order.
+func TestRowsOfALongList(t *testing.T) {
+	var text strings.Builder
+	var want []int
+	for i := range 20_000 {
+		fmt.Fprintf(&text, `,{"ModifyIndex":%d}`, i)
+		want = append(want, i)
+	}
+	got, err := rowsOf(strings.NewReader("["+text.String()[1:]+"]"), func(n *nodeJSON) int { return int(n.ModifyIndex) })
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%d rows, %v", len(got), err)
+	}
+	_, err = rowsOf(strings.NewReader("["+text.String()[1:]+`,{"ModifyIndex":"x"}]`), func(n *nodeJSON) int { return 0 })
+	if err == nil {
+		t.Error("the last row is broken, and nothing was said")
 	}
 }
 
