@@ -26,7 +26,10 @@ func rowsOf[J, R any](body io.Reader, row func(*J) R) ([]R, error) {
 		s, done = stretch{}, append(done, rows)
 		decoding.Go(func() (err error) {
 			*rows, err = decodeStretch(&these, row)
-			free <- these.text[:0]
+			select {
+			case free <- these.text[:0]:
+			default:
+			}
 			return err
 		})
 	}
