@@ -184,8 +184,9 @@ func (st *state) forgetJobs(u *Update) {
 // fold applies rows, whole lists and departures to one table. note hears of
 // each row that was applied, with the one that it replaced; old is nil for a new one.
 func fold[K comparable, V any](t *table[K, V], whole bool, idx uint64, rows []V, gone []K, note func(old, row *V)) {
+	fresh := false
 	if whole {
-		t.begin(idx)
+		fresh = t.begin(idx, len(rows))
 	}
 	for i := range rows {
 		if old, applied := t.put(&rows[i], whole); applied && note != nil {
@@ -193,7 +194,7 @@ func fold[K comparable, V any](t *table[K, V], whole bool, idx uint64, rows []V,
 		}
 	}
 	if whole {
-		t.keep(rows, idx)
+		t.keep(rows, idx, fresh)
 	}
 	for _, k := range gone {
 		t.drop(k, idx)
@@ -358,12 +359,21 @@ func (st *state) allocEvent(a *Alloc, at time.Time) {
 const recallFor = 24 * time.Hour
 
 func (st *state) recall(rows []Alloc) {
-	recent := slices.DeleteFunc(slices.Clone(rows), func(a Alloc) bool {
-		return st.now().Sub(a.Modified) > recallFor || st.recallTo > 0 && a.ModifyIndex > st.recallTo // its event is told already
-	})
-	slices.SortFunc(recent, func(a, b Alloc) int { return a.Modified.Compare(b.Modified) })
-	for i := range recent {
-		st.allocEvent(&recent[i], recent[i].Modified)
+	recent := make([]*Alloc, 0, len(rows))
+	for i := range rows {
+		a := &rows[i]
+		told := st.recallTo > 0 && a.ModifyIndex > st.recallTo // by its event
+		if !told && st.now().Sub(a.Modified) <= recallFor {
+			recent = append(recent, a)
+		}
+	}
+	slices.SortFunc(recent, func(a, b *Alloc) int { return a.Modified.Compare(b.Modified) })
+	if over := len(recent) - maxEvents; over > 0 {
+		st.dropped += over
+		recent = recent[over:]
+	}
+	for _, a := range recent {
+		st.allocEvent(a, a.Modified)
 	}
 	slices.SortStableFunc(st.events, func(a, b Event) int { return a.At.Compare(b.At) })
 }

@@ -114,22 +114,40 @@ func (t *table[K, V]) tell(old, now *V) {
 	}
 }
 
-// begin prepares for a whole list taken at idx. An index that went back means
-// that the servers began anew, from nothing or from a backup: what was known
-// is of another life.
-func (t *table[K, V]) begin(idx uint64) {
-	if idx == 0 || idx >= t.floor {
-		return
+// begin prepares for a whole list of n rows, taken at idx, and says whether there
+// are no others. An index that went back means that the servers began anew, from
+// nothing or from a backup: what was known is of another life.
+func (t *table[K, V]) begin(idx uint64, n int) (fresh bool) {
+	if idx > 0 && idx < t.floor {
+		for k := range t.rows {
+			t.remove(k)
+		}
+		clear(t.gone)
+		t.floor = 0
 	}
-	for k := range t.rows {
-		t.remove(k)
+	if len(t.rows) > 0 {
+		return false
 	}
-	clear(t.gone)
-	t.floor = 0
+	t.rows = make(map[K]*V, n)
+	return true
 }
 
-// keep ends a whole list taken at idx: rows that are not in it and not newer are gone.
-func (t *table[K, V]) keep(rows []V, idx uint64) {
+// keep ends a whole list taken at idx: rows that are not in it and not newer are
+// gone. Where it began fresh there are none.
+func (t *table[K, V]) keep(rows []V, idx uint64, fresh bool) {
+	if !fresh {
+		t.removeBut(rows, idx)
+	}
+	for k, at := range t.gone {
+		if at <= idx {
+			delete(t.gone, k) // the floor says it for all of them
+		}
+	}
+	t.floor = max(t.floor, idx)
+}
+
+// removeBut removes rows that are not listed and not newer than the list.
+func (t *table[K, V]) removeBut(rows []V, idx uint64) {
 	listed := make(map[K]struct{}, len(rows))
 	for i := range rows {
 		listed[t.key(&rows[i])] = struct{}{}
@@ -139,12 +157,6 @@ func (t *table[K, V]) keep(rows []V, idx uint64) {
 			t.remove(k)
 		}
 	}
-	for k, at := range t.gone {
-		if at <= idx {
-			delete(t.gone, k) // the floor says it for all of them
-		}
-	}
-	t.floor = max(t.floor, idx)
 }
 
 // all returns the rows in order, and where each is. Both are shared with

@@ -57,6 +57,10 @@ func listWithin[J, R any](ctx context.Context, most time.Duration, c *Client, pa
 // is more than half of the answer on a large fleet; tasks brings it later.
 func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) error {
 	early := c.early && !c.listed.Load()
+	over := c.turns.allocs.done
+	if early { // what comes next can wait until what there is was drawn
+		over = func() { time.AfterFunc(c.wait.drawn, c.turns.allocs.done) }
+	}
 	lists := []func(context.Context) (cluster.Update, error){
 		func(ctx context.Context) (u cluster.Update, err error) {
 			u.Jobs, u.Index, err = c.jobs(ctx, emit)
@@ -64,7 +68,7 @@ func (c *Client) listJobs(ctx context.Context, emit func(cluster.Update)) error 
 			return u, err
 		},
 		func(ctx context.Context) (cluster.Update, error) {
-			defer c.turns.allocs.done()
+			defer over()
 			c.turns.nodes.wait(ctx)
 			return c.allocs(ctx, !early)
 		},

@@ -190,7 +190,11 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, greeting string)
 	} else {
 		send(greeting)
 	}
-	s.streams <- st
+	select {
+	case s.streams <- st:
+	case <-r.Context().Done(): // nobody asks for it
+		return
+	}
 	for {
 		select {
 		case <-r.Context().Done():

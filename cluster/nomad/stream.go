@@ -34,6 +34,8 @@ type timings struct {
 	block, again time.Duration
 	token        time.Duration // between two looks at the token
 	detail       time.Duration // before all of many nodes is read
+	// drawn is how long it takes to draw a fleet of which the allocations came.
+	drawn time.Duration
 }
 
 func defaultTimings() timings {
@@ -41,7 +43,7 @@ func defaultTimings() timings {
 		silent: 45 * time.Second, hello: 2 * time.Second, early: 500 * time.Millisecond, denial: 15 * time.Minute, settled: 5 * time.Second,
 		relist: 5 * time.Minute, ask: 30 * time.Second,
 		firstRetry: 500 * time.Millisecond, lastRetry: 10 * time.Second,
-		block: 4 * time.Minute, again: time.Second, token: time.Minute, detail: time.Second,
+		block: 4 * time.Minute, again: time.Second, token: time.Minute, detail: time.Second, drawn: 250 * time.Millisecond,
 	}
 }
 
