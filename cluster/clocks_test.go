@@ -64,4 +64,10 @@ func TestClocksThatDisagree(t *testing.T) {
 	if got := told(s); len(got) != 1 {
 		t.Errorf("%q", got)
 	}
+	for range clockReadings {
+		s = say("behind", -time.Second)
+	}
+	if g := s.GPU("G-behind"); !g.AsOf().Equal(g.Sample.At) {
+		t.Errorf("a clock that was put right still makes readings %v younger", g.AsOf().Sub(g.Sample.At))
+	}
 }

@@ -40,9 +40,9 @@ func (st *state) joinGPUs(s *Snapshot) {
 		}
 		if d := l.devices[i]; d != nil {
 			d.fill(row)
-			if len(clocks) > 0 {
-				row.behind = max(-clocks[row.Node], 0)
-			}
+		}
+		if row.behind = 0; len(clocks) > 0 {
+			row.behind = max(-clocks[row.Node], 0)
 		}
 		row.Holder, row.Claims = l.tenures[i].holder, claims
 	}
