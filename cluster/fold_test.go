@@ -270,6 +270,26 @@ func TestOlderDetailComesTooLate(t *testing.T) {
 }
 
 // TestPurgedDuringAList: a list is older than the event that came while it was read.
+// TestDetailOfAnEventThatIsListed: a stream that was opened before the list says
+// again what the list holds, and with its detail.
+func TestDetailOfAnEventThatIsListed(t *testing.T) {
+	w := readWorld(t)
+	event := func(index uint64, rack string) Node {
+		n := node("n1", "gpu-a", index)
+		n.Detail = &NodeDetail{Meta: map[string]string{"rack": rack}, ModifyIndex: index}
+		return n
+	}
+	w.update(Update{Lists: SetNodes, Index: 20, Nodes: []Node{node("n1", "gpu-a", 20)}})
+	s := w.update(Update{Index: 11, Nodes: []Node{event(11, "old")}})
+	if rack, known := s.Node("n1").Meta("rack"); known {
+		t.Errorf("rack %q is of before the list", rack)
+	}
+	s = w.update(Update{Index: 20, Nodes: []Node{event(20, "r7")}})
+	if rack, _ := s.Node("n1").Meta("rack"); rack != "r7" || s.Node("n1").ModifyIndex != 20 {
+		t.Errorf("rack %q", rack)
+	}
+}
+
 func TestPurgedDuringAList(t *testing.T) {
 	w := newWorld(t)
 	w.update(Update{Lists: SetAll, Index: 5})

@@ -200,6 +200,14 @@ func (st *state) applyNodes(u Update) {
 		}
 	}
 	fold(st.nodes, u.Lists&SetNodes != 0, u.Index, rows, u.GoneNodes, st.nodeEvents)
+	// A stream begins with what happened before the list, and is not read again
+	// for the detail: an event that brings no newer row may bring the row's detail.
+	for i := range rows {
+		n, detail := st.nodes.rows[rows[i].ID], rows[i].Detail
+		if n != nil && detail.newerThan(n.Detail) && detail.ModifyIndex >= n.ModifyIndex {
+			st.nodes.amend(n.ID, func(n *Node) { n.Detail = detail })
+		}
+	}
 	for id, detail := range u.Details {
 		if n := st.nodes.rows[id]; n != nil && !n.Detail.newerThan(detail) {
 			st.nodes.amend(id, func(n *Node) { n.Detail = detail })
