@@ -26,7 +26,7 @@ func TestAlone(t *testing.T) {
 		{"failed", GPU{Sample: &gpu.Sample{}, Health: gpu.Health{Verdict: gpu.VerdictFailed}}, "failed"},
 		{"cut", GPU{Sample: &gpu.Sample{}, Split: true}, "split"},
 	} {
-		c.gpu.Alone, c.gpu.NodeUp, c.gpu.Claims = true, true, true
+		c.gpu.Host, c.gpu.Reading, c.gpu.Claims = &Host{Alone: true, NodeUp: true}, &Reading{}, true
 		if got := c.gpu.State(); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}

@@ -12,13 +12,9 @@ import (
 // device is what the samples say of one GPU.
 type device struct {
 	*gpu.Device // never nil; shared with snapshots and with who told it
+	*Reading    // of sample; never nil, and shared in the same way
 	node        NodeID
-	source      string
-	driver      string
-	cuda        string
-	lacks       []string // what the source of the sample cannot tell of any device
 	sample      *gpu.Sample
-	heard       time.Time // when sample came
 	past        *History
 	events      []GPUEvent
 	visits      []visit
@@ -47,9 +43,10 @@ type report struct {
 func (st *state) batch(b gpu.Batch) {
 	st.clock(&b)
 	st.hears(&b)
+	with := &Reading{Heard: st.now(), Source: b.Source, Driver: b.Driver, CUDA: b.CUDA, Lacks: b.Lacks}
 	for i, dev := range st.report(&b) {
 		d := &b.Devices[i]
-		st.reading(&b, dev, d, sampleOf(&b, d.UUID, i))
+		st.reading(&b, dev, d, sampleOf(&b, d.UUID, i), with)
 	}
 	for _, e := range b.Events {
 		st.gpuEvent(NodeID(b.Node), e)
@@ -99,7 +96,7 @@ func (st *state) report(b *gpu.Batch) []*device {
 	for _, d := range r.devices {
 		dev := st.devices[d.UUID]
 		gone := !slices.ContainsFunc(b.Devices, func(c gpu.Device) bool { return c.UUID == d.UUID })
-		if gone && dev != nil && dev.node == from.node && dev.source == from.source {
+		if gone && dev != nil && dev.node == from.node && dev.Source == from.source {
 			delete(st.devices, d.UUID)
 			st.deviceRev++
 		}
@@ -116,7 +113,7 @@ func (st *state) report(b *gpu.Batch) []*device {
 func (st *state) device(id gpu.UUID) *device {
 	dev := st.devices[id]
 	if dev == nil {
-		dev = &device{Device: &gpu.Device{}, tenure: st.tenure(id)}
+		dev = &device{Device: &gpu.Device{}, Reading: &Reading{}, tenure: st.tenure(id)}
 		st.devices[id] = dev
 		st.deviceRev++
 	}
@@ -124,26 +121,27 @@ func (st *state) device(id gpu.UUID) *device {
 }
 
 // reading takes what one source says of one device; s is nil for a device that
-// did not answer: its last sample stands, and where that came from.
-func (st *state) reading(b *gpu.Batch, dev *device, d *gpu.Device, s *gpu.Sample) {
+// did not answer: its last sample stands, and where that came from. with is what
+// all samples of the batch have in common.
+func (st *state) reading(b *gpu.Batch, dev *device, d *gpu.Device, s *gpu.Sample, with *Reading) {
 	better, back := false, false
 	if dev.sample != nil {
-		if rank(b.Source) < rank(dev.source) && b.At.Sub(dev.sample.At) < freshFor(dev.source) {
+		if rank(b.Source) < rank(dev.Source) && b.At.Sub(dev.sample.At) < freshFor(dev.Source) {
 			return
 		}
 		if s == nil {
 			return // silent
 		}
 		// Each source measures at its own times: a better one need not be the latest.
-		better = rank(b.Source) > rank(dev.source) && dev.sample.At.Sub(s.At) < freshFor(b.Source)
-		back = dev.source == b.Source && dev.node == NodeID(b.Node) && dev.sample.At.Sub(s.At) > setBack
+		better = rank(b.Source) > rank(dev.Source) && dev.sample.At.Sub(s.At) < freshFor(b.Source)
+		back = dev.Source == b.Source && dev.node == NodeID(b.Node) && dev.sample.At.Sub(s.At) > setBack
 		if s.At.Before(dev.sample.At) && !better && !back {
 			return // late: a newer reading is already here
 		}
 	}
 	d = st.complete(NodeID(b.Node), dev.Device, d)
 	if s != nil && dev.sample != nil {
-		st.account(dev, d, dev.source == b.Source, s)
+		st.account(dev, d, dev.Source == b.Source, s)
 	}
 	if back {
 		dev.counted = s.At // what is counted from here on is new, whatever the clock says
@@ -151,12 +149,26 @@ func (st *state) reading(b *gpu.Batch, dev *device, d *gpu.Device, s *gpu.Sample
 	if dev.node != NodeID(b.Node) || dev.Index != d.Index || dev.Parent != d.Parent {
 		st.deviceRev++
 	}
-	dev.Device, dev.node, dev.source = d, NodeID(b.Node), b.Source
-	dev.driver, dev.cuda, dev.lacks = cmp.Or(b.Driver, dev.driver), cmp.Or(b.CUDA, dev.cuda), b.Lacks
-	if s != nil && (dev.sample == nil || better || back || s.At.After(dev.sample.At)) {
-		dev.sample, dev.heard = s, st.now()
+	dev.Device, dev.node = d, NodeID(b.Node)
+	news := s != nil && (dev.sample == nil || better || back || s.At.After(dev.sample.At))
+	if news || s == nil {
+		dev.Reading = with.after(dev.Reading)
+	}
+	if news {
+		dev.sample = s
 		dev.past, dev.visits = dev.past.with(s, d, st.step), seen(dev.visits, s)
 	}
+}
+
+// after is r, with the versions that its source does not tell as they were told before.
+func (r *Reading) after(was *Reading) *Reading {
+	driver, cuda := cmp.Or(r.Driver, was.Driver), cmp.Or(r.CUDA, was.CUDA)
+	if driver == r.Driver && cuda == r.CUDA {
+		return r
+	}
+	full := *r
+	full.Driver, full.CUDA = driver, cuda
+	return &full
 }
 
 // pastOf takes what somebody else knows of the time before this Feed watched.

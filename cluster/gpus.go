@@ -26,7 +26,7 @@ func (st *state) joinGPUs(s *Snapshot) {
 		j.layout, j.layoutOf = st.arrangeGPUs(s.Nodes), of
 	} else {
 		j.layout.rows = slices.Clone(j.layout.rows)
-		j.layout.renew(st.touched)
+		j.layout.renew(st.place, st.touched)
 	}
 	clear(st.touched)
 	l := &j.layout
@@ -63,8 +63,7 @@ func (st *state) joinGPUs(s *Snapshot) {
 // fill adds what the samples say.
 func (d *device) fill(row *GPU) {
 	row.Device = d.Device
-	row.Sample, row.Heard, row.Source, row.History, row.Events = d.sample, d.heard, d.source, d.past, d.events
-	row.Driver, row.CUDA, row.Lacks = d.driver, d.cuda, d.lacks
+	row.Reading, row.Sample, row.History, row.Events = d.Reading, d.sample, d.past, d.events
 	if d.sample == nil || d.sample.Health.Verdict == gpu.VerdictUnknown {
 		return
 	}
@@ -91,12 +90,13 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 	for i := range nodes {
 		n := &nodes[i]
 		from, made := len(l.rows), make([]gpu.Device, 0, len(n.Devices))
+		blank := GPU{Host: hostOf(st.place, n), Reading: &Reading{}}
 		for j := range n.Devices {
 			d := &n.Devices[j]
 			if owner[d.UUID] != n {
 				continue
 			}
-			row := gpuRow(st.place, n)
+			row := blank
 			if sampled := st.devices[d.UUID]; sampled != nil {
 				row.Device = sampled.Device
 			} else {
@@ -107,7 +107,7 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 			l.rows = append(l.rows, row)
 		}
 		for _, d := range extra[n.ID] {
-			row := gpuRow(st.place, n)
+			row := blank
 			row.Device = d.Device
 			l.rows = append(l.rows, row)
 		}
@@ -128,11 +128,11 @@ func (st *state) arrangeGPUs(nodes []Node) layout {
 }
 
 // renew lets rows say what their nodes are now, which offer the same devices.
-func (l *layout) renew(nodes map[NodeID]*Node) {
+func (l *layout) renew(place Place, nodes map[NodeID]*Node) {
 	for id, n := range nodes {
-		rows := within(l.rows, l.nodes[id])
+		host, rows := hostOf(place, n), within(l.rows, l.nodes[id])
 		for i := range rows {
-			rows[i].NodeUp, rows[i].NodeOpen = n.Status == NodeReady, n.Open()
+			rows[i].Host = host
 		}
 		l.listen(n)
 	}
@@ -153,8 +153,8 @@ func (l *layout) listen(n *Node) {
 	}
 }
 
-func gpuRow(place Place, n *Node) GPU {
-	return GPU{Place: place, Node: n.ID, NodeName: n.Name, Pool: n.Pool, NodeUp: n.Status == NodeReady, NodeOpen: n.Open(), Alone: n.Alone}
+func hostOf(place Place, n *Node) *Host {
+	return &Host{Place: place, Node: n.ID, NodeName: n.Name, Pool: n.Pool, NodeUp: n.Status == NodeReady, NodeOpen: n.Open(), Alone: n.Alone}
 }
 
 // owners says which node offers each device. A machine that was set up anew

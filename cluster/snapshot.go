@@ -82,24 +82,17 @@ func within[V any](rows []V, s span) []V { return rows[s.from:s.to:s.to] }
 // changed, and snapshots share those that stay as they are.
 func Same[V any](a, b []V) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
 
-// GPU is one device joined to its node, its latest sample and what holds it.
+// GPU is one device joined to its node, its latest sample and what holds it. A
+// fleet has thousands, and a snapshot a row of each: what many of them have in
+// common is in memory once. What the embedded pointers lead to is never changed,
+// and in a Snapshot none of them is nil.
 type GPU struct {
-	Place
-	Node        NodeID
-	NodeName    string
-	Pool        string // the node's pool
-	NodeUp      bool
-	NodeOpen    bool        // the node takes new work
-	Alone       bool        // its node has no scheduler: nobody holds or offers it
-	Claims      bool        // it is known which allocations there are, so no Holder means that nobody holds it
-	*gpu.Device             // never nil in a Snapshot, and never changed: many rows of many snapshots share it
-	Sample      *gpu.Sample // nil until a source reported
-	Heard       time.Time   // when Sample came, by our clock
-	Source      string      // which source the sample came from: "agent", "nomad"
-	Driver      string
-	CUDA        string
-	Lacks       []string // functions that the driver's library does not have: what they tell is unknown
-	Holder      *Holder  // nil when no live allocation holds it
+	*Host
+	*gpu.Device
+	*Reading
+	Sample *gpu.Sample // nil until a source reported
+	Holder *Holder     // nil when no live allocation holds it
+	Claims bool        // it is known which allocations there are, so no Holder means that nobody holds it
 
 	// Schedulable is what Nomad was told: whether it places work on the device.
 	// Known is false where the node never offered it.
@@ -112,6 +105,26 @@ type GPU struct {
 	Events  []GPUEvent // oldest first
 
 	behind time.Duration // by how much its node's clock is behind ours, as far as is known
+}
+
+// Host is what the GPUs of one node have in common.
+type Host struct {
+	Place
+	Node     NodeID
+	NodeName string
+	Pool     string // the node's pool
+	NodeUp   bool
+	NodeOpen bool // the node takes new work
+	Alone    bool // the node has no scheduler: nobody holds or offers its GPUs
+}
+
+// Reading is what the samples have in common that came together.
+type Reading struct {
+	Heard  time.Time // when they came, by our clock; zero before any did
+	Source string    // which source they came from: "agent", "nomad"
+	Driver string
+	CUDA   string
+	Lacks  []string // functions that the driver's library does not have: what they tell is unknown
 }
 
 // GPUStates are the words of GPU.State, what is wrong first.

@@ -17,7 +17,7 @@ func TestAllWordsAreListed(t *testing.T) {
 			for bits := range 1 << 8 {
 				bit := func(i int) bool { return yes[bits>>i&1] }
 				g := GPU{
-					NodeUp: bit(0), NodeOpen: bit(1), Split: bit(2), Alone: bit(3), Claims: bit(4), Known: bit(5), Schedulable: bit(6),
+					Host: &Host{NodeUp: bit(0), NodeOpen: bit(1), Alone: bit(3)}, Reading: &Reading{}, Split: bit(2), Claims: bit(4), Known: bit(5), Schedulable: bit(6),
 					Health: gpu.Health{Verdict: verdict}, Sample: &gpu.Sample{UtilPercent: util}, History: &History{},
 				}
 				if bit(7) {

@@ -338,7 +338,8 @@ func FuzzFilter(f *testing.F) {
 func BenchmarkFilter(b *testing.B) {
 	s := &cluster.Snapshot{}
 	for i := range 8000 {
-		g := cluster.GPU{NodeName: fmt.Sprintf("gpu-%d", i/8), Pool: "train", NodeUp: true, NodeOpen: true, Claims: true, Known: true, Schedulable: true}
+		g := cluster.GPU{Claims: true, Known: true, Schedulable: true, Reading: &cluster.Reading{}}
+		g.Host = &cluster.Host{NodeName: fmt.Sprintf("gpu-%d", i/8), Pool: "train", NodeUp: true, NodeOpen: true}
 		g.Device = &gpu.Device{UUID: gpu.UUID(fmt.Sprintf("GPU-%032d", i)), Index: i % 8, Model: "NVIDIA H100 80GB HBM3"}
 		if i%5 > 0 { // of the others nobody knows
 			g.Sample = &gpu.Sample{UUID: g.UUID, UtilPercent: p(float64(i % 100))}

@@ -303,7 +303,7 @@ func TestMemoryOfAProcessIsUnknown(t *testing.T) {
 	v, _ := Find("processes")
 	at := slices.IndexFunc(v.Columns, func(c Column) bool { return c.Name == "memory_used_bytes" })
 	for memory, want := range map[uint64]any{0: nil, 5: uint64(5)} {
-		row := ProcessRow(&cluster.Snapshot{}, &cluster.GPU{Device: &gpu.Device{}}, &gpu.Process{PID: 1, MemoryBytes: memory})
+		row := ProcessRow(&cluster.Snapshot{}, &cluster.GPU{Host: &cluster.Host{}, Device: &gpu.Device{}, Reading: &cluster.Reading{}}, &gpu.Process{PID: 1, MemoryBytes: memory})
 		if row[at] != want {
 			t.Errorf("%d is told as %v", memory, row[at])
 		}

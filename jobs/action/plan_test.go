@@ -331,7 +331,7 @@ func TestTable(t *testing.T) {
 func TestScaleTellsWhatWillWait(t *testing.T) {
 	gpus := func(n int, model string) (out []cluster.GPU) {
 		for range n {
-			out = append(out, cluster.GPU{Device: &gpu.Device{Model: model}, Known: true, Schedulable: true, NodeUp: true, NodeOpen: true, Claims: true})
+			out = append(out, cluster.GPU{Device: &gpu.Device{Model: model}, Host: &cluster.Host{NodeUp: true, NodeOpen: true}, Known: true, Schedulable: true, Claims: true})
 		}
 		return out
 	}

@@ -236,11 +236,12 @@ func TestDelay(t *testing.T) {
 // TestWarnLacks: an old driver is a warning, and not a failure.
 func TestWarnLacks(t *testing.T) {
 	var b strings.Builder
-	warnLacks(&b, &cluster.Snapshot{GPUs: []cluster.GPU{{}}})
+	warnLacks(&b, &cluster.Snapshot{GPUs: []cluster.GPU{{Reading: &cluster.Reading{}}}})
 	if b.Len() > 0 {
 		t.Errorf("it lacks nothing: %q", b.String())
 	}
-	warnLacks(&b, &cluster.Snapshot{GPUs: []cluster.GPU{{Lacks: []string{"nvmlDeviceGetFanSpeed"}}, {Lacks: []string{"nvmlDeviceGetFanSpeed"}}}})
+	lacks := cluster.GPU{Reading: &cluster.Reading{Lacks: []string{"nvmlDeviceGetFanSpeed"}}}
+	warnLacks(&b, &cluster.Snapshot{GPUs: []cluster.GPU{lacks, lacks}})
 	if want := "stoker: this driver's library lacks nvmlDeviceGetFanSpeed: what it tells is unknown\n"; b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
@@ -251,7 +252,7 @@ func TestSecondReading(t *testing.T) {
 	at := time.Unix(1000, 0)
 	read := func(sec int, state cluster.SourceState) *cluster.Snapshot {
 		return &cluster.Snapshot{
-			GPUs:    []cluster.GPU{{}, {Sample: &gpu.Sample{At: at.Add(time.Duration(sec) * time.Second)}}}, // the other hangs
+			GPUs:    []cluster.GPU{{}, {Reading: &cluster.Reading{}, Sample: &gpu.Sample{At: at.Add(time.Duration(sec) * time.Second)}}}, // the other hangs
 			Sources: []cluster.SourceStatus{{Name: "nvml", State: state}},
 		}
 	}

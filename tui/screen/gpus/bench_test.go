@@ -75,7 +75,7 @@ func TestSameSaysWhenSomethingChanged(t *testing.T) {
 		"reading": func(g *cluster.GPU) { s := *g.Sample; g.Sample = &s },
 		"holder":  func(g *cluster.GPU) { g.Holder = nil },
 		"other":   func(g *cluster.GPU) { h := *g.Holder; h.Task = "x"; g.Holder = &h },
-		"node":    func(g *cluster.GPU) { g.NodeUp = false },
+		"node":    func(g *cluster.GPU) { h := *g.Host; h.NodeUp = false; g.Host = &h },
 		"health":  func(g *cluster.GPU) { g.Health.Verdict = gpu.VerdictFailed },
 	} {
 		now := base

@@ -149,9 +149,9 @@ func TestDetail(t *testing.T) {
 }
 
 func TestNamesOfGPUs(t *testing.T) {
-	whole := cluster.GPU{NodeName: "gpu-a", Device: &gpu.Device{Index: 3}}
-	part := cluster.GPU{NodeName: "gpu-a", Device: &gpu.Device{Index: 3, Parent: "GPU-3", MIGProfile: "2g.20gb"}}
-	odd := cluster.GPU{NodeName: "gpu-a", Device: &gpu.Device{Index: 3, Parent: "GPU-3"}}
+	whole := cluster.GPU{Host: &cluster.Host{NodeName: "gpu-a"}, Device: &gpu.Device{Index: 3}}
+	part := cluster.GPU{Host: &cluster.Host{NodeName: "gpu-a"}, Device: &gpu.Device{Index: 3, Parent: "GPU-3", MIGProfile: "2g.20gb"}}
+	odd := cluster.GPU{Host: &cluster.Host{NodeName: "gpu-a"}, Device: &gpu.Device{Index: 3, Parent: "GPU-3"}}
 	for i, c := range []struct{ name, number, short string }{{"gpu-a/3", "3", "3"}, {"gpu-a/3 2g.20gb", "3 2g.20gb", "3 2g"}, {"gpu-a/3 MIG", "3 MIG", "3 MIG"}} {
 		g := []*cluster.GPU{&whole, &part, &odd}[i]
 		if got := [3]string{Name(g), Number(g), Short(g)}; got != [3]string{c.name, c.number, c.short} {
