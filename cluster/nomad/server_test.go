@@ -55,6 +55,7 @@ type request struct {
 type stream struct {
 	topics    []string
 	namespace string
+	index     string
 	lines     chan string
 	done      <-chan struct{}
 }
@@ -177,7 +178,7 @@ func (s *server) recorded(w http.ResponseWriter, r *http.Request) {
 // breaks when they are closed.
 func (s *server) stream(w http.ResponseWriter, r *http.Request, greeting string) {
 	st := &stream{
-		topics: r.URL.Query()["topic"], namespace: r.URL.Query().Get("namespace"),
+		topics: r.URL.Query()["topic"], namespace: r.URL.Query().Get("namespace"), index: r.URL.Query().Get("index"),
 		lines: make(chan string, 100), done: r.Context().Done(),
 	}
 	w.WriteHeader(http.StatusOK)

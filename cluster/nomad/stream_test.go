@@ -95,6 +95,11 @@ func TestWhatIsAsked(t *testing.T) {
 	if jobs.namespace != "*" {
 		t.Errorf("jobs stream in %q", jobs.namespace)
 	}
+	for _, s := range []*stream{jobs, nodes} { // what was before is in the lists
+		if s.index != fromNow {
+			t.Errorf("the stream of %v begins at %q", s.topics, s.index)
+		}
+	}
 	if !slices.Equal(nodes.topics, []string{"Node"}) {
 		t.Errorf("nodes stream %v", nodes.topics)
 	}

@@ -84,6 +84,12 @@ type subscription struct {
 	first  eventsJSON
 }
 
+// fromNow is an index that no cluster reaches. Without one Nomad begins with the
+// last hundred events, each with its whole node or allocation: megabytes of what
+// the lists tell, made by a server that somebody waits for. From one that is too
+// high it begins with the last event.
+const fromNow = "9007199254740992" // 2^53
+
 // open subscribes to one namespace and waits for the first line. Nomad 1.11
 // accepts every subscription, greets those that are allowed at once, and says
 // nothing at all to those that are denied.
@@ -91,7 +97,7 @@ func (c *Client) open(outer context.Context, cl class, namespace string) (*subsc
 	ctx, end := context.WithCancel(outer)
 	s := &subscription{client: c, end: end}
 	s.dog = time.AfterFunc(c.wait.silent, func() { s.hung.Store(true); end() })
-	params := url.Values{"topic": cl.topics}
+	params := url.Values{"topic": cl.topics, "index": {fromNow}}
 	q := c.query(ctx, namespace)
 	body, err := c.api.Raw().Response("/v1/event/stream?"+params.Encode(), q)
 	if err != nil {
