@@ -199,7 +199,7 @@ func waiting(job *Job, blocked, account *Evaluation) *Waiting {
 
 // joinModels makes one row per model version that is served: those that report,
 // and inference jobs that run but do not report yet.
-func (st *state) joinModels(s *Snapshot, use map[JobID]gpuUse) []Model {
+func (st *state) joinModels(s *Snapshot, use map[JobID]*gpuUse) []Model {
 	var out []Model
 	reported := map[JobID]bool{}
 	for key, row := range st.models {
@@ -223,7 +223,7 @@ func (st *state) joinModels(s *Snapshot, use map[JobID]gpuUse) []Model {
 	return out
 }
 
-func (st *state) joinModelJob(s *Snapshot, use map[JobID]gpuUse, m *Model) {
+func (st *state) joinModelJob(s *Snapshot, use map[JobID]*gpuUse, m *Model) {
 	if j := s.Job(m.Key.Job); j != nil {
 		m.Desired, m.Running = j.Desired(), j.Running
 	}
@@ -235,7 +235,7 @@ func (st *state) joinModelJob(s *Snapshot, use map[JobID]gpuUse, m *Model) {
 	}
 }
 
-func (st *state) joinTraining(s *Snapshot, use map[JobID]gpuUse) []Training {
+func (st *state) joinTraining(s *Snapshot, use map[JobID]*gpuUse) []Training {
 	var out []Training
 	for i := range s.Jobs {
 		j := &s.Jobs[i]
@@ -286,26 +286,36 @@ type gpuUse struct {
 	util            float64 // percent, summed over those reporting
 }
 
-func useByJob(s *Snapshot) map[JobID]gpuUse {
-	out := map[JobID]gpuUse{}
+func useByJob(s *Snapshot) map[JobID]*gpuUse {
+	out := make(map[JobID]*gpuUse, len(s.Jobs))
+	var job JobID // of the last GPU: those of a node have few holders
+	var u *gpuUse
 	for i := range s.GPUs {
 		g := &s.GPUs[i]
 		if g.Holder == nil {
 			continue
 		}
-		u := out[g.Holder.Job]
+		if u == nil || g.Holder.Job != job {
+			job = g.Holder.Job
+			if u = out[job]; u == nil {
+				u = &gpuUse{}
+				out[job] = u
+			}
+		}
 		u.gpus++
 		if now := g.Live(s.At); now != nil && now.UtilPercent != nil {
 			u.util += *now.UtilPercent
 			u.reporting++
 		}
-		out[g.Holder.Job] = u
 	}
 	return out
 }
 
 // figures are the number of GPUs and their mean utilisation; nil when none reports.
-func (u gpuUse) figures() (gpus int, util *float64) {
+func (u *gpuUse) figures() (gpus int, util *float64) {
+	if u == nil {
+		return 0, nil
+	}
 	if u.reporting == 0 {
 		return u.gpus, nil
 	}

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -283,29 +284,43 @@ type agentCount struct {
 // countAgents leaves out nodes that were drained: they have no agent.
 func countAgents(s *cluster.Snapshot) agentCount {
 	out := agentCount{of: s}
-	type agent struct {
-		cluster.Place
-		node string
+	if s.Members == nil {
+		out.count(s)
 	}
-	states := make(map[agent]cluster.SourceState, len(s.Sources))
-	for i := range s.Sources {
-		src := &s.Sources[i]
-		if name, ok := strings.CutPrefix(src.Name, cluster.OfNode("agent")); ok {
-			states[agent{src.Place, name}], out.any = src.State, true
+	for _, m := range s.Members {
+		out.count(m)
+	}
+	return out
+}
+
+// count adds those of one cluster, whose sources and nodes are both by name.
+func (c *agentCount) count(s *cluster.Snapshot) {
+	prefix := cluster.OfNode("agent")
+	from, _ := slices.BinarySearchFunc(s.Sources, prefix, func(src cluster.SourceStatus, name string) int { return cmp.Compare(src.Name, name) })
+	agents := s.Sources[from:]
+	first := func() (node string, ok bool) {
+		if len(agents) == 0 {
+			return "", false
 		}
+		return strings.CutPrefix(agents[0].Name, prefix)
 	}
+	node, ok := first()
+	c.any = c.any || ok
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
-		state, has := states[agent{n.Place, n.Name}]
+		for ok && node < n.Name {
+			agents = agents[1:]
+			node, ok = first()
+		}
+		has := ok && node == n.Name
 		if !has && len(s.NodeGPUs(n.ID)) == 0 {
 			continue
 		}
-		out.all++
-		if state == cluster.SourceLive {
-			out.live++
+		c.all++
+		if has && agents[0].State == cluster.SourceLive {
+			c.live++
 		}
 	}
-	return out
 }
 
 // slowLink is what the terminal takes a second, when it makes the picture late.

@@ -1,7 +1,9 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +25,7 @@ func withAgents(silent int) *cluster.Snapshot {
 		}
 		s.Sources = append(s.Sources, src)
 	}
+	slices.SortFunc(s.Sources, func(a, b cluster.SourceStatus) int { return cmp.Compare(a.Name, b.Name) })
 	return &s
 }
 

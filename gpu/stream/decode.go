@@ -89,6 +89,7 @@ type Decoder struct {
 	lines  *Lines
 	line   []byte // borrowed from lines; nil while nothing is read
 	header Header
+	last   []gpu.Sample // of the last frame that had any
 }
 
 // NewDecoder reads the header, which blocks until the peer sent it. Lines may be
@@ -114,8 +115,8 @@ func NewDecoder(r io.Reader, lines *Lines) (*Decoder, error) {
 func (d *Decoder) Header() Header { return d.header }
 
 // Next returns the next frame of a known kind, or the error that ended the
-// stream: io.EOF when it ended between two lines. A frame shares no memory
-// with the Decoder.
+// stream: io.EOF when it ended between two lines. A frame is never changed:
+// it shares with others what is the same in them.
 func (d *Decoder) Next() (Frame, error) {
 	for {
 		raw, err := d.readLine()
@@ -126,10 +127,15 @@ func (d *Decoder) Next() (Frame, error) {
 			continue
 		}
 		s := d.lines.borrow()
-		f, known, err := s.frame(raw)
+		f, known, err := s.frame(raw, d.last)
 		d.lines.giveBack(s)
 		if err != nil {
 			return Frame{}, err
+		}
+		if f.Batch != nil {
+			d.last = f.Batch.Samples
+		} else if f.Samples != nil {
+			d.last = f.Samples
 		}
 		if known {
 			return f, nil
@@ -137,7 +143,8 @@ func (d *Decoder) Next() (Frame, error) {
 	}
 }
 
-func (s *scratch) frame(raw []byte) (Frame, bool, error) {
+// frame decodes a line; its samples may share what is the same in those before.
+func (s *scratch) frame(raw []byte, before []gpu.Sample) (Frame, bool, error) {
 	w := &s.wire
 	if err := json.Unmarshal(raw, w); err != nil {
 		// A kind from a later version may give a known field another type.
@@ -151,10 +158,10 @@ func (s *scratch) frame(raw []byte) (Frame, bool, error) {
 		return Frame{}, false, nil
 	}
 	if w.Batch != nil {
-		w.Batch.Samples = own(w.Batch.Samples)
+		w.Batch.Samples = own(w.Batch.Samples, before)
 	}
 	f := Frame{
-		Kind: w.Kind, Seq: w.Seq, At: w.At, Samples: own(w.Samples), Batch: w.Batch, SameDetail: w.Same, Events: w.Events, Sampler: w.Sampler,
+		Kind: w.Kind, Seq: w.Seq, At: w.At, Samples: own(w.Samples, before), Batch: w.Batch, SameDetail: w.Same, Events: w.Events, Sampler: w.Sampler,
 	}
 	return f, true, nil
 }

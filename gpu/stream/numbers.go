@@ -2,6 +2,7 @@ package stream
 
 import (
 	"math"
+	"slices"
 
 	"stoker/gpu"
 )
@@ -48,16 +49,17 @@ func (n *numbers) lendTo(s *gpu.Sample) {
 	}
 }
 
-// own copies decoded samples into memory of their own, of just their size.
-func own(samples []gpu.Sample) []gpu.Sample {
+// own copies decoded samples into memory of their own, of just their size. Their
+// processes are shared with the samples before, where they are the same.
+func own(samples, before []gpu.Sample) []gpu.Sample {
 	if len(samples) == 0 {
 		return nil
 	}
 	out := make([]gpu.Sample, len(samples))
 	copy(out, samples)
-	f, c, n := 0, 0, 0
+	ownProcesses(out, before)
+	f, c := 0, 0
 	for i := range out {
-		n += len(out[i].Processes)
 		for _, p := range floatsOf(&out[i]) {
 			if *p != nil && math.IsNaN(**p) {
 				*p = nil
@@ -71,7 +73,7 @@ func own(samples []gpu.Sample) []gpu.Sample {
 			c += told(*p)
 		}
 	}
-	fs, cs, procs := make([]float64, f), make([]uint64, c), make([]gpu.Process, 0, n)
+	fs, cs := make([]float64, f), make([]uint64, c)
 	for i := range out {
 		for _, p := range floatsOf(&out[i]) {
 			fs = move(p, fs)
@@ -79,14 +81,42 @@ func own(samples []gpu.Sample) []gpu.Sample {
 		for _, p := range countsOf(&out[i]) {
 			cs = move(p, cs)
 		}
-		if out[i].Processes = nil; len(samples[i].Processes) > 0 {
-			from := len(procs)
-			procs = append(procs, samples[i].Processes...)
-			out[i].Processes = procs[from:len(procs):len(procs)]
-		}
 	}
 	return out
 }
+
+// ownProcesses lets samples have the processes of those before, or copies of their own.
+func ownProcesses(samples, before []gpu.Sample) {
+	n := 0
+	stays := make([]bool, len(samples))
+	for i := range samples {
+		stays[i] = i < len(before) && slices.EqualFunc(samples[i].Processes, before[i].Processes, sameProcess)
+		if !stays[i] {
+			n += len(samples[i].Processes)
+		}
+	}
+	procs := make([]gpu.Process, 0, n)
+	for i := range samples {
+		s := &samples[i]
+		switch from := len(procs); {
+		case stays[i]:
+			s.Processes = before[i].Processes
+		case len(s.Processes) == 0:
+			s.Processes = nil
+		default:
+			procs = append(procs, s.Processes...)
+			s.Processes = procs[from:len(procs):len(procs)]
+		}
+	}
+}
+
+func sameProcess(a, b gpu.Process) bool {
+	same := sameNumber(a.UtilPercent, b.UtilPercent) && sameNumber(a.CPUPercent, b.CPUPercent) && sameNumber(a.HostMemoryBytes, b.HostMemoryBytes)
+	a.UtilPercent, a.CPUPercent, a.HostMemoryBytes = b.UtilPercent, b.CPUPercent, b.HostMemoryBytes
+	return same && a == b
+}
+
+func sameNumber[N comparable](a, b *N) bool { return a == b || a != nil && b != nil && *a == *b }
 
 func told[N any](p *N) int {
 	if p == nil {

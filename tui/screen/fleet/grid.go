@@ -110,10 +110,10 @@ func (g *grid) build() {
 	if !g.filter.Empty() {
 		keep = g.filter.keeps
 	}
-	g.groups = gather(g.snap, g.facts, g.by, g.only, keep)
+	g.groups = gather(g.snap, g.facts, g.by, g.only, len(g.places), keep)
 	if g.only != nil && len(g.groups) == 0 && g.filter.Empty() {
 		g.only = nil // it went away
-		g.groups = gather(g.snap, g.facts, g.by, nil, keep)
+		g.groups = gather(g.snap, g.facts, g.by, nil, 0, keep)
 	}
 	g.groups = order(g.groups, g.places)
 	g.places = places(g.groups)

@@ -122,10 +122,10 @@ func (g *group) nodes(from, to int) []int32 {
 	return g.gpus[g.starts[from]:end]
 }
 
-// gather puts the GPUs into groups, in the order in which they are met.
-func gather(s *cluster.Snapshot, facts []fact, by grouping, only *string, keep func(group string, g *cluster.GPU) bool) []group {
-	var out []group
-	at := map[string]int{}
+// gather puts the GPUs into groups, in the order in which they are met: about as
+// many as it is told.
+func gather(s *cluster.Snapshot, facts []fact, by grouping, only *string, about int, keep func(group string, g *cluster.GPU) bool) []group {
+	out, at := make([]group, 0, about), make(map[string]int, about)
 	for i := 0; i < len(s.GPUs); {
 		end := i + 1
 		for end < len(s.GPUs) && s.GPUs[end].Node == s.GPUs[i].Node {

@@ -24,6 +24,7 @@ type mark struct {
 // pace holds back what changes on the map.
 type pace struct {
 	shown []shown
+	spare []shown      // what was shown before: room for what will be
 	index map[mark]int // of shown, made when cells have moved
 	left  float64      // cells that may change now
 	at    time.Time
@@ -39,7 +40,7 @@ type shown struct {
 func newPace() *pace { return &pace{left: cellsASecond} }
 
 // reset lets every cell show what is so: all of them are drawn anew anyway.
-func (p *pace) reset() { p.shown, p.index = nil, nil }
+func (p *pace) reset() { p.shown, p.spare, p.index = nil, nil, nil }
 
 // was finds a cell as it was shown: most stay where they are.
 func (p *pace) was(i int, m mark) *shown {
@@ -72,7 +73,7 @@ type wish struct {
 func (p *pace) settle(now time.Time, cells []mark, want func(cell int, last look) look) []shown {
 	p.left = min(p.left+cellsASecond*max(now.Sub(p.at).Seconds(), 0), cellsASecond)
 	p.at = now
-	next := make([]shown, len(cells))
+	next := slices.Grow(p.spare[:0], len(cells))[:len(cells)]
 	var wishes []wish
 	for i, m := range cells {
 		was := p.was(i, m)
@@ -101,6 +102,6 @@ func (p *pace) settle(now time.Time, cells []mark, want func(cell int, last look
 	for _, w := range wishes[:may] {
 		next[w.cell].look, next[w.cell].waits = w.look, time.Time{}
 	}
-	p.shown, p.index = next, nil
+	p.shown, p.spare, p.index = next, p.shown, nil
 	return next
 }
