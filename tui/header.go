@@ -218,7 +218,7 @@ func (m *model) vaultState(s *cluster.Snapshot) state {
 	switch {
 	case h.Lost():
 		return state{3, th.Warn, th.G.Warn, m.retry(&h.Worst)}
-	case v != nil && v.Err != "":
+	case v != nil && v.Err != "" && !h.OK():
 		return state{3, th.Warn, th.G.Warn, "late"}
 	case v != nil && v.Sealed:
 		return state{4, th.Bad, th.G.Bad, "sealed"}
@@ -291,7 +291,11 @@ func countAgents(s *cluster.Snapshot) agentCount {
 	for i := range s.Sources {
 		src := &s.Sources[i]
 		if name, ok := strings.CutPrefix(src.Name, cluster.OfNode("agent")); ok {
-			states[agent{src.Place, name}], out.any = src.State, true
+			state := src.State
+			if src.Blip(s.At) {
+				state = cluster.SourceLive
+			}
+			states[agent{src.Place, name}], out.any = state, true
 		}
 	}
 	for i := range s.Nodes {
