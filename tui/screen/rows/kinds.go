@@ -185,7 +185,7 @@ func NewEvaluations(e *screen.Env) screen.Screen {
 					}
 					return n
 				}),
-				{Name: "created", Title: "AGE", Min: 4},
+				{Name: "modified", Min: 7},
 				{Name: "failures", Min: 24, Max: 110, Drop: 1},
 			}
 		},
