@@ -78,6 +78,9 @@ func EvaluationRow(s *cluster.Snapshot, e *cluster.Evaluation) Row {
 // failure says in Nomad's counts why a group was not placed.
 func failure(f *cluster.PlacementFailure) string {
 	text := fmt.Sprintf("%s: %d of %d nodes filtered, %d exhausted", f.Group, f.Filtered, f.Evaluated, f.Exhausted)
+	if f.Evaluated == 0 {
+		text = f.Group + ": no nodes to look at"
+	}
 	for _, counts := range []map[string]int{f.Constraints, f.Dimensions} {
 		for _, what := range slices.Sorted(maps.Keys(counts)) {
 			text += fmt.Sprintf(", %s (%d)", what, counts[what])
