@@ -192,7 +192,7 @@ func (v *View) isNever(name string, column int, word string) error {
 	if len(words) == 0 || slices.Contains(words, word) {
 		return nil
 	}
-	if near := nearest(word, words); near != "" {
+	if near := Nearest(word, words); near != "" {
 		return fmt.Errorf("%s is never %q: did you mean %q?", name, word, near)
 	}
 	return fmt.Errorf("%s is never %q: it is one of %s", name, word, strings.Join(words, ", "))
