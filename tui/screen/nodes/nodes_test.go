@@ -123,3 +123,19 @@ func TestClustersAreToldApart(t *testing.T) {
 		}
 	}
 }
+
+func TestNodeWithoutGPUs(t *testing.T) {
+	m := New(fixture.Env(t))
+	m.SetSize(120, 30)
+	f := cluster.NewFeed(fixture.Place(), fixture.Now)
+	ch, stop := f.Subscribe()
+	defer stop()
+	go func() { _ = f.Run(t.Context()) }()
+	f.Scheduler(cluster.Update{Lists: cluster.SetAll, Nodes: []cluster.Node{{ID: "n1", Name: "cpu-a", Status: cluster.NodeReady, Eligible: true, ModifyIndex: 1}}})
+	m.SetSnapshot(<-ch)
+	m.Open(screen.Target{Node: "n1", Details: true})
+	got := strings.Split(fixture.Picture(m.View()), "\n")
+	if strings.TrimSpace(got[factLines]) != "no GPUs" || !strings.Contains(got[factLines+2], "ALLOCATION") {
+		t.Error(strings.Join(got, "\n"))
+	}
+}
