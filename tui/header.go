@@ -20,7 +20,7 @@ const headerLines = 2
 func (m *model) header() []string {
 	th := m.env.Theme
 	arrow := " " + th.Muted.Render(th.G.Arrow) + " "
-	where := []string{ui.Clean(or(m.cfg.Context, "default")), ui.Clean(or(m.snap.Place.Region, "global")), ui.Clean(or(m.cfg.Namespace, "*"))}
+	where := []string{ui.Clean(or(m.cfg.Context, "default")), ui.Clean(or(m.region(), ui.None)), ui.Clean(or(m.cfg.Namespace, "*"))}
 	if m.snap.Members != nil {
 		where = m.several()
 	}
@@ -103,10 +103,20 @@ func (m *model) several() []string {
 		names = append(names[:mostNames:mostNames], fmt.Sprint(more))
 	}
 	out := []string{ui.Clean(strings.Join(names, "+"))}
-	if r := m.snap.Place.Region; r != "" {
+	if r := m.region(); r != "" {
 		out = append(out, ui.Clean(r))
 	}
 	return append(out, ui.Clean(or(m.cfg.Namespace, "*")))
+}
+
+// region is that of what is shown. It is not known before a Nomad answered.
+func (m *model) region() string {
+	for _, one := range m.snap.Each() {
+		if src := one.Source("nomad"); src != nil && !src.AsOf.IsZero() {
+			return m.snap.Place.Region
+		}
+	}
+	return ""
 }
 
 // mostNames bounds how many clusters the header names.
