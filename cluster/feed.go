@@ -97,6 +97,9 @@ func (f *Feed) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	timer.Stop()
 	defer timer.Stop()
+	turn := time.NewTimer(0) // when what is known means something else without a change
+	turn.Stop()
+	defer turn.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -115,13 +118,31 @@ func (f *Feed) Run(ctx context.Context) error {
 				continue
 			}
 		case <-timer.C:
+		case <-turn.C:
 		}
 		timer.Stop()
+		turn.Stop()
 		at, began := f.now(), time.Now()
 		s := st.snapshot()
 		p.done(at, time.Since(began))
 		f.publish(s)
+		if next := blipsEnd(s); !next.IsZero() {
+			turn.Reset(next.Sub(at))
+		}
 	}
+}
+
+// blipsEnd is when the first source is away for too long to be passed over; zero
+// where none is away for a moment only.
+func blipsEnd(s *Snapshot) (at time.Time) {
+	for i := range s.Sources {
+		if src := &s.Sources[i]; src.Blip(s.At) {
+			if end := src.Since.Add(blipLasts); at.IsZero() || end.Before(at) {
+				at = end
+			}
+		}
+	}
+	return at
 }
 
 // pace says when the next snapshot is due.

@@ -220,3 +220,32 @@ func TestRedacting(t *testing.T) {
 		}
 	}
 }
+
+// TestAwayIsToldInTime: that a source stays away is told when it does for too
+// long, though nothing else happens.
+func TestAwayIsToldInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := NewFeed(Place{}, time.Now)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = f.Run(ctx) }()
+		f.Source(SourceStatus{Name: "nomad", State: SourceLive, AsOf: time.Now()})
+		time.Sleep(time.Minute)
+		f.Source(SourceStatus{Name: "nomad", State: SourceRetrying, Err: "EOF"})
+		for _, c := range []struct {
+			wait time.Duration
+			want int
+		}{{blipLasts - time.Millisecond, 0}, {2 * time.Millisecond, 1}} {
+			time.Sleep(c.wait)
+			synctest.Wait()
+			if n := len(f.Latest().Problems); n != c.want {
+				t.Errorf("%d problems, want %d", n, c.want)
+			}
+		}
+		rev := f.Latest().Rev
+		time.Sleep(time.Hour)
+		if now := f.Latest().Rev; now != rev {
+			t.Errorf("%d more snapshots of nothing", now-rev)
+		}
+	})
+}

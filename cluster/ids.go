@@ -1,6 +1,10 @@
 package cluster
 
-import "cmp"
+import (
+	"cmp"
+	"strconv"
+	"strings"
+)
 
 // Place says where a row lives: the context's name and Nomad's region. It is
 // part of every row's identity, so that rows of several clusters can share a table.
@@ -60,4 +64,22 @@ func short(id string) string {
 		return id[:8]
 	}
 	return id
+}
+
+// SplitName takes the index off the name of an allocation: "web.api[10]" is "web.api["
+// and 10. What has none is all name, and its index is -1.
+func SplitName(name string) (base string, index int) {
+	if at := strings.LastIndexByte(name, '[') + 1; at > 0 && strings.HasSuffix(name, "]") {
+		if n, err := strconv.Atoi(name[at : len(name)-1]); err == nil {
+			return name[:at], n
+		}
+	}
+	return name, -1
+}
+
+// CompareNames orders names of allocations: [2] stands before [10].
+func CompareNames(a, b string) int {
+	base, n := SplitName(a)
+	other, m := SplitName(b)
+	return cmp.Or(cmp.Compare(base, other), cmp.Compare(n, m), cmp.Compare(a, b))
 }

@@ -280,7 +280,7 @@ func sourceProblems(s *Snapshot) []Problem {
 			}
 			continue
 		}
-		if src.State != SourceRetrying && (src.State != SourceDenied || aside(src.Name)) {
+		if src.Blip(s.At) || src.State != SourceRetrying && (src.State != SourceDenied || aside(src.Name)) {
 			continue
 		}
 		if gone == nil {

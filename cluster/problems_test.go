@@ -86,3 +86,36 @@ func TestALostNodeIsSaidOnce(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestABlipIsNoProblem: a source that comes back within a moment was never worth
+// a line; one that stays away, or never answered, is.
+func TestABlipIsNoProblem(t *testing.T) {
+	w := readWorld(t)
+	say := func(s SourceStatus) int {
+		s.Name = "nomad"
+		return len(w.do(func(f *Feed) { f.Source(s) }).Problems) // a second later
+	}
+	away := SourceStatus{State: SourceRetrying, Err: "EOF"}
+	if n := say(away); n != 1 {
+		t.Errorf("one that never answered: %d problems", n)
+	}
+	if n := say(SourceStatus{State: SourceLive, AsOf: w.clock()}); n != 0 {
+		t.Errorf("one that answers: %d problems", n)
+	}
+	for round := range 3 { // away, back within three seconds, away again
+		for range 3 {
+			if n := say(away); n != 0 {
+				t.Errorf("round %d: %d problems", round, n)
+			}
+		}
+		if s := w.feed.Latest().Source("nomad"); s.State != SourceRetrying {
+			t.Errorf("its state is %q", s.State)
+		}
+		say(SourceStatus{State: SourceLive, AsOf: w.clock()})
+	}
+	for i, want := range []int{0, 0, 0, 1, 1} {
+		if n := say(away); n != want {
+			t.Errorf("away for %d seconds: %d problems, want %d", i, n, want)
+		}
+	}
+}

@@ -368,6 +368,7 @@ type Evaluation struct {
 	Next, Prev  EvalID       // evaluations that follow it and that it follows
 	Blocked     EvalID       // the one that waits for what this one could not place
 	Created     time.Time
+	Modified    time.Time
 	WaitUntil   time.Time // before, nobody takes it up; zero for at once
 	Failures    []PlacementFailure
 	ModifyIndex uint64

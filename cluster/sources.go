@@ -42,6 +42,16 @@ type SourceStatus struct {
 	Token TokenOrigin
 }
 
+// blipLasts is how long a source that answered may be away before anybody is told:
+// a stream that ends and is opened again at once is nothing to look at.
+const blipLasts = 3 * time.Second
+
+// Blip says that a source which answered went away only a moment ago, and is tried
+// again. Its data ages meanwhile as it would in any case.
+func (s *SourceStatus) Blip(now time.Time) bool {
+	return s.State == SourceRetrying && !s.AsOf.IsZero() && now.Before(s.Since.Add(blipLasts))
+}
+
 // OfNode begins the names of the sources that tell of one node each; before the
 // node's name it is that of the one whose batches are from there.
 func OfNode(from string) string {

@@ -83,7 +83,7 @@ func newState(place Place, now func() time.Time) *state {
 			func(a, b *Job) int { return a.ID.Compare(b.ID) }),
 		allocs: newTable(func(a *Alloc) AllocID { return a.ID }, func(a *Alloc) uint64 { return a.ModifyIndex },
 			func(a, b *Alloc) int {
-				return cmp.Or(a.Job.Compare(b.Job), cmp.Compare(a.Name, b.Name), b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
+				return cmp.Or(a.Job.Compare(b.Job), CompareNames(a.Name, b.Name), b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
 			}),
 		deployments: newTable(func(d *Deployment) DeploymentID { return d.ID }, func(d *Deployment) uint64 { return d.ModifyIndex },
 			func(a, b *Deployment) int {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 	"stoker/jobs/pack"
 )
 
@@ -47,7 +48,7 @@ func checkVar(p pack.Pack, v packVar) error {
 		for _, o := range p.Variables {
 			names = append(names, o.Name)
 		}
-		if meant := pack.Nearest(v.name, names); meant != "" {
+		if meant := facts.Nearest(v.name, names); meant != "" {
 			return fmt.Errorf("pack %s has no variable %s; did you mean %s?", p.Name, v.name, meant)
 		}
 		return fmt.Errorf("pack %s has no variable %s; it has %s", p.Name, v.name, strings.Join(names, ", "))
@@ -92,7 +93,7 @@ func (s *Scenario) meant(name string) string {
 	for _, v := range s.Vars {
 		names = append(names, v.Name)
 	}
-	if n := pack.Nearest(name, names); n != "" {
+	if n := facts.Nearest(name, names); n != "" {
 		return "; did you mean " + n + "?"
 	}
 	if len(names) == 0 {

@@ -17,7 +17,6 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"stoker/cluster/facts"
-	"stoker/jobs/pack"
 )
 
 // scope is the names that an expression at one place of the file may use.
@@ -172,13 +171,13 @@ func (s *scope) explain(text string, err error) error {
 	if i := strings.LastIndex(msg, "has no field "); i >= 0 {
 		name := msg[i+len("has no field "):]
 		msg = fmt.Sprintf("there is no column %q here", name)
-		if meant := pack.Nearest(name, s.columns()); meant != "" {
+		if meant := facts.Nearest(name, s.columns()); meant != "" {
 			msg += fmt.Sprintf("; did you mean %s?", meant)
 		}
 	}
 	if name, ok := strings.CutPrefix(msg, "unknown name "); ok {
 		msg = fmt.Sprintf("there is no name %q here", name)
-		if meant := pack.Nearest(name, slices.Sorted(maps.Keys(s.strict))); meant != "" {
+		if meant := facts.Nearest(name, slices.Sorted(maps.Keys(s.strict))); meant != "" {
 			msg += fmt.Sprintf("; did you mean %s?", meant)
 		} else {
 			msg += "; what a later step saves is not known yet"

@@ -21,7 +21,7 @@ const headerLines = 2
 func (m *model) header() []string {
 	th := m.env.Theme
 	arrow := " " + th.Muted.Render(th.G.Arrow) + " "
-	where := []string{ui.Clean(or(m.cfg.Context, "default")), ui.Clean(or(m.snap.Place.Region, "global")), ui.Clean(or(m.cfg.Namespace, "*"))}
+	where := []string{ui.Clean(or(m.cfg.Context, "default")), ui.Clean(or(m.region(), ui.None)), ui.Clean(or(m.cfg.Namespace, "*"))}
 	if m.snap.Members != nil {
 		where = m.several()
 	}
@@ -104,10 +104,20 @@ func (m *model) several() []string {
 		names = append(names[:mostNames:mostNames], fmt.Sprint(more))
 	}
 	out := []string{ui.Clean(strings.Join(names, "+"))}
-	if r := m.snap.Place.Region; r != "" {
+	if r := m.region(); r != "" {
 		out = append(out, ui.Clean(r))
 	}
 	return append(out, ui.Clean(or(m.cfg.Namespace, "*")))
+}
+
+// region is that of what is shown. It is not known before a Nomad answered.
+func (m *model) region() string {
+	for _, one := range m.snap.Each() {
+		if src := one.Source("nomad"); src != nil && !src.AsOf.IsZero() {
+			return m.snap.Place.Region
+		}
+	}
+	return ""
 }
 
 // mostNames bounds how many clusters the header names.
@@ -219,7 +229,7 @@ func (m *model) vaultState(s *cluster.Snapshot) state {
 	switch {
 	case h.Lost():
 		return state{3, th.Warn, th.G.Warn, m.retry(&h.Worst)}
-	case v != nil && v.Err != "":
+	case v != nil && v.Err != "" && !h.OK():
 		return state{3, th.Warn, th.G.Warn, "late"}
 	case v != nil && v.Sealed:
 		return state{4, th.Bad, th.G.Bad, "sealed"}
@@ -317,7 +327,7 @@ func (c *agentCount) count(s *cluster.Snapshot) {
 			continue
 		}
 		c.all++
-		if has && agents[0].State == cluster.SourceLive {
+		if has && (agents[0].State == cluster.SourceLive || agents[0].Blip(s.At)) {
 			c.live++
 		}
 	}

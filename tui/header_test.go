@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -32,6 +33,31 @@ func withAgents(silent int) *cluster.Snapshot {
 func TestAThousandAgents(t *testing.T) {
 	newRig(t, withAgents(3)).sees("agents ▲ 997/1,000")
 	newRig(t, withAgents(0)).sees("agents ● 1,000/1,000")
+}
+
+// TestBlipsAreNotInTheHeader: what is away for a moment does not change its words.
+func TestBlipsAreNotInTheHeader(t *testing.T) {
+	s := *fixture.Lab()
+	s.Sources = append([]cluster.SourceStatus(nil), s.Sources...)
+	away := func(ago time.Duration) {
+		for i := range s.Sources {
+			if src := &s.Sources[i]; src.State != cluster.SourceOff {
+				src.State, src.AsOf, src.Since = cluster.SourceRetrying, s.At.Add(-time.Minute), s.At.Add(-ago)
+			}
+		}
+		v := *s.Vault
+		v.Err = "EOF"
+		s.Vault = &v
+	}
+	was := fixture.Picture(newRig(t, fixture.Lab()).header()[0])
+	away(2 * time.Second)
+	if now := fixture.Picture(newRig(t, &s).header()[0]); now != was {
+		t.Errorf("%s\n%s", was, now)
+	}
+	away(4 * time.Second)
+	r := newRig(t, &s)
+	r.sees("nomad ✖ retrying")
+	r.sees("vault ▲ retrying")
 }
 
 // TestProductionStays where there is little room.

@@ -52,6 +52,9 @@ func compare(s *cluster.Snapshot, j *cluster.Job, g *Group, account *account, f 
 // told is Nomad's account in one line.
 func told(f *cluster.PlacementFailure) string {
 	parts := []string{fmt.Sprintf("%d evaluated", f.Evaluated)}
+	if f.Evaluated == 0 {
+		parts[0] = "no nodes to look at"
+	}
 	add := func(n int, verb string, by map[string]int) {
 		if n == 0 {
 			return

@@ -109,7 +109,7 @@ Nomad says the same: 1 evaluated, 1 filtered "missing devices".
 -> make a eligible (1)
 -> end the drain of b (1)
 -> bring c back (1)
-Nomad says the same: 0 evaluated.
+Nomad says the same: no nodes to look at.
 `,
 		},
 		{
@@ -534,6 +534,17 @@ func TestUnreadable(t *testing.T) {
 	s := snapshot(t, cluster.Update{Jobs: []cluster.Job{j}, Evaluations: waits(&j, exhausted(3, "memory")), Refused: cluster.SetNodes})
 	got := toldOf(explained(t, s, id("j")))
 	want := "It waits 4 min: 1 allocation without a node.\nnote: which nodes there are or what runs on them may not be read: only Nomad's own counts are known\ng wants 100 MiB; 1 missing\nNomad says: 3 evaluated, 3 exhausted \"memory\".\n"
+	if got != want {
+		t.Error(cmp.Diff(want, got))
+	}
+}
+
+// TestNoNodes: where there is no node, that is what is said, and not 0 of 0.
+func TestNoNodes(t *testing.T) {
+	j := job("j", 1, cluster.Group{})
+	s := snapshot(t, cluster.Update{Jobs: []cluster.Job{j}, Evaluations: waits(&j, cluster.PlacementFailure{})})
+	got := toldOf(explained(t, s, id("j")))
+	want := "It waits 4 min: 1 allocation without a node.\nnote: the cluster has no nodes\ng wants 100 MiB; 1 missing\nNomad says the same: no nodes to look at.\n"
 	if got != want {
 		t.Error(cmp.Diff(want, got))
 	}

@@ -25,6 +25,8 @@ func Job(s *cluster.Snapshot, id cluster.JobID) (*Explanation, error) {
 	known := s.Known&cluster.SetNodes != 0 && s.Claims()
 	if !known {
 		e.Notes = append(e.Notes, "which nodes there are or what runs on them may not be read: only Nomad's own counts are known")
+	} else if len(s.Nodes) == 0 {
+		e.Notes = append(e.Notes, "the cluster has no nodes")
 	}
 	account := accountOf(s, id)
 	var w *world

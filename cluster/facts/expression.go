@@ -240,6 +240,7 @@ type FilterError struct {
 	Err    error
 	At     int      // where in the input, in characters; -1 when nobody knows
 	Fields []string // what could have been named
+	Are    string   // what these fields are; empty: all there are
 
 	meant bool // it is an expression, whatever is in it
 }
@@ -247,8 +248,24 @@ type FilterError struct {
 func (e *FilterError) Error() string { return fmt.Sprintf("filter %q: %v", e.Input, e.Err) }
 func (e *FilterError) Unwrap() error { return e.Err }
 
-// Hint lists the fields.
-func (e *FilterError) Hint() string { return "fields: " + strings.Join(e.Fields, ", ") }
+// mostFitting bounds how many fields are named of those that are of a type.
+const mostFitting = 8
+
+// Hint lists the fields, or the first of those that fit; it is empty where none
+// would help.
+func (e *FilterError) Hint() string {
+	switch {
+	case len(e.Fields) == 0:
+		return ""
+	case e.Are == "":
+		return "fields: " + strings.Join(e.Fields, ", ")
+	}
+	text := strings.Join(e.Fields[:min(len(e.Fields), mostFitting)], ", ")
+	if len(e.Fields) > mostFitting {
+		text += ", …"
+	}
+	return "fields that are " + e.Are + ": " + text
+}
 
 // filterError says in one line, and in our words, what does not compile.
 func (v *View) filterError(input string, err error) *FilterError {
@@ -260,7 +277,10 @@ func (v *View) filterError(input string, err error) *FilterError {
 		return out
 	}
 	out.At = at.From
-	out.Err = errors.New(inWords(at.Message))
+	text := inWords(at.Message)
+	if out.Err = errors.New(text); text != at.Message { // it is about types, and of no field
+		out.Fields = nil
+	}
 	runes := []rune(input)
 	rest := string(runes[min(max(at.From, 0), len(runes)):])
 	before := strings.TrimRight(string(runes[:min(max(at.From, 0), len(runes))]), " ")
@@ -268,11 +288,11 @@ func (v *View) filterError(input string, err error) *FilterError {
 	operand := strings.HasSuffix(before, "=") || strings.HasSuffix(before, "contains") || strings.HasSuffix(before, "With") || strings.HasSuffix(before, "matches")
 	switch {
 	case unknown && operand && v.Nearest(name) == "":
-		text := rest
+		word := rest
 		if i := strings.IndexFunc(rest, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("()&|", r) }); i > 0 {
-			text = rest[:i]
+			word = rest[:i]
 		}
-		out.Err = fmt.Errorf("no field %s: a text stands in quotes, %q", name, text)
+		out.Err = fmt.Errorf("no field %s: a text stands in quotes, %q", name, word)
 	case unknown:
 		out.Err = fmt.Errorf("no field %s%s", name, v.meant(name))
 	case strings.HasPrefix(at.Message, "unexpected token EOF"):

@@ -188,6 +188,28 @@ func (v *View) missingOf(s *cluster.Snapshot) error {
 	return errors.New(strings.Join(late, "; "))
 }
 
+// spares says that the view has all its rows and columns without a source that may
+// not be read: who may read jobs of some namespaces, and no nodes, has these jobs.
+func (v *View) spares(src *cluster.SourceStatus) bool {
+	return src.State == cluster.SourceDenied && src.Name == "nomad/nodes" && slices.Equal(v.Needs, []string{"nomad"})
+}
+
+// Spared says what else may not be read, of which nothing is in the view; empty
+// when there is nothing.
+func (v *View) Spared(s *cluster.Snapshot) string {
+	var out []string
+	for i := range s.Sources {
+		if src := &s.Sources[i]; v.spares(src) {
+			text := Failure(*src)
+			if s.Members != nil {
+				text = s.Label(src.Place) + ": " + text
+			}
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
 // mostAlike is how many sources of nodes are told by name: on a large fleet a
 // thousand agents may be late.
 const mostAlike = 3
@@ -206,7 +228,7 @@ func (v *View) late(s *cluster.Snapshot) []string {
 		default:
 			continue
 		}
-		if !v.wants(src.Name) {
+		if !v.wants(src.Name) || v.spares(&src) {
 			continue
 		}
 		group, _, ofNode := strings.Cut(src.Name, " ")

@@ -95,7 +95,7 @@ func (v *View) Names() []string {
 // Nearest is the name that was probably meant, empty when none is like it.
 func (v *View) Nearest(name string) string {
 	name = strings.ToLower(name)
-	if best := nearest(name, v.Names()); best != "" || len(name) < 3 {
+	if best := Nearest(name, v.Names()); best != "" || len(name) < 3 {
 		return best
 	}
 	holding := slices.DeleteFunc(v.Names(), func(n string) bool { return !strings.Contains(n, name) })
@@ -103,40 +103,6 @@ func (v *View) Nearest(name string) string {
 		return ""
 	}
 	return slices.MinFunc(holding, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
-}
-
-// nearest is the first of those that differ least from a name; empty when all differ
-// in more than a third.
-func nearest(name string, of []string) string {
-	best, at := "", 1+len(name)/3
-	for _, n := range of {
-		if d := distance(name, n); d <= at && (best == "" || d < at) {
-			best, at = n, d
-		}
-	}
-	return best
-}
-
-// distance is how many letters must be put in, taken out or changed to make a
-// into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := before
-			if a[i] != b[j] {
-				change++
-			}
-			before = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // Identity is what a row is called where it is to be named elsewhere: in a

@@ -15,8 +15,7 @@ import (
 // Filter keeps the rows of one view that an expression or words select. It keeps
 // its working memory from row to row: one goroutine may use it at a time.
 type Filter struct {
-	input  string
-	fields []string // what could have been named
+	input string
 
 	terms []term // when program is nil
 	cols  int
@@ -57,7 +56,7 @@ type Cells func(column int) any
 // holds, such as "<" or "&&": that is a *FilterError, and so is a field compared
 // with what it can never be.
 func CompileFilter(input string, v *View) (*Filter, error) {
-	f := &Filter{input: input, fields: v.columnNames(), cols: len(v.Columns)}
+	f := &Filter{input: input, cols: len(v.Columns)}
 	sure, maybe := v.operators(input)
 	if sure || maybe {
 		err := f.compile(input, v)
@@ -73,7 +72,7 @@ func CompileFilter(input string, v *View) (*Filter, error) {
 		at += strings.Index(input[at:], text)
 		w, err := v.term(text)
 		if err != nil {
-			err.Input, err.At, err.Fields = input, err.At+utf8.RuneCountInString(input[:at]), v.columnNames()
+			err.Input, err.At = input, err.At+utf8.RuneCountInString(input[:at])
 			return nil, err
 		}
 		f.terms = append(f.terms, w)
@@ -95,13 +94,17 @@ func (v *View) term(text string) (term, *FilterError) {
 	column, known := v.Field(name)
 	switch {
 	case name == "" || value == "":
-		return w, &FilterError{Err: fmt.Errorf("%s is no condition: write name=word, or name == \"text\"", text)}
+		return w, &FilterError{Err: fmt.Errorf("%s is no condition: write name=word, or name == \"text\"", text), Fields: v.columnNames()}
 	case !known:
-		return w, &FilterError{Err: fmt.Errorf("no field %s%s", name, v.meant(name))}
+		return w, &FilterError{Err: fmt.Errorf("no field %s%s", name, v.meant(name)), Fields: v.columnNames()}
 	}
 	w.column, w.text = column, strings.ToLower(value)
 	if err := v.admits(name, column, w.text); err != nil {
-		return w, &FilterError{Err: err, At: whole - utf8.RuneCountInString(value)}
+		bad := &FilterError{Err: err, At: whole - utf8.RuneCountInString(value)}
+		if t := v.Columns[column].Type; t != Text {
+			bad.Fields, bad.Are = v.typed(typeOf(w.text))
+		}
+		return w, bad
 	}
 	return w, nil
 }
@@ -166,7 +169,7 @@ func (f *Filter) inOneLine(err error) error {
 	if strings.HasPrefix(text, "invalid operation: bool(") {
 		text = "it is neither yes nor no"
 	}
-	return &FilterError{Input: f.input, Err: errors.New(text), At: -1, Fields: f.fields}
+	return &FilterError{Input: f.input, Err: errors.New(text), At: -1}
 }
 
 // Mistake is what was wrong with a row that was asked for since the filter was

@@ -209,8 +209,48 @@ func TestFilterErrors(t *testing.T) {
 		if bad.Err.Error() != c.text || bad.At != c.at {
 			t.Errorf("%q: %q at %d, want %q at %d", c.input, bad.Err, bad.At, c.text, c.at)
 		}
-		if !strings.Contains(err.Error(), strconv.Quote(c.input)) || !strings.HasPrefix(bad.Hint(), "fields: cluster, region, node, ") || strings.Contains(err.Error(), "\n") {
+		if !strings.Contains(err.Error(), strconv.Quote(c.input)) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v, hint %s", err, bad.Hint())
+		}
+	}
+}
+
+// TestFieldsThatFit: the hint names all fields where one is not there, and else
+// only those that would fit.
+func TestFieldsThatFit(t *testing.T) {
+	v, _ := Find("gpus")
+	const (
+		text    = "fields that are text: cluster, region, node, node_pool, uuid, parent_uuid, pci, model, …"
+		numbers = "fields that are numbers: index, util_percent, memory_used_bytes, memory_total_bytes, power_watts, power_limit_watts, temperature_celsius, sm_clock_mhz, …"
+		yes     = "fields that are yes or no: schedulable, held, free, idle, rogue, failed, persistence, ecc, …"
+	)
+	all := "fields: " + strings.Join(v.columnNames(), ", ")
+	for input, want := range map[string]string{
+		"utl < 5":             all,
+		"nodee=gpu":           all,
+		"util <":              all,
+		`held == "yes"`:       text,
+		`util == "high"`:      text,
+		"util=high":           text,
+		"node == 5":           numbers,
+		"util < 5 && node":    yes,
+		"not node":            yes,
+		"held=5":              numbers,
+		"util=true":           yes,
+		`state == "degradd"`:  "",
+		"state=degradd":       "",
+		"node == util":        "",
+		"len(util) > 1":       "",
+		`util < 5 && "x" > 5`: "",
+	} {
+		_, err := CompileFilter(input, v)
+		var bad *FilterError
+		if !errors.As(err, &bad) {
+			t.Errorf("%q: %v", input, err)
+			continue
+		}
+		if got := bad.Hint(); got != want {
+			t.Errorf("%q: %q, want %q", input, got, want)
 		}
 	}
 }

@@ -47,7 +47,8 @@ func evaluationsView() View {
 			Column{Name: "namespace", Title: "NAMESPACE"}, Column{Name: "job", Title: "JOB"}, Column{Name: "id", Title: "ID"},
 			Column{Name: "type", Title: "TYPE", Wide: true}, Column{Name: "priority", Title: "PRIO", Wide: true, Type: Int},
 			Column{Name: "status", Title: "STATUS"}, Column{Name: "triggered_by", Title: "TRIGGERED BY"},
-			Column{Name: "unplaced", Title: "UNPLACED", Type: Int}, Column{Name: "created", Title: "CREATED", Type: Time},
+			Column{Name: "unplaced", Title: "UNPLACED", Type: Int},
+			Column{Name: "created", Title: "CREATED", Wide: true, Type: Time}, Column{Name: "modified", Title: "CHANGED", Type: Time},
 			Column{Name: "failures", Title: "WHY"}, Column{Name: "status_text", Title: "WHAT NOMAD SAYS", Wide: true},
 			Column{Name: "deployment_id", Title: "DEPLOYMENT", Wide: true}, Column{Name: "node", Title: "NODE", Wide: true},
 			Column{Name: "previous_id"}, Column{Name: "next_id"}, Column{Name: "blocked_id"},
@@ -70,13 +71,16 @@ func EvaluationRow(s *cluster.Snapshot, e *cluster.Evaluation) Row {
 		why[i] = failure(&f)
 	}
 	return line(e.Place, "nomad", nomadAsOf(s, e.Place, "nomad"), e.Job.Namespace, e.Job.Name, string(e.ID), word(e.Type), e.Priority,
-		e.Status, word(e.TriggeredBy), unplaced, e.Created, word(strings.Join(why, "; ")), word(e.StatusText),
+		e.Status, word(e.TriggeredBy), unplaced, e.Created, moment(e.Modified), word(strings.Join(why, "; ")), word(e.StatusText),
 		word(string(e.Deployment)), nodeName(s, e.Node), word(string(e.Prev)), word(string(e.Next)), word(string(e.Blocked)))
 }
 
 // failure says in Nomad's counts why a group was not placed.
 func failure(f *cluster.PlacementFailure) string {
 	text := fmt.Sprintf("%s: %d of %d nodes filtered, %d exhausted", f.Group, f.Filtered, f.Evaluated, f.Exhausted)
+	if f.Evaluated == 0 {
+		text = f.Group + ": no nodes to look at"
+	}
 	for _, counts := range []map[string]int{f.Constraints, f.Dimensions} {
 		for _, what := range slices.Sorted(maps.Keys(counts)) {
 			text += fmt.Sprintf(", %s (%d)", what, counts[what])

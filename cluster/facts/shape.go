@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"stoker/cluster"
 )
 
 // FieldError is a name that no column of a view has.
@@ -95,7 +97,7 @@ func Compare(x, y any) int {
 	switch x := x.(type) {
 	case string:
 		if y, ok := y.(string); ok {
-			return cmp.Or(cmp.Compare(strings.ToLower(x), strings.ToLower(y)), cmp.Compare(x, y))
+			return cmp.Or(cluster.CompareNames(strings.ToLower(x), strings.ToLower(y)), cmp.Compare(x, y))
 		}
 	case bool:
 		if y, ok := y.(bool); ok {

@@ -37,6 +37,7 @@ func TestSort(t *testing.T) {
 		{[]string{"-a"}, []Row{{1, 1}, {nil, 2}, {3, 3}}, []Row{{3, 3}, {1, 1}, {nil, 2}}},
 		{[]string{"a", "-b"}, []Row{{"x", 1}, {"x", 2}, {"B", 0}}, []Row{{"B", 0}, {"x", 2}, {"x", 1}}},
 		{[]string{"a"}, []Row{{0.5, 0}, {uint64(0), 0}, {0.25, 0}}, []Row{{uint64(0), 0}, {0.25, 0}, {0.5, 0}}},
+		{[]string{"a"}, []Row{{"x[10]", 0}, {"x[2]", 0}}, []Row{{"x[2]", 0}, {"x[10]", 0}}},
 		{[]string{"-a"}, []Row{{false, 0}, {true, 0}}, []Row{{true, 0}, {false, 0}}},
 		{[]string{"a"}, []Row{{at.Add(time.Second), 0}, {at, 0}}, []Row{{at, 0}, {at.Add(time.Second), 0}}},
 		{[]string{"a"}, []Row{{nil, 2}, {nil, 1}}, []Row{{nil, 2}, {nil, 1}}}, // as they were

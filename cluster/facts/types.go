@@ -65,6 +65,7 @@ func (v *View) misfit(input string, tree ast.Node) *FilterError {
 	if place.found == nil {
 		place.found = tree
 	}
+	bad.Fields, bad.Are = v.fitting(place.found)
 	named := v.namesIn(place.found, fields)
 	if len(named) == 0 {
 		return bad
@@ -112,17 +113,12 @@ func (v *View) fit(name string, column int, in ast.Node) string {
 // Of "and", "or" and "not" that is what stands there by itself and is no yes or no.
 func (v *View) namesIn(n ast.Node, fields map[string]int) []*ast.IdentifierNode {
 	sides := []ast.Node{n}
-	logic := true
+	logic := conditions(n)
 	switch node := n.(type) {
 	case *ast.BinaryNode:
-		logic = slices.Contains([]string{"&&", "||", "and", "or"}, node.Operator)
 		sides = []ast.Node{node.Left, node.Right}
 	case *ast.UnaryNode:
-		logic = node.Operator == "!" || node.Operator == "not"
 		sides = []ast.Node{node.Node}
-	case *ast.IdentifierNode:
-	default:
-		logic = false
 	}
 	var out []*ast.IdentifierNode
 	for _, side := range sides {
@@ -137,6 +133,69 @@ func (v *View) namesIn(n ast.Node, fields map[string]int) []*ast.IdentifierNode 
 		}
 	}
 	return out
+}
+
+// typed are the fields of a type, and what they are called.
+func (v *View) typed(t Type) (fields []string, are string) {
+	for _, c := range v.Columns {
+		if c.Type == t || c.Type.number() && t.number() {
+			fields = append(fields, c.Name)
+		}
+	}
+	return fields, [...]string{"text", "numbers", "numbers", "yes or no", "times"}[t]
+}
+
+// fitting are the fields that would fit where a node does not: those of the type
+// of what stands there, or of yes or no where a condition should.
+func (v *View) fitting(n ast.Node) (fields []string, are string) {
+	if conditions(n) {
+		return v.typed(Bool)
+	}
+	var l literals
+	ast.Walk(&n, &l)
+	if len(l.types) == 0 {
+		return nil, ""
+	}
+	return v.typed(l.types[0])
+}
+
+// conditions says that what stands in a node has to be yes or no.
+func conditions(n ast.Node) bool {
+	switch node := n.(type) {
+	case *ast.BinaryNode:
+		return slices.Contains([]string{"&&", "||", "and", "or"}, node.Operator)
+	case *ast.UnaryNode:
+		return node.Operator == "!" || node.Operator == "not"
+	case *ast.IdentifierNode:
+		return true
+	}
+	return false
+}
+
+// literals finds the types of what is written out in a node.
+type literals struct{ types []Type }
+
+// Visit is called for each node.
+func (l *literals) Visit(n *ast.Node) {
+	switch (*n).(type) {
+	case *ast.StringNode:
+		l.types = append(l.types, Text)
+	case *ast.IntegerNode, *ast.FloatNode:
+		l.types = append(l.types, Float)
+	case *ast.BoolNode:
+		l.types = append(l.types, Bool)
+	}
+}
+
+// typeOf is what a word is that somebody wrote of a field.
+func typeOf(word string) Type {
+	if _, err := strconv.ParseFloat(word, 64); err == nil {
+		return Float
+	}
+	if word == "true" || word == "false" {
+		return Bool
+	}
+	return Text
 }
 
 // finder finds the innermost node that an error is about.
@@ -192,7 +251,7 @@ func (v *View) isNever(name string, column int, word string) error {
 	if len(words) == 0 || slices.Contains(words, word) {
 		return nil
 	}
-	if near := nearest(word, words); near != "" {
+	if near := Nearest(word, words); near != "" {
 		return fmt.Errorf("%s is never %q: did you mean %q?", name, word, near)
 	}
 	return fmt.Errorf("%s is never %q: it is one of %s", name, word, strings.Join(words, ", "))
@@ -205,7 +264,7 @@ func (v *View) never(input string, tree ast.Node, fields map[string]int) *Filter
 	for _, c := range e.found {
 		if column, ok := fields[c.name]; ok {
 			if err := v.isNever(c.name, column, c.word.Value); err != nil {
-				return &FilterError{Input: input, Err: err, At: c.word.Location().From, Fields: v.columnNames()}
+				return &FilterError{Input: input, Err: err, At: c.word.Location().From}
 			}
 		}
 	}

@@ -331,3 +331,10 @@ func TestKey(t *testing.T) {
 		}
 	}
 }
+
+// TestNoNodesToLookAt: where Nomad looked at no node, none was filtered out of none.
+func TestNoNodesToLookAt(t *testing.T) {
+	if got := failure(&cluster.PlacementFailure{Group: "g", Unplaced: 1, Quota: []string{"cores"}}); got != "g: no nodes to look at, quota cores" {
+		t.Error(got)
+	}
+}

@@ -107,7 +107,7 @@ func update() cluster.Update {
 		}},
 		Evaluations: []cluster.Evaluation{{
 			Place: here(), ID: "e1", Job: id("wants"), Type: "service", Priority: 50, Status: "blocked", StatusText: "created to place remaining allocations",
-			TriggeredBy: "queued-allocs", Created: ago(time.Minute), Node: "n1", Deployment: "d1", Prev: "e0", Next: "e2", Blocked: "e3", ModifyIndex: 1,
+			TriggeredBy: "queued-allocs", Created: ago(time.Minute), Modified: ago(30 * time.Second), Node: "n1", Deployment: "d1", Prev: "e0", Next: "e2", Blocked: "e3", ModifyIndex: 1,
 			Failures: []cluster.PlacementFailure{{
 				Group: "g", Unplaced: 4, Evaluated: 2, Filtered: 1, Exhausted: 1,
 				Constraints: map[string]int{"missing devices": 1}, Dimensions: map[string]int{"memory": 1}, Quota: []string{"cores"},

@@ -66,7 +66,7 @@ type evalJSON struct {
 	ID, Namespace, JobID, Type, Status, StatusDescription, TriggeredBy string
 	NodeID, DeploymentID, NextEval, PreviousEval, BlockedEval          string
 	Priority                                                           int
-	CreateTime                                                         int64
+	CreateTime, ModifyTime                                             int64
 	WaitUntil                                                          time.Time
 	ModifyIndex                                                        uint64
 	FailedTGAllocs                                                     map[string]*metricJSON
@@ -78,7 +78,7 @@ func (e *evalJSON) row(place cluster.Place) cluster.Evaluation {
 		Type: e.Type, Priority: e.Priority, Status: e.Status, StatusText: e.StatusDescription, TriggeredBy: e.TriggeredBy,
 		Node: cluster.NodeID(e.NodeID), Deployment: cluster.DeploymentID(e.DeploymentID),
 		Next: cluster.EvalID(e.NextEval), Prev: cluster.EvalID(e.PreviousEval), Blocked: cluster.EvalID(e.BlockedEval),
-		Created: nanos(e.CreateTime), WaitUntil: e.WaitUntil, ModifyIndex: e.ModifyIndex,
+		Created: nanos(e.CreateTime), Modified: nanos(e.ModifyTime), WaitUntil: e.WaitUntil, ModifyIndex: e.ModifyIndex,
 	}
 	for group, m := range e.FailedTGAllocs {
 		out.Failures = append(out.Failures, m.row(group))

@@ -180,7 +180,7 @@ func TestBlockedEvaluation(t *testing.T) {
 			continue
 		}
 		want := []cluster.PlacementFailure{{Group: "work", Unplaced: 1, Evaluated: 1, Filtered: 1, InPool: 1, Available: map[string]int{"dc1": 1}, Constraints: map[string]int{"missing devices": 1}}}
-		if d := cmp.Diff(want, got.Failures); d != "" || got.TriggeredBy != "queued-allocs" || got.Created.IsZero() {
+		if d := cmp.Diff(want, got.Failures); d != "" || got.TriggeredBy != "queued-allocs" || got.Created.IsZero() || got.Modified.Before(got.Created) {
 			t.Error(d, got)
 		}
 		return

@@ -62,7 +62,11 @@ func over(s *cluster.Snapshot, id cluster.JobID, jp *cluster.JobPlan) bool {
 
 // FailureText is one line for a task group that the scheduler cannot place.
 func FailureText(f cluster.PlacementFailure) string {
-	text := fmt.Sprintf("group %s: %d not placed; %s looked at", f.Group, max(f.Unplaced, 1), count(f.Evaluated, "node"))
+	looked := "no nodes to look at"
+	if f.Evaluated > 0 {
+		looked = count(f.Evaluated, "node") + " looked at"
+	}
+	text := fmt.Sprintf("group %s: %d not placed; %s", f.Group, max(f.Unplaced, 1), looked)
 	var why []string
 	for k, n := range f.Constraints {
 		why = append(why, fmt.Sprintf("%d filtered: %s", n, k))

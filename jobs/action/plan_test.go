@@ -197,7 +197,7 @@ func TestPlanSubmit(t *testing.T) {
 			shown{"submit job default/chat", []action.Touch{{"group", "chat.g", "3 start"}}, false, "", ""},
 			[]string{
 				"first", "second", "group g: 2 not placed; 3 nodes looked at, 1 exhausted: memory, 2 filtered: missing devices",
-				"group h: 1 not placed; 0 nodes looked at",
+				"group h: 1 not placed; no nodes to look at",
 			},
 		},
 	} {

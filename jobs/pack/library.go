@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"stoker/cluster/facts"
 )
 
 //go:embed library/*.nomad.hcl
@@ -67,7 +69,7 @@ func (l Library) Find(name string) (Pack, error) {
 		return p, nil
 	}
 	hint := "there are " + strings.Join(names, ", ")
-	if meant := Nearest(name, names); meant != "" {
+	if meant := facts.Nearest(name, names); meant != "" {
 		hint = "did you mean " + meant + "?"
 	}
 	return Pack{}, errors.Join(fmt.Errorf("%w: %s; %s", ErrUnknown, name, hint), broken)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"stoker/cluster"
+	"stoker/cluster/facts"
 )
 
 // Pack is one job file with its variables.
@@ -117,8 +118,8 @@ func (p Pack) unknown(name string) string {
 	switch {
 	case len(names) == 0:
 		return p.Name + " has no variables"
-	case Nearest(name, names) != "":
-		return fmt.Sprintf("%s has no such variable; did you mean %s?", p.Name, Nearest(name, names))
+	case facts.Nearest(name, names) != "":
+		return fmt.Sprintf("%s has no such variable; did you mean %s?", p.Name, facts.Nearest(name, names))
 	}
 	slices.Sort(names)
 	return fmt.Sprintf("%s has no such variable; it has %s", p.Name, strings.Join(names, ", "))

@@ -38,7 +38,8 @@ func (a *App) getCommand(conn *ConnectOptions) *cobra.Command {
 		Long: "Print what the screens show.\n\n" + strings.Join(lines, "\n") + `
 
 A number that nobody reported is – in a table and null in JSON. When a source did
-not answer, what is known is printed, a warning goes to stderr and the exit code is 5.`,
+not answer, what is known is printed, a warning goes to stderr and the exit code is 5.
+What the token may not read, and the rows do not need, is a note on stderr and no failure.`,
 		Example: `  stoker get gpus -o json
   stoker get gpus --filter 'util < 5 && held' --columns node,index,util,held_by --sort -power,node
   stoker get --view idle -o csv
@@ -143,6 +144,9 @@ func (a *App) get(ctx context.Context, conn ConnectOptions, o getOptions) error 
 	}
 	if err := q.write(a.Out, rows, a.Now()); err != nil {
 		return err
+	}
+	if what := v.Spared(snap); what != "" {
+		fmt.Fprintln(a.Err, "stoker: note: not all may be read:", ui.Clean(what))
 	}
 	late := v.Missing(snap)
 	var unread *cluster.Fault

@@ -106,14 +106,11 @@ func (l List[R, K]) Facts(view string, row func(*cluster.Snapshot, *R) facts.Row
 	return l
 }
 
-// whose is the column that says of which cluster a row is. It is there by
-// itself where several share the table.
+// whose is the column that says of which cluster a row is.
 func whose[R any](e *Env, f *factual[R], i int) ui.Column[R] {
-	c := plain(e, f, i)
-	c.Min, c.Max, c.Extra = 7, 18, false
-	c.When = func() bool { return f.snap.Members != nil }
-	c.Cell = func(r *R) ui.Cell { return ui.In(e.Theme.Muted, f.snap.Label(f.place(r))) }
-	c.By = func(r *R) ui.Key { return ui.ByText(f.snap.Label(f.place(r))) }
+	c := Whose(e, func() *cluster.Snapshot { return f.snap }, f.place)
+	p := plain(e, f, i)
+	c.Name, c.Title, c.Align = p.Name, p.Title, p.Align
 	return c
 }
 

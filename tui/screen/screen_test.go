@@ -35,13 +35,29 @@ func TestSourceGroups(t *testing.T) {
 	}
 }
 
+// TestBlips: what is away for a moment only is shown as if it were there, and what
+// it tells of is not faint.
+func TestBlips(t *testing.T) {
+	then := time.Date(2026, 3, 14, 14, 0, 0, 0, time.UTC)
+	s := &cluster.Snapshot{Sources: []cluster.SourceStatus{{Name: "nomad", State: cluster.SourceRetrying, AsOf: then, Since: then}}}
+	for _, c := range []struct {
+		after time.Duration
+		lost  bool
+	}{{0, false}, {2 * time.Second, false}, {3 * time.Second, true}, {time.Hour, true}} {
+		s.At = then.Add(c.after)
+		if h := Source(s, "nomad"); h.Lost() != c.lost || h.OK() == c.lost || IsOld(s, "jobs", s.Place) != c.lost {
+			t.Errorf("%s later: %+v, jobs are old: %v", c.after, h, IsOld(s, "jobs", s.Place))
+		}
+	}
+}
+
 // TestOld: what is shown of things is old when the source that tells of them has
 // no answer any more, and not when another has none, or never had a right.
 func TestOld(t *testing.T) {
 	then := time.Date(2026, 3, 14, 14, 0, 0, 0, time.UTC)
 	lab, eu := cluster.Place{Cluster: "lab", Region: "global"}, cluster.Place{Cluster: "eu", Region: "global"}
 	site := func(p cluster.Place, list ...cluster.SourceStatus) *cluster.Snapshot {
-		return &cluster.Snapshot{Place: p, Sources: list}
+		return &cluster.Snapshot{At: then, Place: p, Sources: list}
 	}
 	denied := site(lab, cluster.SourceStatus{Name: "nomad", State: cluster.SourceLive, AsOf: then}, cluster.SourceStatus{Name: "nomad/nodes", State: cluster.SourceDenied})
 	lost := site(lab, cluster.SourceStatus{Name: "nomad", State: cluster.SourceRetrying, AsOf: then}, cluster.SourceStatus{Name: "nomad/nodes", State: cluster.SourceLive, AsOf: then})

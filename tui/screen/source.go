@@ -12,7 +12,8 @@ import (
 	"stoker/tui/ui"
 )
 
-// Health is how the sources of one group do: all whose name is the group's, or
+// Health is how the sources of one group do, those that are away for a moment as if
+// they were not: all whose name is the group's, or
 // begins with it and "/" or a space ("nomad/nodes", "agent gpu-a").
 type Health struct {
 	All, Live int
@@ -37,6 +38,9 @@ func sumUp(s *cluster.Snapshot, of func(name string) bool) Health {
 	for _, src := range s.Sources {
 		if !of(src.Name) || src.State == cluster.SourceOff {
 			continue
+		}
+		if src.Blip(s.At) {
+			src.State = cluster.SourceLive
 		}
 		h.All++
 		if src.State == cluster.SourceLive {
@@ -128,7 +132,7 @@ func Old(s *cluster.Snapshot, things string) func(cluster.Place) bool {
 	var old []cluster.Place
 	for _, one := range s.Each() {
 		src := cmp.Or(one.Source(teller(things)), one.Source("nomad"))
-		if src != nil && !src.AsOf.IsZero() && (src.State == cluster.SourceRetrying || src.State == cluster.SourceDenied) {
+		if src != nil && !src.AsOf.IsZero() && !src.Blip(one.At) && (src.State == cluster.SourceRetrying || src.State == cluster.SourceDenied) {
 			old = append(old, one.Place)
 		}
 	}

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"stoker/cluster"
@@ -138,6 +139,12 @@ func In(s *cluster.Snapshot, p cluster.Place) string {
 
 // ByJob orders by a job's namespace, then by its name.
 func ByJob(id cluster.JobID) ui.Key { return ui.ByText(id.Namespace + "\x00" + id.Name) }
+
+// ByAlloc orders by the name of an allocation, and those of one group by their index.
+func ByAlloc(name string) ui.Key {
+	base, index := cluster.SplitName(name)
+	return ui.ByText(fmt.Sprintf("%s%010d", base, index))
+}
 
 // Adder adds numbers that may be unknown.
 type Adder struct {

@@ -35,6 +35,8 @@ type Column[R any] struct {
 	// as its widest content so far: it grows when it must, and does not
 	// shrink, so columns do not jump. A Max below Min means Min.
 	Min, Max int
+	// Least, if set, is a Min that follows what is shown; it counts where it is more.
+	Least func() int
 	// Ahead lets a column take all that it needs before others grow.
 	Ahead bool
 	Align Align

@@ -51,6 +51,7 @@ type Table[R any, K comparable] struct {
 	widths  []int
 	right   []bool // of each column
 	grown   []int  // widest content so far, of each column
+	least   []int  // fewest cells, of each column
 	head    string
 	lines   map[int][2]string // row -> plain state, selected state
 }
@@ -75,6 +76,7 @@ func (t *Table[R, K]) AddColumns(cols ...Column[R]) {
 	for _, c := range cols {
 		t.cols = append(t.cols, c)
 		t.grown = append(t.grown, 0)
+		t.least = append(t.least, c.Min)
 		t.right = append(t.right, c.Align == Right)
 	}
 	t.offer()
@@ -91,7 +93,7 @@ func (t *Table[R, K]) EachColumn(do func(c *Column[R])) {
 // nobody has seen yet.
 func (t *Table[R, K]) LeadColumns(cols ...Column[R]) {
 	behind := t.cols
-	t.cols, t.grown, t.right = nil, nil, nil
+	t.cols, t.grown, t.least, t.right = nil, nil, nil, nil
 	t.AddColumns(cols...)
 	t.AddColumns(behind...)
 }

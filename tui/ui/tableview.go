@@ -53,7 +53,8 @@ func (t *Table[R, K]) ShowColumns(names []string) error {
 // Picked says that somebody chose the columns.
 func (t *Table[R, K]) Picked() bool { return t.chosen != nil }
 
-// offer works out which columns there would be with room enough.
+// offer works out which columns there would be with room enough, and how much of
+// it each wants at the least.
 func (t *Table[R, K]) offer() {
 	now := t.chosen
 	if now == nil {
@@ -63,7 +64,15 @@ func (t *Table[R, K]) offer() {
 			}
 		}
 	}
-	if !slices.Equal(now, t.offered) {
+	wider := false
+	for i := range t.cols {
+		if c := &t.cols[i]; c.Least != nil {
+			was := t.least[i]
+			t.least[i] = max(c.Min, c.Least())
+			wider = wider || t.least[i] != was
+		}
+	}
+	if wider || !slices.Equal(now, t.offered) {
 		t.offered = now
 		t.layout()
 	}
@@ -109,7 +118,7 @@ func (t *Table[R, K]) layout() {
 	t.visible = append(t.visible[:0], t.offered...)
 	total := gutter - gap
 	for _, c := range t.visible {
-		total += t.cols[c].Min + gap
+		total += t.least[c] + gap
 	}
 	for total > t.w && len(t.visible) > 1 {
 		worst := len(t.visible) - 1
@@ -121,12 +130,12 @@ func (t *Table[R, K]) layout() {
 		if t.chosen == nil && t.cols[t.visible[worst]].Drop == 0 {
 			break
 		}
-		total -= t.cols[t.visible[worst]].Min + gap
+		total -= t.least[t.visible[worst]] + gap
 		t.visible = slices.Delete(t.visible, worst, worst+1)
 	}
 	t.widths = t.widths[:0]
 	for _, c := range t.visible {
-		t.widths = append(t.widths, t.cols[c].Min)
+		t.widths = append(t.widths, t.least[c])
 	}
 	for _, ahead := range []bool{true, false} {
 		for grew := true; grew && total < t.w; {

@@ -73,7 +73,7 @@ func (k *labKit) faultError(err error) error {
 	case errors.Is(err, lab.ErrNotRunning):
 		return &cluster.Fault{
 			Kind: cluster.ErrUnreachable, Err: err, Text: fmt.Sprintf("lab %s does not run", k.name),
-			Advice: "stoker lab up --name " + k.name + " starts it again",
+			Advice: k.command("up") + " starts it again",
 		}
 	}
 	return err

@@ -190,13 +190,21 @@ func (p *printer) show(s lab.Progress) {
 func (k *labKit) open() (*lab.Lab, error) {
 	l, err := lab.Open(filepath.Join(k.sys.StateDir(), k.name))
 	if errors.Is(err, lab.ErrNoLab) {
-		advice := "stoker lab up makes one"
+		advice := k.command("up") + " makes one"
 		if others := k.others(); len(others) > 0 {
 			advice += "; others are there: --name " + strings.Join(others, ", --name ")
 		}
 		return nil, &cluster.Fault{Kind: cluster.ErrNotFound, Err: err, Text: fmt.Sprintf("there is no lab called %s", k.name), Advice: advice}
 	}
 	return l, err
+}
+
+// command is how a command is typed for this lab.
+func (k *labKit) command(verb string) string {
+	if k.name == lab.DefaultName {
+		return "stoker lab " + verb
+	}
+	return "stoker lab " + verb + " --name " + k.name
 }
 
 // others are the labs of other names that are there.
@@ -226,7 +234,7 @@ func (k *labKit) downCommand() *cobra.Command {
 			}
 			if err := l.Down(cmd.Context()); err != nil {
 				if cmd.Context().Err() != nil {
-					fmt.Fprintf(k.app.Err, "the lab is not all down yet: run stoker lab down --name %s again\n", k.name)
+					fmt.Fprintf(k.app.Err, "the lab is not all down yet: run %s again\n", k.command("down"))
 				}
 				return err
 			}
@@ -257,7 +265,7 @@ func (k *labKit) statusCommand() *cobra.Command {
 				return err
 			}
 			if !st.Healthy() {
-				return cli.Partial(errors.New("not every part is up; stoker lab up repairs it"))
+				return cli.Partial(fmt.Errorf("not every part is up; %s repairs it", k.command("up")))
 			}
 			return nil
 		},

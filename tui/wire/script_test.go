@@ -35,7 +35,8 @@ func TestMain(m *testing.M) {
 //	exits CODE COMMAND...   run a command, which must end with the exit code
 //	steady FILE             write the standard output to FILE, its times of just now as NOW
 //	asked TEXT...           the Nomad was asked for something that holds all texts
-//	deny, late              from now on it refuses all, or an agent that does not answer is registered
+//	deny PATH               from now on it refuses what begins with PATH
+//	late                    from now on an agent that does not answer is registered
 func TestScript(t *testing.T) {
 	bodies := recordedBodies(t)
 	testscript.Run(t, testscript.Params{
@@ -53,11 +54,11 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "steady": steady, "asked": asked,
-			"deny": func(ts *testscript.TestScript, _ bool, _ []string) {
+			"deny": func(ts *testscript.TestScript, _ bool, args []string) {
 				s := theSite(ts)
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				s.deny = true
+				s.deny = args[0]
 			},
 			"late": func(ts *testscript.TestScript, _ bool, _ []string) {
 				s := theSite(ts)

@@ -26,7 +26,7 @@ type site struct {
 	mu    sync.Mutex
 	asked []string // method, path and body
 	late  string   // port of an agent that does not answer, "" for none
-	deny  bool
+	deny  string   // what begins with it is refused
 }
 
 func newSite(bodies string) (*site, func(), error) {
@@ -67,7 +67,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.asked = append(s.asked, fmt.Sprintf("%s %s %s", r.Method, r.URL.RequestURI(), body))
 	deny, late := s.deny, s.late
 	s.mu.Unlock()
-	if deny && r.URL.Path != "/v1/status/leader" {
+	if deny != "" && strings.HasPrefix(r.URL.Path, deny) && r.URL.Path != "/v1/status/leader" {
 		http.Error(w, "Permission denied", http.StatusForbidden)
 		return
 	}

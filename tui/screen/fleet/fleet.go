@@ -50,11 +50,7 @@ func New(e *screen.Env) *Model {
 func (m *Model) newTable(cells int) {
 	m.cells = cells
 	m.nodes = ui.NewTable(m.env.Theme, func(r *nodeRow) cluster.NodeID { return r.node.ID }, nodeColumns(m.env, cells))
-	m.nodes.LeadColumns(ui.Column[nodeRow]{
-		Title: "CLUSTER", Min: 7, Max: 18, When: func() bool { return m.snap.Members != nil },
-		Cell: func(r *nodeRow) ui.Cell { return ui.In(m.env.Theme.Muted, m.snap.Label(r.node.Place)) },
-		By:   func(r *nodeRow) ui.Key { return ui.ByText(m.snap.Label(r.node.Place)) },
-	})
+	m.nodes.LeadColumns(screen.Whose(m.env, func() *cluster.Snapshot { return m.snap }, func(r *nodeRow) cluster.Place { return r.node.Place }))
 	m.filter.narrow(m.nodes)
 }
 

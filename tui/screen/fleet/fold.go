@@ -96,6 +96,14 @@ func wordsFor(p *problem, lines, things, gpus int) (subject, text, filter string
 		return jobs, "allocations failed", "failed > 0"
 	case cluster.KeyStale:
 		return ui.Count(lines, "key"), "old versions still open artifacts; rewrap them", "artifacts_stale > 0"
+	case cluster.TokenEnds:
+		text = "end within an hour"
+		if p.Level == cluster.Bad {
+			text = "have ended"
+		}
+		return ui.Count(lines, "token"), text, `expires_at != nil || name == "vault"`
+	case cluster.VaultSealed:
+		return ui.Count(lines, "vault"), "sealed", `name == "vault"`
 	}
 	return ui.Count(lines, p.Cause), "no answer", `state == "retrying" || state == "denied"`
 }
@@ -121,8 +129,11 @@ func nameIn(p *problem) string {
 		return p.Holder.String()
 	}
 	name := p.Subject
-	for _, word := range []string{"job ", "key ", "clock of ", p.Cause + " "} {
+	for _, word := range []string{"job ", "key ", "clock of ", "token of "} {
 		name = strings.Replace(name, word, "", 1)
+	}
+	if p.Cause != "" {
+		name = strings.Replace(name, p.Cause+" ", "", 1)
 	}
 	return name
 }

@@ -33,6 +33,13 @@ func TestManyAlikeAreOneLine(t *testing.T) {
 	for i := range 8 {
 		in = append(in, cluster.Problem{Kind: cluster.GPUIdle, Level: cluster.Warn, Subject: fmt.Sprintf("n-7/%d", i), Text: "held but idle by", GPU: gpu.UUID(fmt.Sprint("i", i)), Holder: job(i % 4)})
 	}
+	for i := range 4 { // of clusters that share the table
+		at := fmt.Sprint("eu-", i, ": ")
+		in = append(in,
+			cluster.Problem{Kind: cluster.TokenEnds, Level: cluster.Warn, Subject: at + "token of nomad", Text: "ends in 9 minutes", Source: "nomad"},
+			cluster.Problem{Kind: cluster.TokenEnds, Level: cluster.Bad, Subject: at + "token of vault", Text: "has ended", Source: "vault"},
+			cluster.Problem{Kind: cluster.VaultSealed, Level: cluster.Bad, Subject: at + "vault", Text: "sealed", Source: "vault"})
+	}
 	var got []string
 	for _, p := range merge(in) {
 		name, target := p.where()
@@ -45,6 +52,9 @@ func TestManyAlikeAreOneLine(t *testing.T) {
 		"5 jobs | wait for 20 GPUs: train/j0, train/j1, train/j2, train/j3, train/j4 | jobs waiting == true",
 		`5 agents | no answer: gpu-0, gpu-1, gpu-2, gpu-3, gpu-4 | sources state == "retrying" || state == "denied"`,
 		`4 jobs | hold 8 GPUs without using them: train/j0, train/j1, train/j2, train/j3 | gpus state == "idle"`,
+		`4 tokens | end within an hour: eu-0: nomad, eu-1: nomad, eu-2: nomad, eu-3: nomad | sources expires_at != nil || name == "vault"`,
+		`4 tokens | have ended: eu-0: vault, eu-1: vault, eu-2: vault, eu-3: vault | sources expires_at != nil || name == "vault"`,
+		`4 vaults | sealed: eu-0: vault, eu-1: vault, eu-2: vault, eu-3: vault | sources name == "vault"`,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -89,7 +89,7 @@ func rollout() *cluster.Snapshot {
 		}
 	}
 	s.Evaluations = append(slices.Clone(s.Evaluations), cluster.Evaluation{
-		ID: "77aa0c11-eeee-4000-8000-000000000000", Job: job, Status: "complete", TriggeredBy: "deployment-watcher", Created: now.Add(-80e9),
+		ID: "77aa0c11-eeee-4000-8000-000000000000", Job: job, Status: "complete", TriggeredBy: "deployment-watcher", Created: now.Add(-80e9), Modified: now.Add(-70e9),
 	})
 	return &s
 }

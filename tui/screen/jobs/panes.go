@@ -166,7 +166,7 @@ func allocRows(s *cluster.Snapshot, id cluster.JobID) []alloc {
 func allocColumns(e *screen.Env) []ui.Column[alloc] {
 	th := e.Theme
 	return []ui.Column[alloc]{
-		{Title: "ALLOCATION", Min: 16, Max: 40, Cell: func(a *alloc) ui.Cell { return ui.Txt(a.Name) }, By: func(r *alloc) ui.Key { return ui.ByText(r.Name) }},
+		{Title: "ALLOCATION", Min: 16, Max: 40, Cell: func(a *alloc) ui.Cell { return ui.Txt(a.Name) }, By: func(r *alloc) ui.Key { return screen.ByAlloc(r.Name) }},
 		{Title: "ID", Min: 8, Drop: 5, Cell: func(a *alloc) ui.Cell { return ui.In(th.Muted, a.ID.Short()) }},
 		{Title: "STATE", Min: 10, Cell: func(a *alloc) ui.Cell { return screen.AllocState(th, a.Alloc) }, By: func(r *alloc) ui.Key { return ui.ByText(r.Client) }},
 		{Title: "NODE", Min: 8, Max: 24, Cell: func(a *alloc) ui.Cell { return ui.Txt(a.NodeName) }, By: func(r *alloc) ui.Key { return ui.ByText(r.NodeName) }},
@@ -312,8 +312,8 @@ func evalColumns(e *screen.Env) []ui.Column[cluster.Evaluation] {
 	th := e.Theme
 	return []ui.Column[E]{
 		{Title: "EVALUATION", Min: 10, Max: 20, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ev.ID.Short()) }},
-		{Title: "AGE", Min: 4, Align: ui.Right, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ui.Age(ev.Created, e.Now())) }},
-		{Title: "TIME", Min: 8, Drop: 1, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, clock(ev.Created, e)) }},
+		{Title: "CHANGED", Min: 7, Align: ui.Right, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, ui.Age(ev.Modified, e.Now())) }},
+		{Title: "TIME", Min: 8, Drop: 1, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, clock(ev.Modified, e)) }},
 		{Title: "STATUS", Min: 12, Max: 24, Cell: func(ev *E) ui.Cell { return screen.EvalState(th, ev) }},
 		{Title: "WHY", Min: 30, Max: 160, Cell: func(ev *E) ui.Cell { return ui.In(th.Muted, evalText(ev)) }},
 	}

@@ -131,7 +131,11 @@ func (d *detail) view() string {
 	if d.old {
 		lines = parts.FadeLines(d.env.Theme, lines)
 	}
-	lines = append(lines, d.gpus.ViewLines(!d.second)...)
+	if d.gpus.All() == 0 { // a heading over nothing says nothing
+		lines = append(lines, "  "+d.env.Theme.Muted.Render("no GPUs"))
+	} else {
+		lines = append(lines, d.gpus.ViewLines(!d.second)...)
+	}
 	lines = append(lines, d.parts())
 	lines = append(lines, d.allocs.ViewLines(d.second)...)
 	return ui.Block(lines, d.w, d.h)

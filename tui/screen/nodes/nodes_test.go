@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -100,5 +101,41 @@ func TestRowsAddUp(t *testing.T) {
 	}
 	if n := len(rows(&cluster.Snapshot{})); n != 0 {
 		t.Error(n)
+	}
+}
+
+// TestClustersAreToldApart: two clusters never look the same for want of room.
+func TestClustersAreToldApart(t *testing.T) {
+	s := &cluster.Snapshot{Ready: true}
+	for _, name := range []string{"prod-operations-1", "prod-operations-2"} {
+		at := cluster.Place{Cluster: name, Region: "global"}
+		s.Members = append(s.Members, &cluster.Snapshot{Place: at})
+		s.Nodes = append(s.Nodes, cluster.Node{Place: at, ID: cluster.NodeID(name), Name: "gpu-a", Pool: "default", Address: "10.255.255.255", Version: "1.11.0", Status: cluster.NodeReady})
+	}
+	for _, w := range []int{80, 100, 120, 200} {
+		m := New(fixture.Env(t))
+		m.SetSize(w, 10)
+		m.SetSnapshot(s)
+		for _, one := range s.Members {
+			if v := fixture.Picture(m.View()); !strings.Contains(v, one.Place.Cluster+" ") {
+				t.Errorf("%d columns:\n%s", w, v)
+			}
+		}
+	}
+}
+
+func TestNodeWithoutGPUs(t *testing.T) {
+	m := New(fixture.Env(t))
+	m.SetSize(120, 30)
+	f := cluster.NewFeed(fixture.Place(), fixture.Now)
+	ch, stop := f.Subscribe()
+	defer stop()
+	go func() { _ = f.Run(t.Context()) }()
+	f.Scheduler(cluster.Update{Lists: cluster.SetAll, Nodes: []cluster.Node{{ID: "n1", Name: "cpu-a", Status: cluster.NodeReady, Eligible: true, ModifyIndex: 1}}})
+	m.SetSnapshot(<-ch)
+	m.Open(screen.Target{Node: "n1", Details: true})
+	got := strings.Split(fixture.Picture(m.View()), "\n")
+	if strings.TrimSpace(got[factLines]) != "no GPUs" || !strings.Contains(got[factLines+2], "ALLOCATION") {
+		t.Error(strings.Join(got, "\n"))
 	}
 }

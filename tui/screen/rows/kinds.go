@@ -70,7 +70,7 @@ func NewAllocs(e *screen.Env) screen.Screen {
 		},
 		Columns: func(e *screen.Env) []ui.Column[R] {
 			return []ui.Column[R]{
-				{Name: "alloc", Title: "ALLOCATION", Min: 30, Max: 52, Ahead: true, Cell: func(a *R) ui.Cell { return ui.Txt(a.Job.Namespace + "/" + a.Name) }},
+				{Name: "alloc", Title: "ALLOCATION", Min: 30, Max: 52, Ahead: true, Cell: func(a *R) ui.Cell { return ui.Txt(a.Job.Namespace + "/" + a.Name) }, By: func(a *R) ui.Key { return screen.ByAlloc(a.Job.Namespace + "\x00" + a.Name) }},
 				id(e, 4, func(a *R) string { return string(a.ID) }),
 				state(e, 10, 12, screen.AllocState),
 				{Name: "node", Min: 10, Max: 24},
@@ -185,7 +185,7 @@ func NewEvaluations(e *screen.Env) screen.Screen {
 					}
 					return n
 				}),
-				{Name: "created", Title: "AGE", Min: 4},
+				{Name: "modified", Min: 7},
 				{Name: "failures", Min: 24, Max: 110, Drop: 1},
 			}
 		},

@@ -95,3 +95,21 @@ func TestOpensWhatAJumpMeans(t *testing.T) {
 		t.Error(m.View())
 	}
 }
+
+// TestAllocsByName: the eleventh stands behind the third.
+func TestAllocsByName(t *testing.T) {
+	s := &cluster.Snapshot{Ready: true}
+	for _, name := range []string{"web.g[10]", "web.g[2]"} {
+		s.Allocs = append(s.Allocs, cluster.Alloc{ID: cluster.AllocID(name), Name: name, Job: cluster.JobID{Namespace: "default", Name: "web"}})
+	}
+	m := NewAllocs(fixture.Env(t)).(*Model[cluster.Alloc, cluster.AllocID])
+	m.SetSize(120, 30)
+	m.SetSnapshot(s)
+	if err := m.OrderBy("alloc", false); err != nil {
+		t.Fatal(err)
+	}
+	m.Move(-1)
+	if got := m.Selected().Name; got != "web.g[2]" {
+		t.Errorf("%s is the first", got)
+	}
+}

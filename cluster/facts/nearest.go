@@ -1,10 +1,12 @@
-package pack
+package facts
 
-// Nearest gives the name that was probably meant, or nothing when none is near.
+// Nearest is the name that was probably meant: the first of those that differ
+// least, in at most a third of the characters; empty when none does.
 func Nearest(typo string, names []string) string {
-	best, at := "", len(typo)/3+2
+	best, at := "", 0
 	for _, name := range names {
-		if d := distance(typo, name); d < at {
+		third := (max(len(typo), len(name)) + 1) / 3 // rounded
+		if d := distance(typo, name); d <= third && (best == "" || d < at) {
 			best, at = name, d
 		}
 	}

@@ -1,12 +1,12 @@
-package pack
+package facts
 
 import "testing"
 
 func TestNearest(t *testing.T) {
-	names := []string{"replicas", "digest", "gpus"}
+	names := []string{"replicas", "digest", "gpus", "pool"}
 	for typo, want := range map[string]string{
 		"replcas": "replicas", "relpicas": "replicas", "digets": "digest", "gpsu": "gpus", "gpu": "gpus", "gpus": "gpus",
-		"memory": "", "": "",
+		"memory": "", "": "", "g": "", "foo": "", "gals": "",
 	} {
 		if got := Nearest(typo, names); got != want {
 			t.Errorf("%q: got %q, want %q", typo, got, want)
