@@ -29,7 +29,7 @@ func newRecorder() *scenscreen.Recorder {
 // gcPercent is how much garbage may gather beside what is in use, in percent of it.
 // Until the first lists are there it is more, as long as all is under a limit.
 const (
-	gcPercent    = 45
+	gcPercent    = 35
 	startPercent = 400
 	startLimit   = 128 << 20 // bytes
 )
