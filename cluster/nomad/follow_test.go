@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,27 @@ func TestSubscribesBeforeItLists(t *testing.T) {
 }
 
 // TestWhatIsListedInPart: what is in other namespaces may hold any GPU.
+// TestNodesThatChangedMeanwhile: what happens after the nodes were listed and before
+// it is subscribed is no event. Only an index that stayed says that there was nothing.
+func TestNodesThatChangedMeanwhile(t *testing.T) {
+	srv := newServer(t)
+	var first atomic.Bool
+	srv.on("GET /v1/nodes", func(w http.ResponseWriter, r *http.Request) {
+		index, body := "202", []byte("[]") // the last node went
+		if r.URL.Query().Get("per_page") == "" && first.CompareAndSwap(false, true) {
+			index, body = "201", file(t, "nodes.json")
+		}
+		w.Header().Set("X-Nomad-Index", index)
+		_, _ = w.Write(body)
+	})
+	r := start(t, open(t, srv.URL))
+	srv.next("Node")
+	r.until("no nodes", func(s *cluster.Snapshot) bool { return s.Ready && len(s.Nodes) == 0 })
+	if n := lists(srv); n != 2 {
+		t.Errorf("listed %d times", n)
+	}
+}
+
 func TestWhatIsListedInPart(t *testing.T) {
 	for name, test := range map[string]struct {
 		namespace string

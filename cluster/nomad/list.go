@@ -31,6 +31,12 @@ func (c *Client) listNodes(ctx context.Context, emit func(cluster.Update)) error
 	return nil
 }
 
+// nodesIndex is the index of the list of nodes.
+func (c *Client) nodesIndex(ctx context.Context) (uint64, error) {
+	_, idx, err := list(ctx, c, "/v1/nodes", map[string]string{"per_page": "1"}, func(*struct{}) struct{} { return struct{}{} })
+	return idx, err
+}
+
 // list reads a whole list, or says that it takes too long. Each list has the
 // index of its own table: taken together they would not say what a row that is
 // missing means. A table that was never written has index 0, which here would

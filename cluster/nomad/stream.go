@@ -55,14 +55,16 @@ type class struct {
 	namespaced bool
 	cheap      string // a list that needs the same right as the stream
 	list       func(ctx context.Context, emit func(cluster.Update)) error
+	// index asks for that of the list alone; nil where the class has several lists.
+	index func(ctx context.Context) (uint64, error)
 	// more reads, beside the stream, what can wait; nil where there is nothing.
 	more func(ctx context.Context, emit func(cluster.Update))
 }
 
 func (c *Client) classes() []class {
 	return []class{
-		{"nomad", cluster.SetAll &^ cluster.SetNodes, []string{"Job", "Allocation", "Deployment", "Evaluation", "Service"}, true, "/v1/allocations", c.listJobs, c.tasks},
-		{"nomad/nodes", cluster.SetNodes, []string{"Node"}, false, "/v1/nodes", c.listNodes, c.details},
+		{"nomad", cluster.SetAll &^ cluster.SetNodes, []string{"Job", "Allocation", "Deployment", "Evaluation", "Service"}, true, "/v1/allocations", c.listJobs, nil, c.tasks},
+		{"nomad/nodes", cluster.SetNodes, []string{"Node"}, false, "/v1/nodes", c.listNodes, c.nodesIndex, c.details},
 	}
 }
 
@@ -132,9 +134,9 @@ func (c *Client) keep(ctx context.Context, cl class, emit func(cluster.Update), 
 }
 
 // follow subscribes, lists, and hands on what changes until a stream breaks. It
-// subscribes first: Nomad keeps the last hundred events, and what happened
-// between a list and a later subscription could be none of them. worked says
-// that it lasted. A nil error means that it is time to do it all again.
+// subscribes first, or what happened between a list and a later subscription would
+// be missed. worked says that it lasted. A nil error means that it is time to do
+// it all again.
 func (c *Client) follow(ctx context.Context, cl class, emit func(cluster.Update), alive func()) (worked bool, err error) {
 	ctx, stop := context.WithTimeout(ctx, c.wait.relist)
 	g, gctx := errgroup.WithContext(ctx)
@@ -150,10 +152,11 @@ func (c *Client) follow(ctx context.Context, cl class, emit func(cluster.Update)
 		subs, denied = c.subscribe(gctx, cl)
 		return nil
 	})
+	first := c.look(gctx, g, cl, emit)
 	select {
 	case <-subscribed:
 	case <-time.After(c.wait.early): // to find out that one is denied takes seconds: who looks need not wait for that
-		if err := c.lists(gctx, cl, inPart(emit)); err != nil {
+		if err := first.orElse(func() error { return c.lists(gctx, cl, inPart(emit)) }); err != nil {
 			return false, err
 		}
 		alive()
@@ -179,7 +182,9 @@ func (c *Client) follow(ctx context.Context, cl class, emit func(cluster.Update)
 	if cl.namespaced && !subs.all {
 		whole = inPart(emit)
 	}
-	if err := c.lists(gctx, cl, whole); err != nil {
+	if first.stands(gctx, cl) {
+		// Nothing happened between the list and the subscription.
+	} else if err := c.lists(gctx, cl, whole); err != nil {
 		if gctx.Err() != nil && ctx.Err() == nil { // a stream broke meanwhile: that is why
 			err = g.Wait()
 		}

@@ -103,8 +103,13 @@ func TestWhatIsAsked(t *testing.T) {
 	if !slices.Equal(nodes.topics, []string{"Node"}) {
 		t.Errorf("nodes stream %v", nodes.topics)
 	}
+	// The nodes are listed while it is subscribed. Afterwards their index is enough.
+	for i, want := range []string{"namespace=%2A&resources=true", "namespace=%2A&per_page=1"} {
+		if asked := srv.asks("/v1/nodes"); len(asked) != 2 || asked[i].Encode() != want {
+			t.Errorf("nodes: asked with %v, want %s", asked, want)
+		}
+	}
 	for _, want := range []struct{ path, query string }{
-		{"/v1/nodes", "namespace=%2A&resources=true"},
 		{"/v1/jobs", "meta=true&namespace=%2A"},
 		{"/v1/job/digits", "namespace=default"},
 		{"/v1/job/big", "namespace=default"},
@@ -178,10 +183,20 @@ func TestSilentStreamListsAgain(t *testing.T) {
 			t.Errorf("states %v", got)
 		}
 		synctest.Wait() // the list follows the stream
-		if n := srv.count("/v1/nodes"); n != 2 {
+		if n := lists(srv); n != 2 {
 			t.Errorf("listed %d times", n)
 		}
 	})
+}
+
+// lists is how often all nodes were asked for.
+func lists(s *server) (n int) {
+	for _, q := range s.asks("/v1/nodes") {
+		if q.Get("resources") == "true" {
+			n++
+		}
+	}
+	return n
 }
 
 func TestBrokenStreamListsAgain(t *testing.T) {
