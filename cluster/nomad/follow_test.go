@@ -56,8 +56,8 @@ func TestNodesThatChangedMeanwhile(t *testing.T) {
 	r := start(t, open(t, srv.URL))
 	srv.next("Node")
 	r.until("no nodes", func(s *cluster.Snapshot) bool { return s.Ready && len(s.Nodes) == 0 })
-	if n := lists(srv); n != 2 {
-		t.Errorf("listed %d times", n)
+	if n := lists(srv); n != 2 || slices.Contains(r.states("nomad/nodes"), cluster.SourceRetrying) {
+		t.Errorf("listed %d times, and the source was %v", n, r.states("nomad/nodes"))
 	}
 }
 
