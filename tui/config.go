@@ -67,6 +67,8 @@ type Config struct {
 	Theme string      // one of theme.Names, or the user's own; empty: as the user's files say
 	Start screen.Name // the first screen; empty is the fleet
 	Now   func() time.Time
+	// Touched is told of each key and click: somebody is there; nil: nobody need know.
+	Touched func()
 	// Redact takes secrets out of what servers answered; nil leaves it as it is.
 	Redact func(text string) string
 

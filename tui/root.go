@@ -59,10 +59,12 @@ type model struct {
 	link   *link  // the way to the terminal; nil draws always
 	frame  string // what was drawn last
 	urgent bool   // somebody waits for the next one: it answers a key
+	// touched is Config.Touched: it stays when the cluster is switched.
+	touched func()
 }
 
 func newModel(ctx context.Context, cfg Config, snapshots <-chan *cluster.Snapshot, stop func()) (*model, error) {
-	m := &model{cfg: cfg, mouse: cfg.Mouse, program: ctx, past: newPast(cfg.Typed)}
+	m := &model{cfg: cfg, touched: cfg.Touched, mouse: cfg.Mouse, program: ctx, past: newPast(cfg.Typed)}
 	if cfg.ASCII || theme.WantsASCII(cfg.Env) {
 		m.plain = theme.Plain()
 	}
@@ -112,6 +114,13 @@ func tick() tea.Cmd {
 
 // Update implements tea.Model.
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg.(type) {
+	case tea.KeyPressMsg, tea.PasteMsg, tea.MouseClickMsg, tea.MouseWheelMsg:
+		m.urgent = true
+		if m.touched != nil {
+			m.touched()
+		}
+	}
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
@@ -133,16 +142,12 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tickMsg:
 		return m, tea.Batch(tick(), m.lookAgain(), m.active().Update(screen.TickMsg{Now: m.env.Now()}))
 	case tea.KeyPressMsg:
-		m.urgent = true
 		return m, m.key(msg)
 	case tea.PasteMsg:
-		m.urgent = true
 		return m, m.paste(msg)
 	case tea.MouseClickMsg:
-		m.urgent = true
 		return m, m.click(msg)
 	case tea.MouseWheelMsg:
-		m.urgent = true
 		return m, m.wheel(msg)
 	}
 	return m, m.message(msg)

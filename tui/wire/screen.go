@@ -3,7 +3,6 @@ package wire
 import (
 	"context"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"stoker/cluster"
@@ -26,14 +25,6 @@ func newRecorder() *scenscreen.Recorder {
 	return scenscreen.NewRecorder(files)
 }
 
-// gcPercent is how much garbage may gather beside what is in use, in percent of it.
-// Until the first lists are there it is more, as long as all is under a limit.
-const (
-	gcPercent    = 35
-	startPercent = 400
-	startLimit   = 128 << 20 // bytes
-)
-
 // showScreens opens the screens on this process's terminal. They stay with the
 // session: somebody else uses it, too.
 func showScreens(ctx context.Context, s *cli.Session, o cli.ScreenOptions, runs *scenscreen.Recorder, redact func(string) string) error {
@@ -42,28 +33,11 @@ func showScreens(ctx context.Context, s *cli.Session, o cli.ScreenOptions, runs 
 
 func show(ctx context.Context, cfg tui.Config) error {
 	if os.Getenv("GOGC") == "" {
-		go collect(cfg.Feed)
+		c := &collector{}
+		cfg.Touched = c.touched
+		go c.run(cfg.Feed)
 	}
 	return tui.Run(ctx, cfg)
-}
-
-// collect lets nearly nothing be collected until the first lists are there: the
-// picture is waited for, and all of it is kept. Afterwards a screen is open all day
-// beside other work on a bastion, and less memory is worth some more collecting;
-// what the lists took while they were read is given back at once.
-func collect(feed tui.Feed) {
-	debug.SetGCPercent(startPercent)
-	limit := debug.SetMemoryLimit(startLimit)
-	snapshots, stop := feed.Subscribe()
-	defer stop()
-	for s := range snapshots {
-		if s.Ready {
-			break
-		}
-	}
-	debug.SetMemoryLimit(limit)
-	debug.SetGCPercent(gcPercent)
-	debug.FreeOSMemory()
 }
 
 // screenConfig is what the screens have of a session.
