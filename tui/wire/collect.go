@@ -10,11 +10,12 @@ import (
 
 // How much garbage may gather beside what is in use, in percent of it. A screen is
 // open all day beside other work on a bastion, and less memory is worth some more
-// collecting. While somebody is at the keys it is the other way round: collecting
-// takes both of two cores for some hundredths of a second, and a key waits for it.
+// collecting. While somebody is at the keys it is the other way round: on a large
+// fleet collecting takes both of two cores for some hundredths of a second, and a
+// key waits for it.
 const (
-	restPercent = 35
-	handPercent = 100
+	restPercent = 25
+	handPercent = 200
 	// handLasts is for how long after the last key somebody is taken to be there.
 	handLasts = 3 * time.Second
 )
@@ -68,11 +69,13 @@ func (c *collector) touched() {
 	}
 }
 
+// rest gives back what gathered while somebody was there.
 func (c *collector) rest() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.busy = false
 	c.set()
+	c.mu.Unlock()
+	debug.FreeOSMemory() // takes a while: a key need not wait for it
 }
 
 func (c *collector) set() {
