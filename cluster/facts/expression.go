@@ -239,8 +239,7 @@ type FilterError struct {
 	Input  string
 	Err    error
 	At     int      // where in the input, in characters; -1 when nobody knows
-	Fields []string // what could have been named
-	Are    string   // what these fields are; empty: all there are
+	Fields []string // what could have been named; nil where it is not about a name
 
 	meant bool // it is an expression, whatever is in it
 }
@@ -248,23 +247,20 @@ type FilterError struct {
 func (e *FilterError) Error() string { return fmt.Sprintf("filter %q: %v", e.Input, e.Err) }
 func (e *FilterError) Unwrap() error { return e.Err }
 
-// mostFitting bounds how many fields are named of those that are of a type.
-const mostFitting = 8
+// Hint lists the fields; it is empty where none would help.
+func (e *FilterError) Hint() string { return listed(e.Fields) }
 
-// Hint lists the fields, or the first of those that fit; it is empty where none
-// would help.
-func (e *FilterError) Hint() string {
-	switch {
-	case len(e.Fields) == 0:
+// mostListed bounds how many fields a hint names: those that tables show come first.
+const mostListed = 24
+
+func listed(fields []string) string {
+	switch more := len(fields) - mostListed; {
+	case len(fields) == 0:
 		return ""
-	case e.Are == "":
-		return "fields: " + strings.Join(e.Fields, ", ")
+	case more > 0:
+		return fmt.Sprintf("fields: %s and %d more, which -o json names", strings.Join(fields[:mostListed], ", "), more)
 	}
-	text := strings.Join(e.Fields[:min(len(e.Fields), mostFitting)], ", ")
-	if len(e.Fields) > mostFitting {
-		text += ", …"
-	}
-	return "fields that are " + e.Are + ": " + text
+	return "fields: " + strings.Join(fields, ", ")
 }
 
 // filterError says in one line, and in our words, what does not compile.

@@ -100,11 +100,7 @@ func (v *View) term(text string) (term, *FilterError) {
 	}
 	w.column, w.text = column, strings.ToLower(value)
 	if err := v.admits(name, column, w.text); err != nil {
-		bad := &FilterError{Err: err, At: whole - utf8.RuneCountInString(value)}
-		if t := v.Columns[column].Type; t != Text {
-			bad.Fields, bad.Are = v.typed(typeOf(w.text))
-		}
-		return w, bad
+		return w, &FilterError{Err: err, At: whole - utf8.RuneCountInString(value)}
 	}
 	return w, nil
 }

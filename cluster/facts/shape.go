@@ -30,7 +30,7 @@ func (e *FieldError) Error() string {
 }
 
 // Hint lists the fields.
-func (e *FieldError) Hint() string { return "fields: " + strings.Join(e.Fields, ", ") }
+func (e *FieldError) Hint() string { return listed(e.Fields) }
 
 // Choose finds the columns of the names, in their order. The error is a *FieldError.
 func (v *View) Choose(names []string) ([]int, error) {

@@ -65,7 +65,7 @@ func (v *View) misfit(input string, tree ast.Node) *FilterError {
 	if place.found == nil {
 		place.found = tree
 	}
-	bad.Fields, bad.Are = v.fitting(place.found)
+	bad.Fields = nil // what to write is said already
 	named := v.namesIn(place.found, fields)
 	if len(named) == 0 {
 		return bad
@@ -135,30 +135,6 @@ func (v *View) namesIn(n ast.Node, fields map[string]int) []*ast.IdentifierNode 
 	return out
 }
 
-// typed are the fields of a type, and what they are called.
-func (v *View) typed(t Type) (fields []string, are string) {
-	for _, c := range v.Columns {
-		if c.Type == t || c.Type.number() && t.number() {
-			fields = append(fields, c.Name)
-		}
-	}
-	return fields, [...]string{"text", "numbers", "numbers", "yes or no", "times"}[t]
-}
-
-// fitting are the fields that would fit where a node does not: those of the type
-// of what stands there, or of yes or no where a condition should.
-func (v *View) fitting(n ast.Node) (fields []string, are string) {
-	if conditions(n) {
-		return v.typed(Bool)
-	}
-	var l literals
-	ast.Walk(&n, &l)
-	if len(l.types) == 0 {
-		return nil, ""
-	}
-	return v.typed(l.types[0])
-}
-
 // conditions says that what stands in a node has to be yes or no.
 func conditions(n ast.Node) bool {
 	switch node := n.(type) {
@@ -170,32 +146,6 @@ func conditions(n ast.Node) bool {
 		return true
 	}
 	return false
-}
-
-// literals finds the types of what is written out in a node.
-type literals struct{ types []Type }
-
-// Visit is called for each node.
-func (l *literals) Visit(n *ast.Node) {
-	switch (*n).(type) {
-	case *ast.StringNode:
-		l.types = append(l.types, Text)
-	case *ast.IntegerNode, *ast.FloatNode:
-		l.types = append(l.types, Float)
-	case *ast.BoolNode:
-		l.types = append(l.types, Bool)
-	}
-}
-
-// typeOf is what a word is that somebody wrote of a field.
-func typeOf(word string) Type {
-	if _, err := strconv.ParseFloat(word, 64); err == nil {
-		return Float
-	}
-	if word == "true" || word == "false" {
-		return Bool
-	}
-	return Text
 }
 
 // finder finds the innermost node that an error is about.

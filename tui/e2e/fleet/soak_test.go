@@ -203,6 +203,7 @@ func (s *soak) suffer(f lab.Fault, shown func(row string) bool) {
 			return found == strings.Count(screen, node+"/") && found == 8
 		}
 	}
+	defer s.account(node)
 	s.keys("3", "/", node, "\r")
 	s.sees(node+" is well", rows(fresh))
 	if _, err := s.world.lab.Inject(s.t.Context(), f); err != nil {
@@ -217,6 +218,17 @@ func (s *soak) suffer(f lab.Fault, shown func(row string) bool) {
 	time.Sleep(200 * time.Millisecond) // with another key behind it, escape is alt
 	s.keys("1")
 	s.whole("after " + f.String())
+}
+
+// account tells, where the screen failed, what a new session sees of a node.
+func (s *soak) account(node string) {
+	if !s.t.Failed() {
+		return
+	}
+	for _, view := range []string{"nodes", "allocs", "services", "sources"} {
+		text, _ := s.world.command("get", view, "--filter", node).CombinedOutput()
+		s.t.Logf("%s:\n%s", view, text)
+	}
 }
 
 func (s *soak) keys(keys ...string) {
