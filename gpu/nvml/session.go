@@ -110,13 +110,17 @@ func (s *session) ask(now time.Time, turn int) {
 	}
 }
 
+// grace is the part of the patience that follows it. A machine that stood still, or
+// had no time for anybody, lets the patience run out with all answers on their way.
+const grace = 10
+
 // gather takes the answers that come in time, nil for those that do not. A
 // device is waited for once: while it hangs, the others are read as often as ever.
 func (s *session) gather(patience time.Duration) []*reading {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	answers := make([]*reading, len(s.slots))
-	expired := false
+	graced, expired := false, false
 	for i, sl := range s.slots {
 		if expired || sl.late { // what came in time still counts
 			select {
@@ -126,11 +130,14 @@ func (s *session) gather(patience time.Duration) []*reading {
 			}
 			continue
 		}
-		select {
-		case a := <-sl.pending:
-			answers[i] = &a
-		case <-deadline.C:
-			expired = true
+		for answers[i] == nil && !expired {
+			select {
+			case a := <-sl.pending:
+				answers[i] = &a
+			case <-deadline.C:
+				expired, graced = graced, true
+				deadline.Reset(patience / grace)
+			}
 		}
 	}
 	for i, sl := range s.slots {
