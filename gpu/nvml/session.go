@@ -112,7 +112,7 @@ func (s *session) ask(now time.Time, turn int) {
 
 // grace is the part of the patience that follows it. A machine that stood still, or
 // had no time for anybody, lets the patience run out with all answers on their way.
-const grace = 10
+const grace = 5
 
 // gather takes the answers that come in time, nil for those that do not. A
 // device is waited for once: while it hangs, the others are read as often as ever.

@@ -13,7 +13,7 @@ import (
 func TestGather(t *testing.T) {
 	const patience = time.Second
 	for after, want := range map[time.Duration]bool{
-		patience / 2: true, patience + patience/20: true, patience + patience/5: false,
+		patience / 2: true, patience + patience/10: true, patience + patience/4: false,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &session{slots: []*slot{{pending: make(chan reading, 1)}, {pending: make(chan reading, 1)}}}
