@@ -20,10 +20,12 @@ const (
 	handLasts = 3 * time.Second
 )
 
-// Until the first lists are there it is more, as long as all is under a limit.
+// Until the first lists are there it is more, as long as all is under a limit: twice
+// of what a fleet needs.
 const (
 	startPercent = 400
-	startLimit   = 128 << 20 // bytes
+	startLimit   = 128 << 20 // bytes, and
+	nodeLimit    = 128 << 10 // for each node
 )
 
 // collector says how much garbage may gather.
@@ -43,6 +45,7 @@ func (c *collector) run(feed tui.Feed) {
 	snapshots, stop := feed.Subscribe()
 	defer stop()
 	for s := range snapshots {
+		debug.SetMemoryLimit(max(startLimit, int64(len(s.Nodes))*nodeLimit))
 		if s.Ready {
 			break
 		}
