@@ -182,13 +182,13 @@ func (c *Client) follow(ctx context.Context, cl class, emit func(cluster.Update)
 	if cl.namespaced && !subs.all {
 		whole = inPart(emit)
 	}
-	if first.stands(gctx, cl) {
-		// Nothing happened between the list and the subscription.
-	} else if err := c.lists(gctx, cl, whole); err != nil {
-		if gctx.Err() != nil && ctx.Err() == nil { // a stream broke meanwhile: that is why
-			err = g.Wait()
+	if !first.stands(gctx, cl) {
+		if err := c.lists(gctx, cl, whole); err != nil {
+			if gctx.Err() != nil && ctx.Err() == nil { // a stream broke meanwhile: that is why
+				err = g.Wait()
+			}
+			return false, err
 		}
-		return false, err
 	}
 	alive()
 	listed := time.Now()

@@ -13,8 +13,8 @@ import (
 )
 
 // Health is how the sources of one group do, those that are away for a moment as if
-// they were not: all whose name is the group's, or
-// begins with it and "/" or a space ("nomad/nodes", "agent gpu-a").
+// they were not: all whose name is the group's, or begins with it and "/" or a space
+// ("nomad/nodes", "agent gpu-a").
 type Health struct {
 	All, Live int
 	Worst     cluster.SourceStatus // the one that does worst; zero when All is 0

@@ -77,8 +77,11 @@ func (c *collector) rest() {
 	c.mu.Lock()
 	c.busy = false
 	c.set()
+	ready := c.ready
 	c.mu.Unlock()
-	debug.FreeOSMemory() // takes a while: a key need not wait for it
+	if ready {
+		debug.FreeOSMemory() // takes a while: a key need not wait for it
+	}
 }
 
 func (c *collector) set() {

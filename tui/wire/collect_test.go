@@ -9,19 +9,11 @@ import (
 	"stoker/cluster"
 )
 
-// once is a Feed that has told all there is.
-type once chan *cluster.Snapshot
+// told is a Feed of what is put into it.
+type told chan *cluster.Snapshot
 
-func (o once) Latest() *cluster.Snapshot                     { return nil }
-func (o once) Subscribe() (<-chan *cluster.Snapshot, func()) { return o, func() {} }
-func newOnce(ready ...bool) once {
-	o := make(once, len(ready))
-	for _, r := range ready {
-		o <- &cluster.Snapshot{Ready: r}
-	}
-	close(o)
-	return o
-}
+func (f told) Latest() *cluster.Snapshot                     { return nil }
+func (f told) Subscribe() (<-chan *cluster.Snapshot, func()) { return f, func() {} }
 
 // TestCollecting: much may gather until the lists are there and while somebody is
 // at the keys, and little for the rest of the day.
@@ -46,7 +38,18 @@ func TestCollecting(t *testing.T) {
 		c.touched()
 		now(startPercent, "a key before the lists")
 		time.Sleep(2 * handLasts)
-		c.run(newOnce(false, true))
+		f := make(told)
+		go c.run(f)
+		for _, nodes := range []int{3, 3000} {
+			f <- &cluster.Snapshot{Nodes: make([]cluster.Node, nodes)}
+			synctest.Wait()
+			if got, want := debug.SetMemoryLimit(-1), max(startLimit, int64(nodes)*nodeLimit); got != want {
+				t.Errorf("%d nodes may take %d bytes, want %d", nodes, got, want)
+			}
+		}
+		now(startPercent, "the lists come")
+		f <- &cluster.Snapshot{Ready: true}
+		synctest.Wait()
 		now(restPercent, "the lists are there")
 		if got := debug.SetMemoryLimit(-1); got != limit {
 			t.Errorf("the limit stays at %d", got)
